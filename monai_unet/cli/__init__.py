@@ -1,0 +1,61 @@
+"""The command line: one module per command, each with `add_arguments(parser)` and `run(arguments) -> int`.
+
+Exit codes: 0 all done, 1 nothing could be done, 2 done but some cases failed (argparse too uses 2 for a wrong call).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from monai_unet.errors import InputError
+from monai_unet.version import __version__
+
+COMMANDS: dict[str, str] = {
+    "demo": "segment a volume that comes with a Python package and show the result",
+    "segment": "segment a file, a DICOM folder or a folder of volumes",
+    "bundles": "list the models found",
+    "doctor": "check this machine: versions, device, memory, speed, what is missing",
+    "data": "download a public data set",
+}
+"""Command name (also its module in `monai_unet.cli`) and what it does, in the order of the help page."""
+
+SUCCESS, FAILURE, SOME_FAILED = 0, 1, 2
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Parser of all commands; with `only`, the modules of the other commands are not imported (a fast start)."""
+    parser = argparse.ArgumentParser(
+        prog="monai-unet",
+        description="3D U-Net segmentation of MRI and CT. For research use; not a medical device.",
+    )
+    parser.add_argument("--version", action="version", version=f"monai-unet {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if only is None or only == name:
+            module = importlib.import_module(f"{__name__}.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; an `InputError` becomes one line on standard error and exit code 1."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    named = next((word for word in arguments if word in COMMANDS), "")
+    parsed = build_parser(only=named).parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except InputError as error:
+        print(f"monai-unet: {error}", file=sys.stderr)
+        return FAILURE
+    except KeyboardInterrupt:
+        print("monai-unet: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE

@@ -1,0 +1,25 @@
+"""Files to volumes and back: every volume in the working frame (S, A, R), every result on the grid it came from."""
+
+from monai_unet.io.cases import find_cases
+from monai_unet.io.decathlon import dataset_cases, read_dataset
+from monai_unet.io.geometry import WORKING_AXES, Grid, from_working_frame, to_working_frame
+from monai_unet.io.monai_reader import LoadVolumed, SaveLabelMapd, VolumeReader
+from monai_unet.io.volume import case_name, grid_of, read_volume, source_grid, write_label_map
+
+__all__ = [
+    "WORKING_AXES",
+    "Grid",
+    "LoadVolumed",
+    "SaveLabelMapd",
+    "VolumeReader",
+    "case_name",
+    "dataset_cases",
+    "find_cases",
+    "from_working_frame",
+    "grid_of",
+    "read_dataset",
+    "read_volume",
+    "source_grid",
+    "to_working_frame",
+    "write_label_map",
+]

@@ -1,0 +1,56 @@
+"""Datasets in the layout of the Medical Segmentation Decathlon: a folder with `dataset.json` and paths relative to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from monai_unet.errors import InputError
+
+
+def read_dataset(dataset_dir: str | Path) -> dict[str, Any]:
+    """The parsed `dataset.json` of a folder.
+
+    Raises:
+        InputError: no such folder or file, or not JSON.
+    """
+    path = Path(dataset_dir) / "dataset.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} does not exist; --dataset_dir must name a folder in Decathlon layout (with dataset.json)."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}); correct the file.") from None
+
+
+def dataset_cases(dataset_dir: str | Path, key: str) -> list[dict[str, Any]]:
+    """Cases of one list (`training`, `validation` or `test`) with absolute paths under "image" and "label".
+
+    Raises:
+        InputError: the list is missing or empty, a case has no image or label, or a file is missing.
+    """
+    root = Path(dataset_dir)
+    dataset = read_dataset(root)
+    entries = dataset.get(key)
+    if not isinstance(entries, list) or not entries:
+        lists = [name for name, value in dataset.items() if isinstance(value, list) and value]
+        raise InputError(f"{root / 'dataset.json'} has no cases under '{key}'; it has {', '.join(lists) or 'none'}.")
+    return [_absolute(root, entry, key) for entry in entries]
+
+
+def _absolute(root: Path, entry: Any, key: str) -> dict[str, Any]:
+    if not isinstance(entry, dict) or "image" not in entry or "label" not in entry:
+        raise InputError(f"{root / 'dataset.json'}: a case under '{key}' needs both image and label, got {entry!r}.")
+    case = {name: _paths(root, value) if name in ("image", "label") else value for name, value in entry.items()}
+    for name in ("image", "label"):
+        for path in case[name] if isinstance(case[name], list) else [case[name]]:
+            if not Path(path).exists():
+                raise InputError(f"{path}, named as {name} under '{key}' in {root / 'dataset.json'}, does not exist.")
+    return case
+
+
+def _paths(root: Path, value: str | list[str]) -> str | list[str]:
+    return [str(root / v) for v in value] if isinstance(value, list) else str(root / value)

@@ -1,0 +1,74 @@
+"""The readers and writers of `monai_unet.io` as components that a bundle's config can name."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from monai.config import KeysCollection, PathLike
+from monai.data import ImageReader, MetaTensor
+from monai.transforms import LoadImaged, MapTransform
+from monai.utils import ensure_tuple
+from numpy.typing import NDArray
+
+from monai_unet.io.volume import case_name, read_volume, write_label_map
+
+
+class VolumeReader(ImageReader):
+    """`read_volume` as a MONAI image reader; axes of the array (S, A, R), see `monai_unet.io.volume`.
+
+    Name it through `LoadVolumed`: MONAI's `LoadImaged` tries its other readers when this one refuses a file, and
+    these silently return wrong geometry for the very cases that are refused here.
+    """
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Whether this reader is the one to use: always, it names what it cannot read."""
+        return True
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[MetaTensor]:
+        """Volumes of the named files or DICOM folders."""
+        return [read_volume(Path(name)) for name in ensure_tuple(data)]
+
+    def get_data(self, img: Any) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Array (S, A, R), or (C, S, A, R) for several files on one grid, and its metadata."""
+        from monai_unet.io.channels import stack_channels
+
+        volume = stack_channels(ensure_tuple(img))
+        meta = dict(volume.meta)
+        meta["original_channel_dim"] = 0
+        return volume.numpy(), meta
+
+
+class LoadVolumed(LoadImaged):
+    """MONAI's `LoadImaged` with `VolumeReader` and no other: a refused file is an error, never a second guess.
+
+    Gives MetaTensors (C, S, A, R), channel first. Args as `monai.transforms.LoadImaged`.
+    """
+
+    def __init__(self, keys: KeysCollection, **kwargs: Any) -> None:
+        super().__init__(keys, reader=None, ensure_channel_first=True, image_only=True, **kwargs)
+
+    def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
+        """Load each key's path (or list of paths, one per channel)."""
+        return super().__call__(data, reader=reader or VolumeReader())
+
+
+class SaveLabelMapd(MapTransform):
+    """Write the label map at each key as `<output_dir>/<case>.nii.gz` on the grid of the file it came from.
+
+    Input: MetaTensor (1, S, A, R) in the working frame whose `meta` was made by `LoadVolumed`.
+    """
+
+    def __init__(self, keys: KeysCollection, *, output_dir: str, suffix: str = "", allow_missing_keys: bool = False):
+        super().__init__(keys, allow_missing_keys)
+        self.output_dir = Path(output_dir)
+        self.suffix = suffix
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Write, and pass the data on."""
+        for key in self.key_iterator(dict(data)):
+            labels = data[key]
+            name = case_name(labels.meta["filename_or_obj"]) + self.suffix
+            write_label_map(labels.cpu().numpy(), self.output_dir / f"{name}.nii.gz", like=labels.meta)
+        return dict(data)

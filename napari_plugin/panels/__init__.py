@@ -1,0 +1,1 @@
+"""The dock's panels; each talks to the edit session and to no other panel."""
