@@ -1,0 +1,90 @@
+"""Results as files: `cases.csv`, one row per case and class, and `summary.json`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from monai_unet.evaluation.metrics import DEFINITIONS
+from monai_unet.evaluation.scores import ClassScore
+from monai_unet.evaluation.statistics import CONFIDENCE, Interval
+from monai_unet.evaluation.summary import Summary, metric_values
+from monai_unet.evaluation.surface import Surface
+from monai_unet.io.atomic import atomic_path, write_text
+
+EMPTY_POLICY = (
+    "Both masks empty: counted as n_both_empty, no score. Prediction or reference empty: Dice, IoU, precision, recall "
+    "and NSD 0, HD95 and ASSD the image's diagonal, counted as n_missed or n_spurious. No case is dropped from a mean."
+)
+
+
+def write_cases_csv(scores: Iterable[ClassScore], path: str | Path) -> None:
+    """One line per case and class; an empty cell where both masks are empty. Atomic."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = None
+        for score in scores:
+            row = {"case": score.case, "label": score.label, "name": score.name, "status": score.status.value}
+            row |= {name: f"{value:.6g}" if isfinite(value) else "" for name, value in metric_values(score).items()}
+            if writer is None:
+                writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def write_summary_json(
+    summary: Summary | None,
+    path: str | Path,
+    *,
+    surface: Surface | str,
+    failures: Sequence[Mapping[str, str]] = (),
+    provenance: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """The summary with definitions, failed cases and provenance, as strict JSON (null for "no value"). Atomic.
+
+    `more` adds sections of its own, for example the lesions.
+    """
+    content: dict[str, Any] = {
+        "cases_scored": summary.cases if summary else 0,
+        "cases_failed": [dict(failure) for failure in failures],
+        "classes": [asdict(found) for found in summary.classes] if summary else [],
+        "mean_over_classes": {k: asdict(v) for k, v in summary.mean_over_classes.items()} if summary else {},
+        **(more or {}),
+        "definitions": {
+            **DEFINITIONS,
+            "surface": str(Surface(surface)),
+            "interval": f"{CONFIDENCE:.0%} percentile bootstrap of the mean, cases drawn whole",
+            "empty_masks": EMPTY_POLICY,
+        },
+        "provenance": dict(provenance or {}),
+    }
+    write_text(path, json.dumps(_strict(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def text_table(summary: Summary) -> str:
+    """The means with their intervals as a small table for the terminal."""
+    shown = [n for n in summary.mean_over_classes if n in ("dice", "hd95_mm") or n.startswith("nsd_")]
+    lines = [["class", "n", "missed", "spurious", "both empty", *shown]]
+    for found in summary.classes:
+        counts = [found.n, found.n_missed, found.n_spurious, found.n_both_empty]
+        lines.append([found.name, *map(str, counts), *(_cell(found.metrics[name]) for name in shown)])
+    lines.append(["mean over classes", "", "", "", "", *(_cell(summary.mean_over_classes[name]) for name in shown)])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _cell(value: Interval) -> str:
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]" if isfinite(value.mean) else "no case"
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
