@@ -1,1 +1,5 @@
 """Transforms that MONAI lacks."""
+
+from monai_unet.transforms.check_pair import CheckPaird
+
+__all__ = ["CheckPaird"]

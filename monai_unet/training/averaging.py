@@ -1,0 +1,35 @@
+"""Exponential moving average of the weights: what is validated and shipped is smoother than the last step."""
+
+from __future__ import annotations
+
+from ignite.engine import Engine, Events
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+class WeightAverage:
+    """Handler that keeps `average`, an EMA of a network's weights and buffers, in evaluation mode.
+
+    Args:
+        network: the network that is trained (unwrapped from DistributedDataParallel).
+        decay: weight of the past per step; ramps up as (1 + n) / (10 + n), so that early averages forget the start.
+    """
+
+    def __init__(self, network: nn.Module, *, decay: float = 0.999) -> None:
+        def average(past: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
+            if not past.is_floating_point():
+                return now
+            n = float(count)
+            return past.lerp(now, 1 - min(decay, (1 + n) / (10 + n)))
+
+        self.network = network
+        self.model = AveragedModel(network, avg_fn=average, use_buffers=True).eval()
+
+    @property
+    def average(self) -> nn.Module:
+        """The averaged network, with the state-dict names of the network itself."""
+        return self.model.module
+
+    def attach(self, engine: Engine) -> None:
+        """Update after each iteration of the trainer."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: self.model.update_parameters(self.network))

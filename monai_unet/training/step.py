@@ -1,0 +1,42 @@
+"""What happens at each optimisation step beyond MONAI's trainer: clipping, schedule, a guard against divergence."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import IterationEvents
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+
+
+class StepControl:
+    """Trainer handler: clips the gradient's norm, steps the schedule, and stops when the loss is no number.
+
+    Args:
+        network: the network that is trained.
+        scheduler: learning-rate schedule in optimisation steps.
+        max_norm: largest gradient norm (12, as nnU-Net).
+    """
+
+    def __init__(self, network: nn.Module, scheduler: LRScheduler, *, max_norm: float = 12.0) -> None:
+        self.network, self.scheduler, self.max_norm = network, scheduler, max_norm
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to a MONAI `SupervisedTrainer`."""
+        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self._clip)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
+
+    def _clip(self, engine: Engine) -> None:
+        if getattr(engine, "scaler", None) is not None:
+            engine.scaler.unscale_(engine.optimizer)  # type: ignore[attr-defined]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
+
+    def _advance(self, engine: Engine) -> None:
+        loss = float(engine.state.output["loss"])
+        if not math.isfinite(loss):
+            raise RuntimeError(
+                f"the loss became {loss} at iteration {engine.state.iteration}; lower --learning_rate and resume."
+            )
+        self.scheduler.step()
