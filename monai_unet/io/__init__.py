@@ -2,12 +2,14 @@
 
 from monai_unet.io.cases import find_cases
 from monai_unet.io.decathlon import dataset_cases, read_dataset
+from monai_unet.io.dicom_series import DicomSeries, find_series, read_series
 from monai_unet.io.geometry import WORKING_AXES, Grid, from_working_frame, to_working_frame
 from monai_unet.io.monai_reader import LoadVolumed, SaveLabelMapd, VolumeReader
 from monai_unet.io.volume import case_name, grid_of, read_volume, source_grid, write_label_map
 
 __all__ = [
     "WORKING_AXES",
+    "DicomSeries",
     "Grid",
     "LoadVolumed",
     "SaveLabelMapd",
@@ -15,9 +17,11 @@ __all__ = [
     "case_name",
     "dataset_cases",
     "find_cases",
+    "find_series",
     "from_working_frame",
     "grid_of",
     "read_dataset",
+    "read_series",
     "read_volume",
     "source_grid",
     "to_working_frame",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.io import nifti
+from monai_unet.io.dicom_files import is_dicom
+from monai_unet.io.dicom_series import read_series
 from monai_unet.io.geometry import Grid, from_working_frame, to_working_frame
 
 VOLUME_SUFFIXES: tuple[str, ...] = nifti.SUFFIXES
 
 
-def read_volume(path: str | Path, *, dtype: Any = np.float32) -> MetaTensor:
+def read_volume(path: str | Path, *, dtype: Any = np.float32, series: str | None = None) -> MetaTensor:
     """One volume as a MetaTensor (1, S, A, R) with its affine (working frame, RAS mm).
 
     Its `meta` holds MONAI's keys for the file's own grid, in the file's axis order: `original_affine` (4, 4),
@@ -30,6 +33,8 @@ def read_volume(path: str | Path, *, dtype: Any = np.float32) -> MetaTensor:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
+    if path.is_dir() or zipfile.is_zipfile(path) or is_dicom(path):
+        return read_series(path, series=series, dtype=dtype)
     array, grid, notes = nifti.read(path)
     working, working_grid = to_working_frame(array, grid)
     data = torch.from_numpy(np.ascontiguousarray(working, dtype=dtype)[None])

@@ -1,0 +1,345 @@
+"""DICOM series: what is below a path, what of it can be read as a volume, and the volume.
+
+Geometry comes from Image Position and Image Orientation (Patient) alone; see `dicom_geometry`. A series whose slices
+no affine can place is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from monai_unet.errors import InputError
+from monai_unet.io.dicom_files import DamagedFile, FileHeader, ZipAwareOpener, read_headers
+from monai_unet.io.dicom_frames import Frame, NoPlaceError, frames_of, number
+from monai_unet.io.dicom_geometry import QUIET, Stack, describe_gaps, plane_of, stack
+from monai_unet.io.dicom_groups import Part, parts_of, repeated
+from monai_unet.io.dicom_pixels import read_quantities, stored_values, transfer_syntax, why_not_decodable
+from monai_unet.io.geometry import Grid, from_working_frame, to_working_frame
+
+NOT_IMAGES = ("SEG", "RTSTRUCT", "SR", "RTPLAN", "RTDOSE", "PR", "KO", "REG", "RWV", "ANN", "DOC", "FID")
+"""Modalities that describe images or are computed from them; they are listed, and never read as an image."""
+
+
+@dataclass(frozen=True)
+class DicomSeries:
+    """One volume's worth of DICOM images, or an object that is none, with what a person needs to choose.
+
+    Attributes:
+        id: what `series=` of `read_series` takes: the SeriesInstanceUID, with `/2` behind it for the second volume of
+            a series that holds several (echoes, b-values, time points, orientations).
+        uid: SeriesInstanceUID.
+        study_uid: StudyInstanceUID.
+        frame_of_reference_uid: FrameOfReferenceUID, empty if not stated.
+        modality: CT, MR, PT, ...
+        description: series description, and what tells this volume from its siblings.
+        date: YYYYMMDD, empty if not stated.
+        files: in the order of the slices; one entry for a multi-frame file. Inside a zip, as if it were a folder.
+        grid: array order (column i, row j, slice k) and affine to RAS mm; None where the headers give no place.
+        plane: axial, coronal or sagittal, with "oblique" before it when more than 5 degrees off; empty without grid.
+        frames: number of 2D images.
+        tilt: gantry tilt in degrees (the affine is sheared by it), 0 without.
+        transfer_syntax: its name in the standard.
+        problems: why `read_series` refuses it, one sentence each; empty when it can be read.
+        notes: what was decided in reading it, one sentence each.
+        slices: the 2D images in order along the normal.
+    """
+
+    id: str
+    uid: str
+    study_uid: str
+    frame_of_reference_uid: str
+    modality: str
+    description: str
+    date: str
+    files: tuple[Path, ...]
+    grid: Grid | None
+    plane: str
+    frames: int
+    tilt: float
+    transfer_syntax: str
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    slices: tuple[Frame, ...] = field(repr=False)
+    _stack: Stack | None = field(repr=False, default=None)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it holds images, and not results or documents about images."""
+        return bool(self.slices)
+
+    def headers(self) -> list[Dataset]:
+        """Full headers without pixel data, in the order of `files`, read anew: they hold the patient's identity."""
+        with ZipAwareOpener() as files:
+            return [_full_header(files, path) for path in self.files]
+
+    def __str__(self) -> str:
+        size = "×".join(map(str, self.grid.shape)) if self.grid else f"{self.frames} images"
+        return f"{self.id}: {self.modality} {self.description or 'without description'}, {size}"
+
+
+def _full_header(files: ZipAwareOpener, path: Path) -> Dataset:
+    with files.open(path) as stream:
+        return dcmread(stream, stop_before_pixels=True, force=True)
+
+
+def find_series(path: str | Path) -> list[DicomSeries]:
+    """All DICOM series below a folder, DICOMDIR, zip or single file, in the order of study and series number.
+
+    Raises:
+        InputError: nothing is there, or no file of it is DICOM.
+    """
+    path = Path(path)
+    headers, damaged = read_headers(path)
+    if not headers:
+        raise InputError(_nothing_found(path, damaged))
+    found = [series for members in _by_uid(headers) for series in _series_of(members)]
+    return [_with_damage(series, damaged) for series in found]
+
+
+def _nothing_found(path: Path, damaged: Sequence[DamagedFile]) -> str:
+    if damaged:
+        return f"{damaged[0].path} is damaged DICOM ({damaged[0].reason}); copy it again."
+    return f"{path} holds no DICOM file; name a folder, DICOMDIR, zip or file that does."
+
+
+def _by_uid(headers: Sequence[FileHeader]) -> Iterator[list[FileHeader]]:
+    groups: dict[tuple[str, str], list[FileHeader]] = {}
+    for header in headers:
+        if "DirectoryRecordSequence" in header.dataset:
+            continue
+        key = str(header.dataset.get("StudyInstanceUID", "")), str(header.dataset.get("SeriesInstanceUID", ""))
+        groups.setdefault(key, []).append(header)
+    yield from sorted(groups.values(), key=_listing_order)
+
+
+def _listing_order(headers: Sequence[FileHeader]) -> tuple[str, float, str]:
+    dataset = headers[0].dataset
+    return (
+        str(dataset.get("StudyInstanceUID", "")),
+        number(dataset.get("SeriesNumber"), 0.0),
+        str(dataset.get("SeriesInstanceUID", "")),
+    )
+
+
+def _series_of(headers: Sequence[FileHeader]) -> Iterator[DicomSeries]:
+    """One entry per volume of a series; what cannot be placed is one entry with the reason."""
+    placed: list[Frame] = []
+    unplaced: dict[str, list[FileHeader]] = {}
+    for header in headers:
+        try:
+            placed += _placed_frames(header)
+        except NoPlaceError as error:
+            unplaced.setdefault(str(error), []).append(header)
+    parts = parts_of(placed) if placed else []
+    for nth, part in enumerate(parts, 1):
+        yield _volume(part, nth if len(parts) > 1 else 0)
+    for reason, members in unplaced.items():
+        yield _unplaced(members, [reason], suffix="/unplaced" if parts else "")
+
+
+def _placed_frames(header: FileHeader) -> list[Frame]:
+    dataset = header.dataset
+    modality = str(dataset.get("Modality", ""))
+    if modality in NOT_IMAGES or "Rows" not in dataset:
+        raise NoPlaceError(f"is {modality or 'an object'} without an image of its own")
+    if "MOSAIC" in str(dataset.get("ImageType", "")).upper() or 0x0019100A in dataset:
+        raise NoPlaceError(
+            "is a Siemens mosaic (many slices tiled into one image); export it as enhanced or untiled DICOM"
+        )
+    return frames_of(header)
+
+
+def _volume(part: Part, nth: int) -> DicomSeries:
+    frames, notes, problems = _without_copies(part.frames)
+    first = frames[0]
+    thickness = first.thickness or 1.0
+    stacked = stack([f.position for f in frames], first.orientation, first.spacing, thickness)
+    ordered = tuple(frames[i] for i in stacked.order)
+    if not problems and not stacked.regular:
+        problems.append(f"cannot be placed by one affine: {describe_gaps(stacked)}")
+    elif stacked.deviation > QUIET:
+        notes.append(f"slices lie up to {100 * stacked.deviation:.0f} % of a voxel off a regular grid")
+    if stacked.tilt:
+        notes.append(f"gantry tilt of {stacked.tilt:.1f} degrees: the affine is sheared")
+    if len(frames) == 1:
+        origin = "its stated thickness" if first.thickness else "no thickness is stated, 1 mm"
+        notes.append(f"a single slice: {origin} is taken as slice spacing")
+    reasons = dict.fromkeys(filter(None, (why_not_decodable(frame) for frame in ordered)))
+    problems += [f"cannot be decoded: {reason}" for reason in reasons]
+    rows, columns = first.shape
+    grid = Grid((columns, rows, len(ordered)), stacked.affine)
+    return _entry(ordered, part.label, nth, grid, stacked, problems, notes)
+
+
+def _without_copies(frames: Sequence[Frame]) -> tuple[list[Frame], list[str], list[str]]:
+    """Frames with identical copies dropped; several different images at one place are a problem."""
+    kept, dropped = list(frames), 0
+    notes: list[str] = []
+    problems: list[str] = []
+    clashes: list[tuple[float, ...]] = []
+    for group in repeated(frames):
+        try:
+            reference = stored_values(group[0])
+            same = all(np.array_equal(reference, stored_values(other)) for other in group[1:])
+            same = same and len({(frame.slope, frame.intercept) for frame in group}) == 1
+        except InputError:
+            same = False
+        if same:
+            kept = [frame for frame in kept if all(frame is not other for other in group[1:])]
+            dropped += len(group) - 1
+        else:
+            clashes.append(group[0].position)
+    if dropped:
+        notes.append(f"{dropped} images that are identical copies of others were left out")
+    if clashes:
+        where = ", ".join(f"({x:.1f}, {y:.1f}, {z:.1f})" for x, y, z in clashes[:3])
+        problems.append(f"has different images at one place, {len(clashes)} times (LPS mm {where})")
+    return kept, notes, problems
+
+
+def _unplaced(headers: Sequence[FileHeader], problems: list[str], suffix: str = "") -> DicomSeries:
+    dataset = headers[0].dataset
+    return DicomSeries(
+        id=str(dataset.get("SeriesInstanceUID", "")) + suffix,
+        files=tuple(header.path for header in headers),
+        grid=None,
+        plane="",
+        frames=sum(int(header.dataset.get("NumberOfFrames") or 1) for header in headers),
+        tilt=0.0,
+        problems=tuple(problems),
+        notes=(),
+        slices=(),
+        **_shared(dataset, ""),
+    )
+
+
+def _entry(
+    slices: tuple[Frame, ...],
+    label: str,
+    nth: int,
+    grid: Grid,
+    stacked: Stack,
+    problems: list[str],
+    notes: list[str],
+) -> DicomSeries:
+    dataset = slices[0].header.dataset
+    return DicomSeries(
+        id=str(dataset.get("SeriesInstanceUID", "")) + (f"/{nth}" if nth else ""),
+        files=tuple(dict.fromkeys(frame.header.path for frame in slices)),
+        grid=grid,
+        plane=plane_of(slices[0].orientation),
+        frames=len(slices),
+        tilt=stacked.tilt,
+        problems=tuple(problems),
+        notes=tuple(notes),
+        slices=slices,
+        _stack=stacked,
+        **_shared(dataset, label),
+    )
+
+
+def _shared(dataset: Dataset, label: str) -> dict[str, Any]:
+    description = str(dataset.get("SeriesDescription") or "").strip()
+    dates = (str(dataset.get(name) or "") for name in ("AcquisitionDate", "SeriesDate", "StudyDate"))
+    return {
+        "uid": str(dataset.get("SeriesInstanceUID", "")),
+        "study_uid": str(dataset.get("StudyInstanceUID", "")),
+        "frame_of_reference_uid": str(dataset.get("FrameOfReferenceUID", "")),
+        "modality": str(dataset.get("Modality", "")),
+        "description": ", ".join(filter(None, (description, label))),
+        "date": next(filter(None, dates), ""),
+        "transfer_syntax": transfer_syntax(dataset).name,
+    }
+
+
+def _with_damage(series: DicomSeries, damaged: Sequence[DamagedFile]) -> DicomSeries:
+    """A damaged file beside a series may be one of its slices; nobody can tell."""
+    folders = {path.parent for path in series.files}
+    beside = [item for item in damaged if item.path.parent in folders]
+    if not beside:
+        return series
+    file = f"{beside[0].path.name}: {beside[0].reason}"
+    sentence = f"has a damaged DICOM file beside it, which may be one of its slices ({file})"
+    return replace(series, problems=(*series.problems, sentence))
+
+
+def read_series(
+    path: str | Path,
+    *,
+    series: str | None = None,
+    dtype: Any = np.float32,
+    uneven: Literal["refuse", "resample"] = "refuse",
+    tilt: Literal["keep", "resample"] = "keep",
+) -> MetaTensor:
+    """One DICOM series as a MetaTensor (1, S, A, R); its `meta` as `read_volume`, with `series_uid` and `modality`.
+
+    Args:
+        path: folder, DICOMDIR, zip or file; with several series, `series` names one.
+        series: `id` or `uid` of a `DicomSeries`.
+        dtype: of the voxels; quantities after slope and intercept (HU, Bq/ml, ...).
+        uneven: what to do with missing or unevenly spaced slices: refuse, or interpolate to a regular grid.
+        tilt: keep the sheared affine of a tilted gantry exactly, or interpolate to an orthogonal grid.
+
+    Raises:
+        InputError: nothing to read, several series and none named, or one that cannot be trusted.
+    """
+    path = Path(path)
+    chosen = choose_series(find_series(path), path, series)
+    if chosen.problems:
+        raise InputError(f"{path}: series {chosen.id} ({chosen.modality} {chosen.description}) {chosen.problems[0]}.")
+    assert chosen.grid is not None
+    array = _voxels(chosen, dtype)
+    working, working_grid = to_working_frame(array, chosen.grid)
+    meta = {
+        "affine": torch.as_tensor(working_grid.affine),
+        "original_affine": torch.as_tensor(chosen.grid.affine),
+        "spatial_shape": np.asarray(chosen.grid.shape),
+        "filename_or_obj": str(path),
+        "notes": "; ".join(chosen.notes),
+        "series_uid": chosen.id,
+        "modality": chosen.modality,
+    }
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)
+
+
+def choose_series(found: Sequence[DicomSeries], path: Path, named: str | None) -> DicomSeries:
+    """The series that a caller means.
+
+    Raises:
+        InputError: the named one is not there, or none is named and there are several.
+    """
+    listing = "\n".join(f"  {series}" for series in found)
+    if named is not None:
+        matching = [s for s in found if named in (s.id, s.uid)]
+        if len(matching) == 1:
+            return matching[0]
+        problem = "holds several volumes of" if matching else "holds no"
+        raise InputError(f"{path} {problem} series {named}; name one of\n{listing}")
+    images = [s for s in found if s.is_image]
+    volumes = [s for s in images if s.frames > 1] or images
+    if len(volumes) > 1:
+        raise InputError(f"{path} holds {len(volumes)} series; name one with --series (series= in Python):\n{listing}")
+    return (volumes or list(found))[0] if volumes or len(found) == 1 else _no_volume(path, listing)
+
+
+def _no_volume(path: Path, listing: str) -> DicomSeries:
+    raise InputError(f"{path} holds no image volume, only\n{listing}")
+
+
+def _voxels(series: DicomSeries, dtype: Any) -> NDArray[Any]:
+    """Array (column i, row j, slice k), written slice by slice into memory that is C-contiguous as (S, A, R)."""
+    assert series.grid is not None
+    memory = np.empty(series.grid.to_working().shape, dtype=dtype)
+    array = from_working_frame(memory, series.grid)
+    read_quantities(series.slices, array.transpose(2, 1, 0))
+    return array
