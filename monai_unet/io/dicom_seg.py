@@ -1,0 +1,160 @@
+"""DICOM Segmentation objects written with highdicom (DICOM PS3.3 A.51, C.8.20); `read_seg` reads those of any maker.
+
+Frames are matched to images by position, never by order.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+from highdicom.color import CIELabColor
+from numpy.typing import NDArray
+
+from monai_unet.errors import InputError
+from monai_unet.io import dicom_provenance as provenance
+from monai_unet.io.atomic import atomic_path
+from monai_unet.io.dicom_seg_read import read_seg
+from monai_unet.io.dicom_source import SourceImages, SourceSeries
+from monai_unet.io.geometry import Grid, from_working_frame
+from monai_unet.io.placement import place
+from monai_unet.io.results import RESEARCH_USE, AlgorithmIdentity, Segment
+
+__all__ = ["read_seg", "stacked_on", "write_seg"]
+
+Masks = Any
+"""A MetaTensor or array: integers (S, A, R) or (1, S, A, R), or a stack (N, S, A, R) of bool or of fractions 0 to 1."""
+
+
+def write_seg(
+    masks: Masks,
+    path: str | Path,
+    *,
+    source: SourceSeries,
+    segments: Sequence[Segment],
+    algorithm: AlgorithmIdentity,
+    fractional: bool = False,
+) -> Path:
+    """Write masks as a DICOM SEG on the images of `source`.
+
+    Segments are numbered 1, 2, … in the order of their numbers, as the standard asks. A segment without a voxel is
+    described all the same, so that "looked for, not found" survives; slices without a mask are left out.
+
+    Args:
+        masks: a label map (S, A, R) or (1, S, A, R) whose values are the numbers of `segments`, or one mask per
+            segment (N, S, A, R), which may overlap. A MetaTensor lies where its affine says and is put on the source's
+            voxels; an array lies on the source's grid in the working frame.
+        fractional: store values from 0 to 1 as probabilities in steps of 1/255.
+
+    Raises:
+        InputError: the mask does not lie on the source's voxels, or a label has no name.
+    """
+    images = SourceImages(source)
+    segments = sorted(segments, key=lambda segment: segment.number)
+    pixels = stacked_on(masks, images.grid, segments, fractional=fractional)
+    kind = hd.seg.SegmentationTypeValues.FRACTIONAL if fractional else hd.seg.SegmentationTypeValues.BINARY
+    with warnings.catch_warnings():
+        # highdicom remarks on values of the source that it copies as they are
+        warnings.simplefilter("ignore")
+        result = hd.seg.Segmentation(
+            source_images=images.headers,
+            pixel_array=pixels,
+            segmentation_type=kind,
+            segment_descriptions=[_description(n, s, algorithm) for n, s in enumerate(segments, start=1)],
+            series_instance_uid=provenance.new_uid(),
+            series_number=provenance.SERIES_NUMBERS["SEG"],
+            sop_instance_uid=provenance.new_uid(),
+            instance_number=1,
+            manufacturer=provenance.MANUFACTURER,
+            manufacturer_model_name=algorithm.name[:64],
+            software_versions=algorithm.version[:64],
+            device_serial_number=provenance.serial_number(algorithm),
+            pixel_measures=_measures(images),
+            plane_orientation=hd.PlaneOrientationSequence("PATIENT", images.orientation),
+            plane_positions=[hd.PlanePositionSequence("PATIENT", plane.position.tolist()) for plane in images.planes],
+            content_label="SEGMENTATION",
+            content_description=RESEARCH_USE,
+            series_description=provenance.series_description(algorithm, "SEG"),
+            contributing_equipment=[provenance.equipment(algorithm)],
+            specific_character_set="ISO_IR 192",
+        )
+    provenance.mark_deidentified(result, images.first)
+    with atomic_path(path) as temporary:
+        result.save_as(temporary)
+    return Path(path)
+
+
+def stacked_on(masks: Masks, grid: Grid, segments: Sequence[Segment], *, fractional: bool) -> NDArray[Any]:
+    """Masks on `grid` in the order of DICOM's frames: (slice, row, column), or with segments on a fourth axis.
+
+    A label map comes out with the values 1, 2, … in the order of `segments`.
+
+    Raises:
+        InputError: see `write_seg`.
+    """
+    array = np.asarray(masks)
+    if array.ndim == 3 or (array.ndim == 4 and len(array) == 1 and array.dtype.kind in "iu" and not fractional):
+        labels = _on(array if array.ndim == 3 else array[0], masks, grid)
+        return _renumbered(labels.transpose(2, 1, 0), segments)
+    if array.ndim != 4 or len(array) != len(segments):
+        raise ValueError(f"masks must be (S, A, R) or ({len(segments)}, S, A, R), got {array.shape}")
+    dtype = np.float32 if fractional else np.uint8
+    stack = np.stack([_on(mask, masks, grid).transpose(2, 1, 0).astype(dtype) for mask in array], axis=-1)
+    if stack.min(initial=0) < 0 or stack.max(initial=0) > 1:
+        raise InputError(f"Masks must lie between 0 and 1, found {stack.min():.4g} to {stack.max():.4g}.")
+    return stack
+
+
+def _on(array: NDArray[Any], masks: Masks, grid: Grid) -> NDArray[Any]:
+    affine = getattr(masks, "affine", None)
+    if affine is None:
+        return from_working_frame(array, grid)
+    name = str(getattr(masks, "meta", {}).get("filename_or_obj", "The mask"))
+    return place(array, Grid(array.shape, np.asarray(affine, dtype=float)), grid, name=name)  # type: ignore[arg-type]
+
+
+def _renumbered(labels: NDArray[Any], segments: Sequence[Segment]) -> NDArray[Any]:
+    table = np.zeros(int(max(labels.max(initial=0), *(s.number for s in segments))) + 1, dtype=np.uint16)
+    table[[s.number for s in segments]] = np.arange(1, len(segments) + 1)
+    nameless = sorted(set(np.unique(labels).tolist()) - {0} - {s.number for s in segments})
+    if nameless:
+        raise InputError(
+            f"The mask has the value {', '.join(map(str, nameless))}, which no name was given for; "
+            f"name it, for example --names {nameless[0]}=tumour."
+        )
+    return table[labels].astype(np.min_scalar_type(len(segments)))
+
+
+def _description(number: int, segment: Segment, algorithm: AlgorithmIdentity) -> hd.seg.SegmentDescription:
+    codes = segment.codes
+    description = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=segment.name[:64],
+        segmented_property_category=codes.category,
+        segmented_property_type=codes.type,
+        algorithm_type=segment.made_by or algorithm.made_by,
+        algorithm_identification=provenance.identification(algorithm),
+        tracking_uid=segment.tracking_uid or provenance.new_uid(),
+        tracking_id=segment.tracking_id or f"{segment.name} {number}"[:64],
+        display_color=CIELabColor.from_rgb(*segment.rgb),
+    )
+    if codes.laterality is not None:
+        modifier = hd.sr.CodedConcept.from_code(codes.laterality)
+        description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [modifier]
+    return description
+
+
+def _measures(images: SourceImages) -> hd.PixelMeasuresSequence:
+    column_spacing, row_spacing, _ = images.grid.spacing
+    normal = np.cross(images.grid.affine[:3, 0], images.grid.affine[:3, 1])
+    between = float(abs(images.grid.affine[:3, 2] @ normal / np.linalg.norm(normal)))
+    thickness = images.first.get("SliceThickness")
+    return hd.PixelMeasuresSequence(
+        pixel_spacing=[row_spacing, column_spacing],
+        slice_thickness=float(thickness or between),
+        spacing_between_slices=between,
+    )

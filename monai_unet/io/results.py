@@ -1,0 +1,223 @@
+"""What a result consists of, whatever file carries it: segments, who made them, masks on a grid, measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+from pydicom.sr.coding import Code
+
+from monai_unet.errors import InputError
+from monai_unet.io.dicom_codes import Meaning, meaning_of
+from monai_unet.io.geometry import Grid, to_working_frame
+from monai_unet.io.placement import place
+
+RESEARCH_USE = "For research use; not a medical device"
+
+
+@dataclass(frozen=True)
+class AlgorithmIdentity:
+    """What drew the masks.
+
+    Attributes:
+        name: of the model or bundle, for example "hippocampus_unet".
+        version: of that model.
+        weights_sha256: of the weights file, 64 hexadecimal digits; empty when there are none.
+        made_by: "AUTOMATIC", "SEMIAUTOMATIC" or "MANUAL", DICOM's terms.
+    """
+
+    name: str
+    version: str
+    weights_sha256: str = ""
+    made_by: str = "AUTOMATIC"
+
+    @property
+    def sentence(self) -> str:
+        """One line for a free-text attribute."""
+        weights = f", weights SHA-256 {self.weights_sha256}" if self.weights_sha256 else ""
+        return f"{RESEARCH_USE}. Made by {self.name} {self.version}{weights}."
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One structure of a segmentation.
+
+    Attributes:
+        number: its value in the label map, from 1.
+        name: what a person calls it.
+        meaning: its SNOMED codes; looked up from the name when not given.
+        color: RGB, 0 to 255; None leaves the choice to `palette_color(number)`.
+        tracking_id, tracking_uid: the same lesion has the same ones in every file and every study.
+        made_by: "AUTOMATIC", "SEMIAUTOMATIC", "MANUAL", or empty when the file does not say.
+        algorithm: name of what drew it, as the file says.
+    """
+
+    number: int
+    name: str
+    meaning: Meaning | None = None
+    color: tuple[int, int, int] | None = None
+    tracking_id: str = ""
+    tracking_uid: str = ""
+    made_by: str = ""
+    algorithm: str = ""
+
+    @property
+    def codes(self) -> Meaning:
+        """The given meaning, or the one looked up from the name."""
+        return self.meaning or meaning_of(self.name)
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The given colour, or the one of its number."""
+        return self.color if self.color is not None else palette_color(self.number)
+
+
+_PALETTE = (
+    (230, 25, 75),
+    (60, 180, 75),
+    (255, 225, 25),
+    (0, 130, 200),
+    (245, 130, 48),
+    (145, 30, 180),
+    (70, 240, 240),
+    (240, 50, 230),
+    (210, 245, 60),
+    (250, 190, 212),
+    (0, 128, 128),
+    (170, 110, 40),
+)
+
+
+def palette_color(number: int) -> tuple[int, int, int]:
+    """A colour that differs from those of the neighbouring numbers."""
+    return _PALETTE[(number - 1) % len(_PALETTE)]
+
+
+@dataclass(frozen=True)
+class LesionMeasurements:
+    """Finished measurements of one lesion or structure, as a report carries them.
+
+    Attributes:
+        segment: number of its segment in the segmentation the report refers to.
+        name: what a person calls it.
+        volume_ml: volume in ml.
+        long_axis_mm, short_axis_mm: RECIST 1.1 diameters in mm; None where there is none.
+        mean, sd: intensity inside, in `unit`; None without an image.
+        unit: UCUM code of the intensity, for example "[hnsf'U]" for HU; "1" for MR.
+        centroid: (x, y, z) in mm, RAS+.
+        tracking_id, tracking_uid: those of the segment; made when empty.
+    """
+
+    segment: int
+    name: str
+    volume_ml: float
+    long_axis_mm: float | None = None
+    short_axis_mm: float | None = None
+    mean: float | None = None
+    sd: float | None = None
+    unit: str = "1"
+    centroid: tuple[float, float, float] | None = None
+    tracking_id: str = ""
+    tracking_uid: str = ""
+    finding: Code | None = None
+
+
+Planes = Callable[[int], Iterator[tuple[int, NDArray[Any]]]]
+"""Segment number → (slice index k, mask (row j, column i)) of each slice where that segment has something."""
+
+
+class Segmentation:
+    """Masks of named segments on one grid, as read from a file; slices are decoded when asked for.
+
+    Attributes:
+        path: the file.
+        segments: in the order of the file.
+        grid: of the masks, array order (column i, row j, slice k): their own, or that of the source they were put on.
+        fractional: whether masks hold fractions 0 to 1 (float32) instead of True and False.
+        referenced_series: SeriesInstanceUID of the images it was drawn on; empty when the file does not say.
+        notes: what is unusual about it, for the provenance.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        segments: Sequence[Segment],
+        grid: Grid,
+        planes: Planes,
+        *,
+        fractional: bool = False,
+        onto: Grid | None = None,
+        referenced_series: str = "",
+        notes: str = "",
+    ) -> None:
+        self.path = path
+        self.segments = tuple(segments)
+        self.grid = onto if onto is not None else grid
+        self.fractional = fractional
+        self.referenced_series = referenced_series
+        self.notes = notes
+        self._planes = planes
+        self._own_grid = grid
+
+    def mask(self, number: int) -> MetaTensor:
+        """Mask of one segment, (1, S, A, R), bool, or float32 from 0 to 1 when fractional."""
+        array = _blank(self._own_grid, np.float32 if self.fractional else bool)
+        for k, plane in self._planes(number):
+            array[k] = plane
+        return self._volume(array)
+
+    def masks(self) -> MetaTensor:
+        """Masks of all segments, (N, S, A, R), in the order of `segments`; they may overlap."""
+        volumes = [self.mask(segment.number) for segment in self.segments]
+        return MetaTensor(torch.cat([volume.as_tensor() for volume in volumes]), meta=dict(volumes[0].meta))
+
+    def label_map(self, *, threshold: float | None = None) -> MetaTensor:
+        """Label map (1, S, A, R), the smallest unsigned type, values the numbers of the segments.
+
+        Args:
+            threshold: of a fractional segmentation: what reaches it belongs to the segment.
+
+        Raises:
+            InputError: segments overlap, or a fractional segmentation without threshold.
+        """
+        if self.fractional and threshold is None:
+            raise InputError(f"{self.path} holds fractions, not a label map; give a threshold, for example 0.5.")
+        highest = max((segment.number for segment in self.segments), default=0)
+        labels = _blank(self._own_grid, np.uint8 if highest < 256 else np.uint16)
+        for segment in self.segments:
+            for k, plane in self._planes(segment.number):
+                inside = plane >= threshold if self.fractional else plane.astype(bool)
+                taken = labels[k][inside]
+                if taken.any():
+                    other = int(taken[taken > 0][0])
+                    raise InputError(
+                        f"{self.path}: '{self._name(other)}' and '{segment.name}' overlap, which a label map cannot "
+                        "hold; write one mask per segment instead."
+                    )
+                labels[k][inside] = segment.number
+        return self._volume(labels)
+
+    def _name(self, number: int) -> str:
+        return next(segment.name for segment in self.segments if segment.number == number)
+
+    def _volume(self, array: NDArray[Any]) -> MetaTensor:
+        placed = place(array.transpose(2, 1, 0), self._own_grid, self.grid, name=self.path)
+        working, grid = to_working_frame(placed, self.grid)
+        meta = {
+            "affine": torch.as_tensor(grid.affine),
+            "original_affine": torch.as_tensor(self.grid.affine),
+            "spatial_shape": np.asarray(self.grid.shape),
+            "filename_or_obj": self.path,
+            "notes": self.notes,
+        }
+        return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)
+
+
+def _blank(grid: Grid, dtype: type) -> NDArray[Any]:
+    columns, rows, slices = grid.shape
+    return np.zeros((slices, rows, columns), dtype=dtype)
