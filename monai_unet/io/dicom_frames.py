@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,8 @@ class Frame:
         thickness: distance in mm to the next image as the header states it, for a single image; 0 if unknown.
         slope: factor from stored value to quantity.
         intercept: summand from stored value to quantity.
-        traits: what may tell two images of one place apart (echo, b-value, time, ...), in the order of `TRAITS`.
+        padding: stored value that marks pixels outside the measured field, or None.
+        groups: functional groups of this frame (multi-frame files), or None.
     """
 
     header: FileHeader
@@ -39,7 +40,8 @@ class Frame:
     thickness: float
     slope: float
     intercept: float
-    traits: Mapping[str, Any] = field(default_factory=dict)
+    padding: int | None
+    groups: FunctionalGroups | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -52,8 +54,13 @@ class Frame:
         cross = np.cross(self.orientation[:3], self.orientation[3:])
         return cross / np.linalg.norm(cross)
 
+    def trait(self, name: str) -> Any:
+        """What may tell this image from another at the same place (a key of `TRAITS`); None where not stated."""
+        if self.groups is not None:
+            return _functional_trait(name, self)
+        return _first(self.header.dataset, TRAITS[name])
 
-# Name in messages → where a classic image has it; the functional groups of multi-frame images are read in `_traits`.
+
 TRAITS: dict[str, tuple[str | int, ...]] = {
     "stack": ("StackID",),
     "image type": ("ImageType",),
@@ -70,6 +77,38 @@ TRAITS: dict[str, tuple[str | int, ...]] = {
     "content time": ("ContentTime",),
     "file": (),
 }
+"""What tells images of one place apart: name in messages → elements of single-frame files, best first."""
+
+_FUNCTIONAL: dict[str, tuple[str, ...]] = {
+    "stack": ("FrameContentSequence", "StackID"),
+    "echo time": ("MREchoSequence", "EffectiveEchoTime"),
+    "inversion time": ("MRModifierSequence", "InversionTimes"),
+    "flip angle": ("MRTimingAndRelatedParametersSequence", "FlipAngle"),
+    "repetition time": ("MRTimingAndRelatedParametersSequence", "RepetitionTime"),
+    "b-value": ("MRDiffusionSequence", "DiffusionBValue"),
+    "diffusion direction": (
+        "MRDiffusionSequence",
+        "DiffusionGradientDirectionSequence",
+        "DiffusionGradientOrientation",
+    ),
+    "time point": ("FrameContentSequence", "TemporalPositionIndex"),
+    "trigger time": ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
+    "acquisition": ("FrameContentSequence", "FrameAcquisitionNumber"),
+    "acquisition time": ("FrameContentSequence", "FrameAcquisitionDateTime"),
+    "content time": ("FrameContentSequence", "FrameReferenceDateTime"),
+}
+
+
+@dataclass(frozen=True)
+class FunctionalGroups:
+    """Functional groups of one frame: its own, and behind them those that all frames share (PS3.3 C.7.6.16)."""
+
+    own: Dataset
+    shared: Dataset
+
+    def item(self, name: str) -> Dataset:
+        """The item of one functional group, empty where there is none."""
+        return _only_item(self.own.get(name)) or _only_item(self.shared.get(name)) or Dataset()
 
 
 class NoPlaceError(ValueError):
@@ -87,23 +126,27 @@ def frames_of(header: FileHeader) -> list[Frame]:
         return list(_functional_frames(header))
     if integer(dataset.get("NumberOfFrames"), 1) != 1:
         raise NoPlaceError("is a multi-frame file without the place of each frame")
-    slope, intercept = number(dataset.get("RescaleSlope"), 1.0), number(dataset.get("RescaleIntercept"), 0.0)
-    traits = {name: _first(dataset, keys) for name, keys in TRAITS.items()}
     place = _place(dataset, dataset, dataset)
-    return [Frame(header, 0, *place, _thickness(dataset), slope, intercept, traits)]
+    return [Frame(header, 0, *place, _thickness(dataset), *_scaling(dataset), padding=_padding(dataset))]
 
 
 def _functional_frames(header: FileHeader) -> Iterator[Frame]:
-    shared = _only_item(header.dataset.get("SharedFunctionalGroupsSequence")) or Dataset()
-    for index, own in enumerate(header.dataset.PerFrameFunctionalGroupsSequence):
+    dataset = header.dataset
+    shared = _only_item(dataset.get("SharedFunctionalGroupsSequence")) or Dataset()
+    for index, own in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        groups = FunctionalGroups(own, shared)
+        measures = groups.item("PixelMeasuresSequence")
+        place = _place(groups.item("PlanePositionSequence"), groups.item("PlaneOrientationSequence"), measures)
+        scaling = _scaling(groups.item("PixelValueTransformationSequence"))
+        yield Frame(header, index, *place, _thickness(measures), *scaling, padding=_padding(dataset), groups=groups)
 
-        def group(name: str, own: Dataset = own) -> Dataset:
-            return _only_item(own.get(name)) or _only_item(shared.get(name)) or Dataset()
 
-        measures, transform = group("PixelMeasuresSequence"), group("PixelValueTransformationSequence")
-        place = _place(group("PlanePositionSequence"), group("PlaneOrientationSequence"), measures)
-        slope, intercept = number(transform.get("RescaleSlope"), 1.0), number(transform.get("RescaleIntercept"), 0.0)
-        yield Frame(header, index, *place, _thickness(measures), slope, intercept, _functional_traits(header, group))
+def _scaling(dataset: Dataset) -> tuple[float, float]:
+    return number(dataset.get("RescaleSlope"), 1.0), number(dataset.get("RescaleIntercept"), 0.0)
+
+
+def _padding(dataset: Dataset) -> int | None:
+    return integer(dataset.PixelPaddingValue, 0) if "PixelPaddingValue" in dataset else None
 
 
 def _place(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[Vector, Vector, Vector]:
@@ -129,28 +172,18 @@ def _place(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[
 _KEYWORD = str.maketrans("", "", " ()")
 
 
-def _functional_traits(header: FileHeader, group: Any) -> dict[str, Any]:
-    content, diffusion = group("FrameContentSequence"), group("MRDiffusionSequence")
-    direction = _only_item(diffusion.get("DiffusionGradientDirectionSequence")) or Dataset()
-    frame_type = group("MRImageFrameTypeSequence") or group("CTImageFrameTypeSequence")
-    timing, modifier = group("MRTimingAndRelatedParametersSequence"), group("MRModifierSequence")
-    found = {
-        "stack": content.get("StackID"),
-        "image type": (frame_type.get("FrameType"), frame_type.get("ComplexImageComponent")),
-        "echo time": group("MREchoSequence").get("EffectiveEchoTime"),
-        "inversion time": modifier.get("InversionTimes"),
-        "flip angle": timing.get("FlipAngle"),
-        "repetition time": timing.get("RepetitionTime"),
-        "b-value": diffusion.get("DiffusionBValue"),
-        "diffusion direction": direction.get("DiffusionGradientOrientation"),
-        "time point": content.get("TemporalPositionIndex"),
-        "trigger time": group("CardiacSynchronizationSequence").get("NominalCardiacTriggerDelayTime"),
-        "acquisition": content.get("FrameAcquisitionNumber"),
-        "acquisition time": content.get("FrameAcquisitionDateTime"),
-        "content time": content.get("FrameReferenceDateTime"),
-        "file": header.path.as_posix(),
-    }
-    return {name: _plain(found[name]) for name in TRAITS}
+def _functional_trait(name: str, frame: Frame) -> Any:
+    assert frame.groups is not None
+    if name == "file":
+        return frame.header.path.name
+    if name == "image type":
+        kind = frame.groups.item("MRImageFrameTypeSequence") or frame.groups.item("CTImageFrameTypeSequence")
+        return _plain((kind.get("FrameType"), kind.get("ComplexImageComponent")))
+    group, *inner, keyword = _FUNCTIONAL[name]
+    item = frame.groups.item(group)
+    for sequence in inner:
+        item = _only_item(item.get(sequence)) or Dataset()
+    return _plain(item.get(keyword))
 
 
 def _thickness(dataset: Dataset) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 QUIET, TOLERATED = 0.01, 0.1
-"""Voxels that a slice may lie off its regular place: nothing is said up to the first, beyond the second it is refused."""
+"""Voxels that a slice may lie off its regular place: not worth a word up to the first, refused beyond the second."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Stack:
         affine: (4, 4) voxel index (column, row, slice) to RAS millimetres, of the regular grid that fits best.
         tilt: degrees between the line of first pixels and the normal; 0 where the grid is orthogonal.
         deviation: largest distance of a slice from its place on that grid, in units of the voxel edge.
+        sideways: largest distance of a slice from the straight line through the first and the last, in pixels.
     """
 
     order: NDArray[np.intp]
@@ -32,6 +33,7 @@ class Stack:
     affine: NDArray[np.float64]
     tilt: float
     deviation: float
+    sideways: float
 
     @property
     def gaps(self) -> NDArray[np.float64]:
@@ -73,15 +75,19 @@ def stack(positions: ArrayLike, orientation: ArrayLike, spacing: ArrayLike, thic
     affine[:3, 2], affine[:3, 3] = step, points[0]
     voxel = np.array([column_spacing, row_spacing, max(abs(float(step @ frame[:, 2])), 1e-6)])
     off = np.abs((points - points[0] - np.arange(len(points))[:, None] * step) @ frame) / voxel
+    line = np.outer(places / max(places[-1], 1e-6), points[-1] - points[0])
+    sideways = np.abs((points - points[0] - line) @ frame)[:, :2] / voxel[:2]
     shear = np.abs(step @ frame)[:2]
     # Scanners round positions: a shear that stays below the tolerance over the whole stack is no tilt.
     tilted = bool((shear * (len(points) - 1) > TOLERATED * voxel[:2]).any())
     tilt = float(np.degrees(np.arctan2(np.linalg.norm(shear), voxel[2]))) if tilted else 0.0
-    return Stack(order, places, LPS_TO_RAS @ affine, tilt, float(off.max()))
+    return Stack(order, places, LPS_TO_RAS @ affine, tilt, float(off.max()), float(sideways.max()))
 
 
 def describe_gaps(stack: Stack) -> str:
     """What is irregular about the spacing, with the places along the normal where it happens, as one clause."""
+    if stack.sideways > TOLERATED:
+        return f"slices do not lie on one line, they are shifted sideways by up to {stack.sideways:.1f} pixels"
     gaps = stack.gaps
     smallest = float(np.median(gaps))
     ratio = gaps / smallest

@@ -26,7 +26,7 @@ class Part:
 
 
 def parts_of(frames: Sequence[Frame]) -> list[Part]:
-    """Divide the placed frames of one SeriesInstanceUID into volumes.
+    """Divide the frames of one SeriesInstanceUID into volumes.
 
     Frames of different matrix, voxel size, frame of reference or orientation are never one volume. Where several
     lie at one place, the first trait (`TRAITS`) that separates them into complete volumes divides them.
@@ -103,7 +103,7 @@ def _by_stack_id(part: Part) -> list[Part]:
 def _by_time(part: Part, places: NDArray[np.intp]) -> list[Part]:
     """Images taken one after the other at every place, each slice at a time of its own: the n-th of each place."""
     counts = np.bincount(places)
-    times = [(f.traits["acquisition time"] or "", f.traits["content time"] or "") for f in part.frames]
+    times = [(f.trait("acquisition time") or "", f.trait("content time") or "") for f in part.frames]
     distinct = len(set(zip(places.tolist(), times, strict=True))) == len(times)
     if not distinct or counts.min() != counts.max():
         return [part]
@@ -118,7 +118,7 @@ def _by_time(part: Part, places: NDArray[np.intp]) -> list[Part]:
 def _by_trait(frames: Sequence[Frame], trait: str) -> dict[Hashable, tuple[Frame, ...]]:
     groups: dict[Hashable, list[Frame]] = {}
     for frame in frames:
-        groups.setdefault(frame.traits[trait], []).append(frame)
+        groups.setdefault(frame.trait(trait), []).append(frame)
     return {value: tuple(members) for value, members in groups.items()}
 
 
@@ -128,8 +128,6 @@ def _regular(frames: Sequence[Frame]) -> bool:
 
 
 def _label(part: Part, trait: str, value: object) -> str:
-    if trait == "file":
-        value = str(value).rpartition("/")[2]
     text = f"{value:g}" if isinstance(value, float) else "none" if value is None else _joined(value)
     return ", ".join(filter(None, (part.label, f"{trait} {text}")))
 

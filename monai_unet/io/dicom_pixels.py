@@ -37,6 +37,9 @@ NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 LARGEST_SIDE = 16384
 """Rows or columns; a header that asks for more is damaged, and believing it would fill the memory."""
 
+AIR, HIGHEST_HU = -1024, 32767
+"""Hounsfield units that scanners write: padding outside of them is set to the first."""
+
 # GDCM (C++) is asked last: on damaged data it has ended the whole process.
 _PREFERRED: dict[str, str] = {
     JPEGBaseline8Bit: "pillow",
@@ -207,3 +210,12 @@ def _quantities(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
             out += np.float32(frame.intercept)
     else:
         out[...] = stored * np.float64(frame.slope) + frame.intercept
+    if has_padding_below_air(frame):
+        out[stored == np.array(frame.padding).astype(stored.dtype)] = AIR
+
+
+def has_padding_below_air(frame: Frame) -> bool:
+    """Whether a CT marks pixels outside the field of view by a value that no tissue has."""
+    if frame.padding is None or frame.header.dataset.get("Modality") != "CT":
+        return False
+    return not AIR <= frame.padding * frame.slope + frame.intercept <= HIGHEST_HU

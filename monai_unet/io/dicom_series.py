@@ -6,6 +6,7 @@ no affine can place is refused by name.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +22,17 @@ from pydicom.dataset import Dataset
 from monai_unet.errors import InputError
 from monai_unet.io.dicom_files import DamagedFile, FileHeader, ZipAwareOpener, read_headers
 from monai_unet.io.dicom_frames import Frame, NoPlaceError, frames_of, number
-from monai_unet.io.dicom_geometry import QUIET, Stack, describe_gaps, plane_of, stack
+from monai_unet.io.dicom_geometry import QUIET, TOLERATED, Stack, describe_gaps, plane_of, stack
 from monai_unet.io.dicom_groups import Part, parts_of, repeated
-from monai_unet.io.dicom_pixels import read_quantities, stored_values, transfer_syntax, why_not_decodable
+from monai_unet.io.dicom_pixels import (
+    AIR,
+    has_padding_below_air,
+    read_quantities,
+    stored_values,
+    transfer_syntax,
+    why_not_decodable,
+)
+from monai_unet.io.dicom_regrid import evenly_spaced, orthogonal
 from monai_unet.io.geometry import Grid, from_working_frame, to_working_frame
 
 NOT_IMAGES = ("SEG", "RTSTRUCT", "SR", "RTPLAN", "RTDOSE", "PR", "KO", "REG", "RWV", "ANN", "DOC", "FID")
@@ -52,6 +61,8 @@ class DicomSeries:
         problems: why `read_series` refuses it, one sentence each; empty when it can be read.
         notes: what was decided in reading it, one sentence each.
         slices: the 2D images in order along the normal.
+        stack: their places; None without grid.
+        uneven: the one problem that resampling to a regular grid solves; empty without.
     """
 
     id: str
@@ -70,7 +81,8 @@ class DicomSeries:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     slices: tuple[Frame, ...] = field(repr=False)
-    _stack: Stack | None = field(repr=False, default=None)
+    stack: Stack | None = field(repr=False, default=None)
+    uneven: str = field(repr=False, default="")
 
     @property
     def is_image(self) -> bool:
@@ -103,7 +115,15 @@ def find_series(path: str | Path) -> list[DicomSeries]:
     if not headers:
         raise InputError(_nothing_found(path, damaged))
     found = [series for members in _by_uid(headers) for series in _series_of(members)]
-    return [_with_damage(series, damaged) for series in found]
+    return [_with_damage(series, damaged) for series in _numbered(found)]
+
+
+def _numbered(found: Sequence[DicomSeries]) -> Iterator[DicomSeries]:
+    """Ids made unique: one series can hold several volumes, and careless software repeats a UID in another study."""
+    total, seen = Counter(series.uid for series in found), Counter[str]()
+    for series in found:
+        seen[series.uid] += 1
+        yield series if total[series.uid] == 1 else replace(series, id=f"{series.uid}/{seen[series.uid]}")
 
 
 def _nothing_found(path: Path, damaged: Sequence[DamagedFile]) -> str:
@@ -140,11 +160,9 @@ def _series_of(headers: Sequence[FileHeader]) -> Iterator[DicomSeries]:
             placed += _placed_frames(header)
         except NoPlaceError as error:
             unplaced.setdefault(str(error), []).append(header)
-    parts = parts_of(placed) if placed else []
-    for nth, part in enumerate(parts, 1):
-        yield _volume(part, nth if len(parts) > 1 else 0)
+    yield from map(_volume, parts_of(placed))
     for reason, members in unplaced.items():
-        yield _unplaced(members, [reason], suffix="/unplaced" if parts else "")
+        yield _unplaced(members, [reason])
 
 
 def _placed_frames(header: FileHeader) -> list[Frame]:
@@ -159,26 +177,32 @@ def _placed_frames(header: FileHeader) -> list[Frame]:
     return frames_of(header)
 
 
-def _volume(part: Part, nth: int) -> DicomSeries:
+def _volume(part: Part) -> DicomSeries:
     frames, notes, problems = _without_copies(part.frames)
     first = frames[0]
     thickness = first.thickness or 1.0
     stacked = stack([f.position for f in frames], first.orientation, first.spacing, thickness)
     ordered = tuple(frames[i] for i in stacked.order)
+    uneven = ""
     if not problems and not stacked.regular:
         problems.append(f"cannot be placed by one affine: {describe_gaps(stacked)}")
+        uneven = problems[-1] if stacked.sideways <= TOLERATED else ""
     elif stacked.deviation > QUIET:
         notes.append(f"slices lie up to {100 * stacked.deviation:.0f} % of a voxel off a regular grid")
-    if stacked.tilt:
+    if stacked.tilt and stacked.regular:
         notes.append(f"gantry tilt of {stacked.tilt:.1f} degrees: the affine is sheared")
     if len(frames) == 1:
         origin = "its stated thickness" if first.thickness else "no thickness is stated, 1 mm"
         notes.append(f"a single slice: {origin} is taken as slice spacing")
+    if first.header.dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+        notes.append("MONOCHROME1: values are kept as stored, a viewer shows them inverted")
+    if any(has_padding_below_air(frame) for frame in ordered):
+        notes.append(f"voxels outside the field of view (padding) were set to {AIR} HU")
     reasons = dict.fromkeys(filter(None, (why_not_decodable(frame) for frame in ordered)))
     problems += [f"cannot be decoded: {reason}" for reason in reasons]
     rows, columns = first.shape
     grid = Grid((columns, rows, len(ordered)), stacked.affine)
-    return _entry(ordered, part.label, nth, grid, stacked, problems, notes)
+    return _entry(ordered, part.label, grid, stacked, problems, notes, uneven)
 
 
 def _without_copies(frames: Sequence[Frame]) -> tuple[list[Frame], list[str], list[str]]:
@@ -207,10 +231,9 @@ def _without_copies(frames: Sequence[Frame]) -> tuple[list[Frame], list[str], li
     return kept, notes, problems
 
 
-def _unplaced(headers: Sequence[FileHeader], problems: list[str], suffix: str = "") -> DicomSeries:
+def _unplaced(headers: Sequence[FileHeader], problems: list[str]) -> DicomSeries:
     dataset = headers[0].dataset
     return DicomSeries(
-        id=str(dataset.get("SeriesInstanceUID", "")) + suffix,
         files=tuple(header.path for header in headers),
         grid=None,
         plane="",
@@ -226,15 +249,14 @@ def _unplaced(headers: Sequence[FileHeader], problems: list[str], suffix: str = 
 def _entry(
     slices: tuple[Frame, ...],
     label: str,
-    nth: int,
     grid: Grid,
     stacked: Stack,
     problems: list[str],
     notes: list[str],
+    uneven: str,
 ) -> DicomSeries:
     dataset = slices[0].header.dataset
     return DicomSeries(
-        id=str(dataset.get("SeriesInstanceUID", "")) + (f"/{nth}" if nth else ""),
         files=tuple(dict.fromkeys(frame.header.path for frame in slices)),
         grid=grid,
         plane=plane_of(slices[0].orientation),
@@ -243,7 +265,8 @@ def _entry(
         problems=tuple(problems),
         notes=tuple(notes),
         slices=slices,
-        _stack=stacked,
+        stack=stacked,
+        uneven=uneven,
         **_shared(dataset, label),
     )
 
@@ -252,6 +275,7 @@ def _shared(dataset: Dataset, label: str) -> dict[str, Any]:
     description = str(dataset.get("SeriesDescription") or "").strip()
     dates = (str(dataset.get(name) or "") for name in ("AcquisitionDate", "SeriesDate", "StudyDate"))
     return {
+        "id": str(dataset.get("SeriesInstanceUID", "")),
         "uid": str(dataset.get("SeriesInstanceUID", "")),
         "study_uid": str(dataset.get("StudyInstanceUID", "")),
         "frame_of_reference_uid": str(dataset.get("FrameOfReferenceUID", "")),
@@ -295,17 +319,19 @@ def read_series(
     """
     path = Path(path)
     chosen = choose_series(find_series(path), path, series)
-    if chosen.problems:
-        raise InputError(f"{path}: series {chosen.id} ({chosen.modality} {chosen.description}) {chosen.problems[0]}.")
-    assert chosen.grid is not None
-    array = _voxels(chosen, dtype)
-    working, working_grid = to_working_frame(array, chosen.grid)
+    solved = chosen.uneven if uneven == "resample" else ""
+    problems = [problem for problem in chosen.problems if problem != solved]
+    if problems:
+        hint = "; uneven='resample' interpolates them" if problems == [chosen.uneven] else ""
+        raise InputError(f"{path}: series {chosen} {problems[0]}{hint}.")
+    array, grid, notes = _voxels(chosen, dtype, resample_uneven=bool(solved), resample_tilt=tilt == "resample")
+    working, working_grid = to_working_frame(array, grid)
     meta = {
         "affine": torch.as_tensor(working_grid.affine),
-        "original_affine": torch.as_tensor(chosen.grid.affine),
-        "spatial_shape": np.asarray(chosen.grid.shape),
+        "original_affine": torch.as_tensor(grid.affine),
+        "spatial_shape": np.asarray(grid.shape),
         "filename_or_obj": str(path),
-        "notes": "; ".join(chosen.notes),
+        "notes": "; ".join(notes),
         "series_uid": chosen.id,
         "modality": chosen.modality,
     }
@@ -320,26 +346,32 @@ def choose_series(found: Sequence[DicomSeries], path: Path, named: str | None) -
     """
     listing = "\n".join(f"  {series}" for series in found)
     if named is not None:
-        matching = [s for s in found if named in (s.id, s.uid)]
+        matching = [s for s in found if named == s.id] or [s for s in found if named == s.uid]
         if len(matching) == 1:
             return matching[0]
         problem = "holds several volumes of" if matching else "holds no"
         raise InputError(f"{path} {problem} series {named}; name one of\n{listing}")
     images = [s for s in found if s.is_image]
-    volumes = [s for s in images if s.frames > 1] or images
-    if len(volumes) > 1:
-        raise InputError(f"{path} holds {len(volumes)} series; name one with --series (series= in Python):\n{listing}")
-    return (volumes or list(found))[0] if volumes or len(found) == 1 else _no_volume(path, listing)
+    candidates = [s for s in images if s.frames > 1] or images or list(found)
+    if len(candidates) > 1:
+        raise InputError(f"{path} holds several volumes; name one with --series (series= in Python):\n{listing}")
+    return candidates[0]
 
 
-def _no_volume(path: Path, listing: str) -> DicomSeries:
-    raise InputError(f"{path} holds no image volume, only\n{listing}")
-
-
-def _voxels(series: DicomSeries, dtype: Any) -> NDArray[Any]:
-    """Array (column i, row j, slice k), written slice by slice into memory that is C-contiguous as (S, A, R)."""
+def _voxels(
+    series: DicomSeries, dtype: Any, *, resample_uneven: bool, resample_tilt: bool
+) -> tuple[NDArray[Any], Grid, list[str]]:
+    """Array (column i, row j, slice k), laid out so that turning it to (S, A, R) copies nothing; its grid and notes."""
     assert series.grid is not None
-    memory = np.empty(series.grid.to_working().shape, dtype=dtype)
-    array = from_working_frame(memory, series.grid)
+    assert series.stack is not None
+    grid, notes = series.grid, list(series.notes)
+    memory = np.empty(grid.to_working().shape, dtype=dtype)
+    array = from_working_frame(memory, grid)
     read_quantities(series.slices, array.transpose(2, 1, 0))
-    return array
+    if resample_uneven:
+        array, grid = evenly_spaced(array, grid, series.stack.places)
+        notes.append(f"{series.uneven}: interpolated to {grid.shape[2]} slices, {grid.spacing[2]:.2f} mm apart")
+    if resample_tilt and series.tilt:
+        array, grid = orthogonal(array, grid)
+        notes.append("interpolated to an orthogonal grid")
+    return array, grid, notes
