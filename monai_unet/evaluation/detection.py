@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 from math import inf, nan
 
@@ -25,47 +26,43 @@ SIZE_EDGES_MM = (0.0, 5.0, 10.0, 20.0, inf)
 _PANOPTIC_IOU = 0.5
 
 
-@dataclass(frozen=True)
-class LesionPair:
-    """A predicted and a reference lesion that share voxels (numbers of the lesions, shared voxels, IoU)."""
+class Side(StrEnum):
+    """Whose lesion it is."""
 
-    prediction: int
-    reference: int
-    shared: int
-    iou: float
+    REFERENCE = "reference"
+    PREDICTION = "prediction"
 
 
 @dataclass(frozen=True)
-class LesionMatch:
-    """Lesions of one class of one case and how they meet.
+class LesionRecord:
+    """One lesion of either side, its measurements and its match, flat: a row of `lesions.csv`.
 
     Attributes:
-        case: name of the case.
-        prediction, reference: the lesions of either side.
-        pairs: all pairs that share voxels.
-        right: numbers of the predicted lesions that are right.
-        detected: numbers of the reference lesions that were found.
+        case, label, name, side, number: which lesion; numbers as in `Lesion`.
+        hit: a reference lesion that was detected, or a predicted lesion that is right.
+        partners: numbers of the hit lesions of the other side that share voxels with it, if it is a hit itself.
+        best_iou: highest IoU with one lesion of the other side.
+        volume_ml, long_axis_mm, short_axis_mm, longest_diameter_mm, slice_index: as in `Lesion`.
+        centroid_mm: RAS mm.
+        intensity_mean, intensity_sd: as in `Lesion`.
     """
 
     case: str
-    prediction: tuple[Lesion, ...]
-    reference: tuple[Lesion, ...]
-    pairs: tuple[LesionPair, ...]
-    right: frozenset[int]
-    detected: frozenset[int]
-
-    @property
-    def splits(self) -> int:
-        """Reference lesions that meet more than one right predicted lesion."""
-        return _met_by_several([(pair.reference, pair.prediction) for pair in self._counting()])
-
-    @property
-    def merges(self) -> int:
-        """Predicted lesions that meet more than one detected reference lesion."""
-        return _met_by_several([(pair.prediction, pair.reference) for pair in self._counting()])
-
-    def _counting(self) -> list[LesionPair]:
-        return [pair for pair in self.pairs if pair.prediction in self.right and pair.reference in self.detected]
+    label: int
+    name: str
+    side: Side
+    number: int
+    hit: bool
+    partners: tuple[int, ...]
+    best_iou: float
+    volume_ml: float
+    long_axis_mm: float
+    short_axis_mm: float
+    longest_diameter_mm: float
+    slice_index: int
+    centroid_mm: tuple[float, float, float]
+    intensity_mean: float | None
+    intensity_sd: float | None
 
 
 @dataclass(frozen=True)
@@ -121,75 +118,94 @@ def match_lesions(
     *,
     case: str = "",
     min_coverage: float = MIN_COVERAGE,
-) -> LesionMatch:
-    """Match two `component_map`s of one shape and their measured lesions."""
+) -> list[LesionRecord]:
+    """Match two `component_map`s of one shape and their measured lesions; first the reference's records."""
     both = (prediction > 0) & (reference > 0)
-    numbers, shared = np.unique(np.stack([prediction[both], reference[both]], axis=1), axis=0, return_counts=True)
-    sizes = (
-        {lesion.number: lesion.voxels for lesion in predicted},
-        {lesion.number: lesion.voxels for lesion in referenced},
-    )
-    pairs = tuple(
-        LesionPair(int(p), int(r), int(n), int(n) / (sizes[0][int(p)] + sizes[1][int(r)] - int(n)))
-        for (p, r), n in zip(numbers, shared, strict=True)
-    )
-    return LesionMatch(
-        case=case,
-        prediction=tuple(predicted),
-        reference=tuple(referenced),
-        pairs=pairs,
-        right=_covered(sizes[0], [(pair.prediction, pair.shared) for pair in pairs], min_coverage),
-        detected=_covered(sizes[1], [(pair.reference, pair.shared) for pair in pairs], min_coverage),
-    )
+    pairs, shared = np.unique(np.stack([prediction[both], reference[both]], axis=1), axis=0, return_counts=True)
+    table = np.zeros((len(predicted) + 1, len(referenced) + 1), np.int64)
+    table[tuple(pairs.T)] = shared
+    sizes = [np.array([0, *(lesion.voxels for lesion in side)]) for side in (predicted, referenced)]
+    hits = [
+        (table.sum(axis=1 - side) >= min_coverage * sizes[side]) & (table.sum(axis=1 - side) > 0) for side in range(2)
+    ]
+    iou = table / np.maximum(sizes[0][:, None] + sizes[1][None, :] - table, 1)
+    counting = (table > 0) & hits[0][:, None] & hits[1][None, :]
+    return [
+        *(_record(case, Side.REFERENCE, lesion, hits[1], counting.T, iou.T) for lesion in referenced),
+        *(_record(case, Side.PREDICTION, lesion, hits[0], counting, iou) for lesion in predicted),
+    ]
 
 
-def detection(matches: Iterable[LesionMatch], *, low_mm: float = 0.0, high_mm: float = inf) -> Detection:
+def detection(records: Iterable[LesionRecord], *, low_mm: float = 0.0, high_mm: float = inf) -> Detection:
     """Counts over the lesions whose RECIST long axis lies in [low, high) mm."""
-    counts = [0, 0, 0, 0]
-    for match in matches:
-        for offset, lesions, good in ((0, match.reference, match.detected), (2, match.prediction, match.right)):
-            chosen = [lesion for lesion in lesions if low_mm <= lesion.long_axis.length_mm < high_mm]
-            counts[offset] += len(chosen)
-            counts[offset + 1] += sum(lesion.number in good for lesion in chosen)
-    return Detection(*counts)
+    chosen = [record for record in records if low_mm <= record.long_axis_mm < high_mm]
+    sides = [[record for record in chosen if record.side is side] for side in (Side.REFERENCE, Side.PREDICTION)]
+    reference, prediction = sides
+    return Detection(
+        reference=len(reference),
+        detected=sum(record.hit for record in reference),
+        prediction=len(prediction),
+        right=sum(record.hit for record in prediction),
+    )
 
 
 def detection_by_size(
-    matches: Iterable[LesionMatch], *, edges_mm: Sequence[float] = SIZE_EDGES_MM
+    records: Iterable[LesionRecord], *, edges_mm: Sequence[float] = SIZE_EDGES_MM
 ) -> dict[tuple[float, float], Detection]:
     """`detection` for each size class; a reference lesion stands in its own class, a predicted one in its own."""
-    found = list(matches)
+    found = list(records)
     return {(low, high): detection(found, low_mm=low, high_mm=high) for low, high in pairwise(edges_mm)}
 
 
-def panoptic_quality(matches: Iterable[LesionMatch]) -> PanopticQuality:
+def splits(records: Iterable[LesionRecord]) -> int:
+    """Reference lesions found in more than one piece."""
+    return sum(record.side is Side.REFERENCE and len(record.partners) > 1 for record in records)
+
+
+def merges(records: Iterable[LesionRecord]) -> int:
+    """Predicted lesions that join more than one reference lesion."""
+    return sum(record.side is Side.PREDICTION and len(record.partners) > 1 for record in records)
+
+
+def panoptic_quality(records: Iterable[LesionRecord]) -> PanopticQuality:
     """Panoptic quality over all lesions of all cases together."""
-    found = list(matches)
-    ious = [pair.iou for match in found for pair in match.pairs if pair.iou > _PANOPTIC_IOU]
-    predicted, referenced = (sum(len(side) for side in sides) for sides in zip(*_sides(found), strict=True))
-    total = predicted + referenced
+    found = list(records)
+    # above an IoU of 0.5 a lesion has at most one partner, so the reference's side counts each pair once
+    ious = [r.best_iou for r in found if r.side is Side.REFERENCE and r.best_iou > _PANOPTIC_IOU]
+    referenced = sum(record.side is Side.REFERENCE for record in found)
     return PanopticQuality(
         pairs=len(ious),
-        false_positives=predicted - len(ious),
+        false_positives=len(found) - referenced - len(ious),
         false_negatives=referenced - len(ious),
-        sq=float(np.mean(ious)) if ious else (0.0 if total else nan),
-        rq=2 * len(ious) / total if total else nan,
+        sq=float(np.mean(ious)) if ious else (0.0 if found else nan),
+        rq=2 * len(ious) / len(found) if found else nan,
     )
 
 
-def _sides(matches: Sequence[LesionMatch]) -> list[tuple[tuple[Lesion, ...], tuple[Lesion, ...]]]:
-    return [(match.prediction, match.reference) for match in matches] or [((), ())]
-
-
-def _covered(sizes: dict[int, int], shared: Iterable[tuple[int, int]], min_coverage: float) -> frozenset[int]:
-    covered = dict.fromkeys(sizes, 0)
-    for number, voxels in shared:
-        covered[number] += voxels
-    return frozenset(n for n, voxels in covered.items() if voxels and voxels >= min_coverage * sizes[n])
-
-
-def _met_by_several(pairs: Iterable[tuple[int, int]]) -> int:
-    met: dict[int, set[int]] = {}
-    for one, other in pairs:
-        met.setdefault(one, set()).add(other)
-    return sum(len(others) > 1 for others in met.values())
+def _record(
+    case: str,
+    side: Side,
+    lesion: Lesion,
+    hits: NDArray[np.bool_],
+    counting: NDArray[np.bool_],
+    iou: NDArray[np.float64],
+) -> LesionRecord:
+    right, anterior, superior = (float(x) for x in lesion.centroid_mm)
+    return LesionRecord(
+        case=case,
+        label=lesion.label,
+        name=lesion.name,
+        side=side,
+        number=lesion.number,
+        hit=bool(hits[lesion.number]),
+        partners=tuple(int(n) for n in np.flatnonzero(counting[lesion.number])),
+        best_iou=float(iou[lesion.number].max()),
+        volume_ml=lesion.volume_ml,
+        long_axis_mm=lesion.long_axis.length_mm,
+        short_axis_mm=lesion.short_axis.length_mm,
+        longest_diameter_mm=lesion.longest_diameter.length_mm,
+        slice_index=lesion.slice_index,
+        centroid_mm=(right, anterior, superior),
+        intensity_mean=lesion.intensity_mean,
+        intensity_sd=lesion.intensity_sd,
+    )

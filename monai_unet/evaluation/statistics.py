@@ -1,4 +1,4 @@
-"""Means with bootstrap intervals."""
+"""Means with bootstrap intervals, paired comparison of two models, agreement of volumes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import wilcoxon
 
 RESAMPLES = 2000
 SEED = 20240501
@@ -48,3 +49,69 @@ def interval(values: ArrayLike, means: ArrayLike, *, confidence: float = CONFIDE
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(np.asarray(means), [tail, 1 - tail])
     return Interval(float(known.mean()), float(np.median(known)), float(low), float(high))
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Differences second minus first over the cases that both have.
+
+    Attributes:
+        n: cases with a value on both sides.
+        difference: their mean difference, median and bootstrap interval.
+        better, worse: cases with a positive, a negative difference.
+        p_value: two-sided Wilcoxon signed-rank test (1945), zero differences kept (Pratt 1959); 1 where all are equal.
+    """
+
+    n: int
+    difference: Interval
+    better: int
+    worse: int
+    p_value: float
+
+
+def compare_paired(first: ArrayLike, second: ArrayLike, *, resamples: int = RESAMPLES) -> PairedComparison:
+    """Compare two scores of the same cases, (n,) each in the same order; NaN on either side leaves a case out."""
+    differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
+    differences = differences[np.isfinite(differences)]
+    if not differences.size:
+        return PairedComparison(0, Interval(np.nan, np.nan, np.nan, np.nan), 0, 0, np.nan)
+    p_value = float(wilcoxon(differences, zero_method="pratt").pvalue) if differences.any() else 1.0
+    return PairedComparison(
+        n=int(differences.size),
+        difference=interval(differences, bootstrap_means(differences[:, None], resamples=resamples)[:, 0]),
+        better=int((differences > 0).sum()),
+        worse=int((differences < 0).sum()),
+        p_value=p_value,
+    )
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """p values adjusted for their number (Holm 1979); NaN stays NaN and does not count."""
+    given = np.asarray(p_values, dtype=float)
+    adjusted = np.full(given.shape, np.nan)
+    order = [index for index in np.argsort(given) if np.isfinite(given[index])]
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * given[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Bland & Altman (1986): bias (mean of measured minus reference) and limits of agreement, bias ± 1.96 SD."""
+
+    n: int
+    bias: float
+    low: float
+    high: float
+
+
+def agreement(measured: ArrayLike, reference: ArrayLike) -> Agreement:
+    """Agreement of two measurements of the same quantity, (n,) each; the SD has n - 1 in its denominator."""
+    differences = np.asarray(measured, dtype=float) - np.asarray(reference, dtype=float)
+    if not differences.size:
+        return Agreement(0, np.nan, np.nan, np.nan)
+    bias = float(differences.mean())
+    spread = 1.96 * float(differences.std(ddof=1)) if differences.size > 1 else np.nan
+    return Agreement(int(differences.size), bias, bias - spread, bias + spread)

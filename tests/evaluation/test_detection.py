@@ -7,13 +7,21 @@ from math import inf, isnan
 import numpy as np
 import pytest
 
-from monai_unet.evaluation.detection import LesionMatch, detection, detection_by_size, match_lesions, panoptic_quality
+from monai_unet.evaluation.detection import (
+    LesionRecord,
+    detection,
+    detection_by_size,
+    match_lesions,
+    merges,
+    panoptic_quality,
+    splits,
+)
 from monai_unet.evaluation.lesions import component_map, measure_lesions
 
 AFFINE = np.diag([1.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]]
 
 
-def match(prediction: np.ndarray, reference: np.ndarray, **kwargs: float) -> LesionMatch:
+def match(prediction: np.ndarray, reference: np.ndarray, **kwargs: float) -> list[LesionRecord]:
     parts = component_map(prediction), component_map(reference)
     lesions = [measure_lesions(part, AFFINE, normal_axis=0) for part in parts]
     return match_lesions(*parts, *lesions, case="c", **kwargs)
@@ -36,22 +44,22 @@ def corrupted() -> tuple[np.ndarray, np.ndarray]:
 
 def test_missed_split_cut_and_false_lesions_are_counted_by_hand() -> None:
     found = match(*corrupted())
-    counts = detection([found])
+    counts = detection(found)
     assert (counts.reference, counts.detected, counts.prediction, counts.right) == (4, 3, 5, 4)
     assert counts.sensitivity == 0.75
     assert counts.precision == 0.8
     assert counts.f1 == pytest.approx(2 * 0.75 * 0.8 / 1.55)
-    assert (found.splits, found.merges) == (1, 0)
+    assert (splits(found), merges(found)) == (1, 0)
 
 
 def test_a_lesion_covered_too_little_is_not_detected() -> None:
     found = match(*corrupted(), min_coverage=0.3)  # D is covered by a quarter; its predicted piece is right
-    assert detection([found]).detected == 2
-    assert detection([found]).right == 4
+    assert detection(found).detected == 2
+    assert detection(found).right == 4
 
 
 def test_detection_by_size_puts_each_lesion_in_its_own_class() -> None:
-    by_size = detection_by_size([match(*corrupted())])
+    by_size = detection_by_size(match(*corrupted()))
     found = {k: (v.reference, v.detected, v.prediction, v.right) for k, v in by_size.items()}
     # long axes: reference A √(6²+5²) = 7.8, B √(24²+5²) = 24.5, C 3.6, D √(8²+7²) = 10.6 mm;
     # prediction A 7.8, B √(15²+5²) = 15.8 and √(8²+5²) = 9.4, D √(4²+3²) = 5, E 3.6 mm
@@ -65,7 +73,7 @@ def test_detection_by_size_puts_each_lesion_in_its_own_class() -> None:
 
 
 def test_panoptic_quality_by_hand() -> None:
-    quality = panoptic_quality([match(*corrupted())])
+    quality = panoptic_quality(match(*corrupted()))
     # pairs above IoU 0.5: A (1) and the larger piece of B (360 / 576)
     assert (quality.pairs, quality.false_positives, quality.false_negatives) == (2, 3, 2)
     assert quality.sq == pytest.approx((1 + 0.625) / 2)
@@ -82,7 +90,7 @@ def test_panoptic_quality_equals_panoptica() -> None:
             at = np.array(corner) + random.integers(0, 2, 3)
             volume[at[0] : at[0] + 5, at[1] : at[1] + 8, at[2] : at[2] + 8] = 1
     prediction[2:8, 20:30, 2:12] = 0
-    ours = panoptic_quality([match(prediction, reference)])
+    ours = panoptic_quality(match(prediction, reference))
     evaluator = panoptica.Panoptica_Evaluator(
         expected_input=panoptica.InputType.SEMANTIC,
         instance_approximator=panoptica.ConnectedComponentsInstanceApproximator(),
@@ -100,15 +108,15 @@ def test_two_lesions_joined_by_the_prediction_are_a_merge() -> None:
     reference[1:4, 2:8, 2:10] = reference[1:4, 2:8, 14:22] = 1
     prediction[1:4, 2:8, 2:22] = 1
     found = match(prediction, reference)
-    assert (found.splits, found.merges) == (0, 1)
-    assert detection([found]).f1 == 1
+    assert (splits(found), merges(found)) == (0, 1)
+    assert detection(found).f1 == 1
 
 
 def test_no_lesion_anywhere_has_no_score_and_lesions_on_one_side_score_zero() -> None:
     empty, one = np.zeros((2, 5, 9, 9), np.uint8)
     one[2, 2:5, 2:5] = 1
-    assert isnan(detection([match(empty, empty)]).f1)
-    assert isnan(panoptic_quality([match(empty, empty)]).pq)
+    assert isnan(detection(match(empty, empty)).f1)
+    assert isnan(panoptic_quality(match(empty, empty)).pq)
     for pair in ((empty, one), (one, empty)):
-        assert detection([match(*pair)]).f1 == 0
-        assert panoptic_quality([match(*pair)]).pq == 0
+        assert detection(match(*pair)).f1 == 0
+        assert panoptic_quality(match(*pair)).pq == 0

@@ -1,0 +1,102 @@
+"""CPU cost of scoring: our one pass against MONAI's three calls, and what an evaluation of many cases adds.
+
+    python benchmarks/metrics.py            # metrics of one 512x512x200 pair, interleaved, CPU seconds
+    python benchmarks/metrics.py --cases 1000   # also 1,000 small masks through the command's own loop
+
+MONAI gets ready one-hot tensors, the making of which is not charged to it; we start from integer label maps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
+
+from monai_unet.evaluation import Surface, score_case
+
+SHAPE = (200, 512, 512)
+SPACING = (1.5, 0.8, 0.8)
+TOLERANCE_MM = 2.0
+
+
+def ball(centre: tuple[int, int, int], radii: tuple[float, float, float]) -> np.ndarray:
+    """uint8 mask of an ellipsoid in voxels."""
+    axes = np.ogrid[tuple(slice(0, n) for n in SHAPE)]
+    return (sum(((a - c) / r) ** 2 for a, c, r in zip(axes, centre, radii, strict=True)) <= 1).astype(np.uint8)
+
+
+def tumour() -> tuple[np.ndarray, np.ndarray]:
+    """Two overlapping balls of 2 cm and a small false positive 10 cm away."""
+    reference = ball((100, 250, 250), (10, 15, 15)) | ball((108, 262, 256), (8, 12, 12))
+    prediction = (
+        ball((101, 252, 251), (10, 15, 14)) | ball((108, 262, 257), (7, 12, 12)) | ball((90, 300, 370), (3, 5, 5))
+    )
+    return prediction, reference
+
+
+def liver() -> tuple[np.ndarray, np.ndarray]:
+    """A body of 22 x 22 x 13 cm with a wavy outline."""
+    reference = ball((100, 256, 220), (44, 138, 138))
+    prediction = ball((101, 258, 222), (43, 136, 139))
+    wave = (np.sin(np.arange(SHAPE[2]) / 9)[None, None] + np.sin(np.arange(SHAPE[1]) / 7)[None, :, None]) > 1.2
+    return prediction & ~(wave & ball((100, 256, 330), (40, 60, 60)).astype(bool)), reference
+
+
+def cpu(call: Callable[[], object]) -> float:
+    """CPU seconds (user and system, all threads) of one call."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+def compare(name: str, pair: tuple[np.ndarray, np.ndarray], repeats: int) -> None:
+    """Print median CPU seconds and the ratio, both interleaved."""
+    prediction, reference = pair
+    one_hot = [torch.from_numpy(mask)[None, None].float() for mask in pair]
+    monai_kwargs = {"include_background": True, "spacing": SPACING}
+    calls: dict[str, Callable[[], object]] = {
+        "MONAI Dice": lambda: compute_dice(*one_hot, include_background=True),
+        "MONAI HD95": lambda: compute_hausdorff_distance(*one_hot, percentile=95, **monai_kwargs),
+        "MONAI NSD": lambda: compute_surface_dice(*one_hot, [TOLERANCE_MM], **monai_kwargs),
+        "MONAI NSD, use_subvoxels": lambda: compute_surface_dice(
+            *one_hot, [TOLERANCE_MM], use_subvoxels=True, **monai_kwargs
+        ),
+        **{
+            f"ours, {surface}": lambda surface=surface: score_case(
+                prediction, reference, spacing=SPACING, labels={1: name}, tolerance_mm=TOLERANCE_MM, surface=surface
+            )
+            for surface in Surface
+        },
+    }
+    for surface in Surface:
+        calls[f"ours, {surface}"]()
+    seconds: dict[str, list[float]] = {key: [] for key in calls}
+    for _ in range(repeats):
+        for key, call in calls.items():
+            seconds[key].append(cpu(call))
+    median = {key: statistics.median(values) for key, values in seconds.items()}
+    three = sum(median[f"MONAI {metric}"] for metric in ("Dice", "HD95", "NSD"))
+    print(f"\n{name}, {SHAPE[2]}x{SHAPE[1]}x{SHAPE[0]}, CPU seconds, median of {repeats} interleaved")
+    for key, value in median.items():
+        print(f"  {key:26s} {value:7.3f}   {value / three:6.3f} of MONAI's three calls")
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    compare("tumour", tumour(), arguments.repeats)
+    compare("liver", liver(), arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()
