@@ -1,0 +1,58 @@
+# `make demo`: from nothing but Python 3.11 to a segmented volume.  `make test`: the whole test suite.
+PYTHON ?= python3
+VENV ?= .venv
+# absolute, so that recipes work from any folder
+BIN := $(abspath $(VENV))/bin
+READY := $(VENV)/.ready
+CONSTRAINTS := constraints.txt
+OUT ?= demo
+
+# real data, where it is at hand (see docs/testing.md)
+ifneq ($(wildcard ../shared/data),)
+export MONAI_UNET_DATA ?= $(abspath ../shared/data)
+endif
+
+PYTEST := $(BIN)/python -m pytest
+# a window system for the tests that need one; without Xvfb these tests skip and say so
+XVFB := $(shell command -v xvfb-run 2>/dev/null)
+ifneq ($(XVFB),)
+PYTEST := QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1000x24" $(PYTEST)
+endif
+
+.PHONY: demo test test-slow lint clean system-packages
+
+demo: $(READY)
+	$(BIN)/monai-unet demo --output $(OUT)
+
+test: system-packages $(VENV)/.ready-dev
+	$(MAKE) --no-print-directory run-tests
+
+.PHONY: run-tests
+run-tests: lint
+	$(PYTEST) -m "not slow" -p no:cacheprovider
+
+test-slow: $(VENV)/.ready-dev
+	$(PYTEST) -m slow -p no:cacheprovider
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# torch first and alone: a machine that has a CPU build at hand takes that one and not gigabytes of CUDA packages
+$(READY): setup.cfg pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) tools/system_packages.py python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) torch
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[openvino]"
+	touch $@
+
+$(VENV)/.ready-dev: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[napari,openvino,cluster,dev]"
+	touch $@
+
+system-packages:
+	$(PYTHON) tools/system_packages.py test
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info runs $(OUT)
