@@ -1,16 +1,28 @@
 """Files to volumes and back: every volume in the working frame (S, A, R), every result on the grid it came from."""
 
+from monai_unet.io.case_stream import CaseStream
 from monai_unet.io.cases import find_cases
 from monai_unet.io.decathlon import dataset_cases, read_dataset
 from monai_unet.io.dicom_series import DicomSeries, find_series, read_series
 from monai_unet.io.geometry import WORKING_AXES, Grid, from_working_frame, to_working_frame
+from monai_unet.io.label_table import LabelEntry
 from monai_unet.io.monai_reader import LoadVolumed, SaveLabelMapd, VolumeReader
-from monai_unet.io.volume import case_name, grid_of, read_volume, source_grid, write_label_map
+from monai_unet.io.volume import (
+    case_name,
+    grid_of,
+    read_label_table,
+    read_volume,
+    source_grid,
+    write_label_map,
+    write_volume,
+)
 
 __all__ = [
     "WORKING_AXES",
     "DicomSeries",
+    "CaseStream",
     "Grid",
+    "LabelEntry",
     "LoadVolumed",
     "SaveLabelMapd",
     "VolumeReader",
@@ -21,9 +33,11 @@ __all__ = [
     "from_working_frame",
     "grid_of",
     "read_dataset",
+    "read_label_table",
     "read_series",
     "read_volume",
     "source_grid",
     "to_working_frame",
     "write_label_map",
+    "write_volume",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,19 +13,44 @@ from monai.data import MetaTensor
 from numpy.typing import ArrayLike, NDArray
 
 from monai_unet.errors import InputError
-from monai_unet.io import nifti
 from monai_unet.io.dicom_files import is_dicom
 from monai_unet.io.dicom_series import read_series
+from monai_unet.io.formats import VOLUME_SUFFIXES, format_of, format_to_write
 from monai_unet.io.geometry import Grid, from_working_frame, to_working_frame
+from monai_unet.io.label_table import LabelEntry, LabelTable
 
-VOLUME_SUFFIXES: tuple[str, ...] = nifti.SUFFIXES
+__all__ = [
+    "VOLUME_SUFFIXES",
+    "case_name",
+    "grid_of",
+    "read_label_table",
+    "read_volume",
+    "source_grid",
+    "write_label_map",
+    "write_volume",
+]
+
+_EXACT_IN_FLOAT32 = 1 << 24
 
 
-def read_volume(path: str | Path, *, dtype: Any = np.float32, series: str | None = None) -> MetaTensor:
+def read_volume(
+    path: str | Path,
+    *,
+    dtype: Any = np.float32,
+    series: str | None = None,
+    uneven: Literal["refuse", "resample"] = "refuse",
+    tilt: Literal["keep", "resample"] = "keep",
+) -> MetaTensor:
     """One volume as a MetaTensor (1, S, A, R) with its affine (working frame, RAS mm).
 
     Its `meta` holds MONAI's keys for the file's own grid, in the file's axis order: `original_affine` (4, 4),
     `spatial_shape` (3,) and `filename_or_obj`; and `notes`, one string of warnings that belong into the provenance.
+    From DICOM also `series_uid` and `modality`.
+
+    Args:
+        path: NIfTI, NRRD or MetaImage file; DICOM file, folder, DICOMDIR or zip.
+        dtype: of the voxels.
+        series: DICOM only, which one of several; `uneven` and `tilt` likewise, see `read_series`.
 
     Raises:
         InputError: the file is missing, damaged, not a volume, or its geometry cannot be trusted.
@@ -34,18 +59,52 @@ def read_volume(path: str | Path, *, dtype: Any = np.float32, series: str | None
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
     if path.is_dir() or zipfile.is_zipfile(path) or is_dicom(path):
-        return read_series(path, series=series, dtype=dtype)
-    array, grid, notes = nifti.read(path)
-    working, working_grid = to_working_frame(array, grid)
-    data = torch.from_numpy(np.ascontiguousarray(working, dtype=dtype)[None])
+        return read_series(path, series=series, dtype=dtype, uneven=uneven, tilt=tilt)
+    array, grid, notes = format_of(path).read(path)
+    data, more = _finite(_in_working_frame(array, grid, np.dtype(dtype)), path)
+    more += _precision_lost(array, data.dtype)
+    if min(grid.shape) == 1:
+        more.append("a single slice")
     meta = {
-        "affine": torch.as_tensor(working_grid.affine),
+        "affine": torch.as_tensor(grid.to_working().affine),
         "original_affine": torch.as_tensor(grid.affine),
         "spatial_shape": np.asarray(grid.shape),
         "filename_or_obj": str(path),
-        "notes": notes,
+        "notes": "; ".join(filter(None, [notes, *more])),
     }
-    return MetaTensor(data, meta=meta)
+    return MetaTensor(torch.from_numpy(data[None]), meta=meta)
+
+
+def _in_working_frame(array: NDArray[Any], grid: Grid, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Turned, cast and made contiguous in one pass over the voxels."""
+    working, working_grid = to_working_frame(array, grid)
+    if working.dtype == dtype and working.flags.c_contiguous:
+        return working
+    out = np.empty(working_grid.shape, dtype=dtype)
+    np.copyto(out, working, casting="unsafe")
+    return out
+
+
+def _finite(data: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:
+    """NaN and infinity replaced by the lowest finite value: they mark what was not measured."""
+    # The sum is not finite as soon as one voxel is not, and costs less than asking each.
+    if data.dtype.kind != "f" or np.isfinite(data.sum(dtype=np.float64)):
+        return data, []
+    valid = np.isfinite(data)
+    count = int(data.size - np.count_nonzero(valid))
+    if count == data.size:
+        raise InputError(f"{path} holds no finite voxel; export it again.")
+    lowest = data[valid].min()
+    data[~valid] = lowest
+    return data, [f"{count} voxels without a finite value were set to the lowest value, {lowest:g}"]
+
+
+def _precision_lost(array: NDArray[Any], dtype: np.dtype[Any]) -> list[str]:
+    if dtype != np.float32 or array.dtype.kind not in "iu" or array.dtype.itemsize < 4:
+        return []
+    if int(array.min()) >= -_EXACT_IN_FLOAT32 and int(array.max()) <= _EXACT_IN_FLOAT32:
+        return []
+    return ["values beyond 16777216 are rounded; read label maps of such numbers with an integer dtype"]
 
 
 def grid_of(volume: MetaTensor) -> Grid:
@@ -60,19 +119,48 @@ def source_grid(meta: Mapping[str, Any]) -> Grid:
     return Grid(shape, np.asarray(meta["original_affine"], dtype=float).reshape(4, 4))  # type: ignore[arg-type]
 
 
-def write_label_map(labels: ArrayLike, path: str | Path, *, like: Mapping[str, Any]) -> None:
-    """Write integer labels (S, A, R) onto the grid of the file that `like` (a volume's `meta`) was read from."""
+def write_label_map(
+    labels: ArrayLike, path: str | Path, *, like: Mapping[str, Any], table: LabelTable | None = None
+) -> None:
+    """Write integer labels (S, A, R) onto the grid of the file that `like` (a volume's `meta`) was read from.
+
+    The format follows the suffix; the voxel type is the smallest that holds the labels. NIfTI from NIfTI keeps affine,
+    sform and qform and their codes bit for bit; names and colours of `table` are kept by NIfTI and NRRD.
+
+    Raises:
+        InputError: unknown suffix, or values that are not whole numbers from 0.
+    """
     array = np.asarray(labels)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     grid = source_grid(like)
-    array = from_working_frame(_smallest_integer(array), grid)
-    nifti.write(Path(path), array, grid, like=Path(str(like["filename_or_obj"])))
+    array = from_working_frame(_smallest_integer(array, path), grid)
+    format_to_write(Path(path)).write(Path(path), array, grid, like=_source_file(like), labels=table)
 
 
-def _smallest_integer(labels: NDArray[Any]) -> NDArray[Any]:
-    highest = int(labels.max(initial=0))
-    return labels.astype(np.min_scalar_type(highest) if highest > 255 else np.uint8)
+def write_volume(volume: MetaTensor, path: str | Path) -> None:
+    """Write a volume (1, S, A, R) onto the grid of the file it was read from, in its own voxel type."""
+    grid = source_grid(volume.meta)
+    array = from_working_frame(volume.numpy()[0], grid)
+    format_to_write(Path(path)).write(Path(path), array, grid, like=_source_file(volume.meta))
+
+
+def read_label_table(path: str | Path) -> dict[int, LabelEntry]:
+    """Names and colours that a NIfTI or NRRD file gives to its labels; empty where there are none."""
+    return format_of(Path(path)).read_label_table(Path(path))
+
+
+def _source_file(meta: Mapping[str, Any]) -> Path:
+    return Path(str(meta["filename_or_obj"]))
+
+
+def _smallest_integer(labels: NDArray[Any], path: str | Path) -> NDArray[Any]:
+    lowest, highest = labels.min(initial=0), labels.max(initial=0)
+    if labels.dtype.kind == "f" and not np.array_equal(labels, np.rint(labels)):
+        raise InputError(f"{path} was to hold labels, but some values are not whole numbers; write it as a volume.")
+    if lowest < 0:
+        raise InputError(f"{path} was to hold labels, but the lowest value is {lowest}; labels begin at 0.")
+    return labels.astype(np.min_scalar_type(int(highest)), copy=False)
 
 
 def case_name(path: str | Path) -> str:
