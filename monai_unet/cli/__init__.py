@@ -17,6 +17,7 @@ from monai_unet.version import __version__
 COMMANDS: dict[str, str] = {
     "demo": "segment a volume that comes with a Python package and show the result",
     "segment": "segment a file, a DICOM folder or a folder of volumes",
+    "info": "list the series and volumes below a path, their geometry and their problems",
     "bundles": "list the models found",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",

@@ -125,7 +125,7 @@ def frames_of(header: FileHeader) -> list[Frame]:
     if "PerFrameFunctionalGroupsSequence" in dataset:
         return list(_functional_frames(header))
     if integer(dataset.get("NumberOfFrames"), 1) != 1:
-        raise NoPlaceError("is a multi-frame file without the place of each frame")
+        raise NoPlaceError("it is a multi-frame file without the place of each frame")
     place = _place(dataset, dataset, dataset)
     return [Frame(header, 0, *place, _thickness(dataset), *_scaling(dataset), padding=_padding(dataset))]
 
@@ -159,13 +159,13 @@ def _place(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[
     ):
         values = numbers(dataset.get(name.translate(_KEYWORD)), count)
         if values is None:
-            raise NoPlaceError(f"has no valid {name}: where its images lie in the patient is not known")
+            raise NoPlaceError(f"it has no valid {name}: where its images lie in the patient is not known")
         found.append(values)
     cosines = np.reshape(found[1], (2, 3))
     if not np.allclose(cosines @ cosines.T, np.eye(2), atol=0.01):
-        raise NoPlaceError("has an Image Orientation (Patient) that is not two perpendicular unit vectors")
+        raise NoPlaceError("it has an Image Orientation (Patient) that is not two perpendicular unit vectors")
     if min(found[2]) <= 0:
-        raise NoPlaceError(f"has a Pixel Spacing of {found[2][0]:g} × {found[2][1]:g} mm")
+        raise NoPlaceError(f"it has a Pixel Spacing of {found[2][0]:g} × {found[2][1]:g} mm")
     return found[0], found[1], found[2]
 
 

@@ -169,10 +169,10 @@ def _placed_frames(header: FileHeader) -> list[Frame]:
     dataset = header.dataset
     modality = str(dataset.get("Modality", ""))
     if modality in NOT_IMAGES or "Rows" not in dataset:
-        raise NoPlaceError(f"is {modality or 'an object'} without an image of its own")
+        raise NoPlaceError(f"it is {modality or 'an object'}, without an image of its own")
     if "MOSAIC" in str(dataset.get("ImageType", "")).upper() or 0x0019100A in dataset:
         raise NoPlaceError(
-            "is a Siemens mosaic (many slices tiled into one image); export it as enhanced or untiled DICOM"
+            "it is a Siemens mosaic (many slices tiled into one image); export it as enhanced or untiled DICOM"
         )
     return frames_of(header)
 
@@ -185,7 +185,7 @@ def _volume(part: Part) -> DicomSeries:
     ordered = tuple(frames[i] for i in stacked.order)
     uneven = ""
     if not problems and not stacked.regular:
-        problems.append(f"cannot be placed by one affine: {describe_gaps(stacked)}")
+        problems.append(f"no affine can place its slices: {describe_gaps(stacked)}")
         uneven = problems[-1] if stacked.sideways <= TOLERATED else ""
     elif stacked.deviation > QUIET:
         notes.append(f"slices lie up to {100 * stacked.deviation:.0f} % of a voxel off a regular grid")
@@ -199,7 +199,7 @@ def _volume(part: Part) -> DicomSeries:
     if any(has_padding_below_air(frame) for frame in ordered):
         notes.append(f"voxels outside the field of view (padding) were set to {AIR} HU")
     reasons = dict.fromkeys(filter(None, (why_not_decodable(frame) for frame in ordered)))
-    problems += [f"cannot be decoded: {reason}" for reason in reasons]
+    problems += reasons
     rows, columns = first.shape
     grid = Grid((columns, rows, len(ordered)), stacked.affine)
     return _entry(ordered, part.label, grid, stacked, problems, notes, uneven)
@@ -227,7 +227,7 @@ def _without_copies(frames: Sequence[Frame]) -> tuple[list[Frame], list[str], li
         notes.append(f"{dropped} images that are identical copies of others were left out")
     if clashes:
         where = ", ".join(f"({x:.1f}, {y:.1f}, {z:.1f})" for x, y, z in clashes[:3])
-        problems.append(f"has different images at one place, {len(clashes)} times (LPS mm {where})")
+        problems.append(f"it has different images at one place, {len(clashes)} times (LPS mm {where})")
     return kept, notes, problems
 
 
@@ -293,7 +293,7 @@ def _with_damage(series: DicomSeries, damaged: Sequence[DamagedFile]) -> DicomSe
     if not beside:
         return series
     file = f"{beside[0].path.name}: {beside[0].reason}"
-    sentence = f"has a damaged DICOM file beside it, which may be one of its slices ({file})"
+    sentence = f"a damaged DICOM file lies beside it, which may be one of its slices ({file})"
     return replace(series, problems=(*series.problems, sentence))
 
 
@@ -323,7 +323,7 @@ def read_series(
     problems = [problem for problem in chosen.problems if problem != solved]
     if problems:
         hint = "; uneven='resample' interpolates them" if problems == [chosen.uneven] else ""
-        raise InputError(f"{path}: series {chosen} {problems[0]}{hint}.")
+        raise InputError(f"{path}: series {chosen} cannot be read: {problems[0]}{hint}.")
     array, grid, notes = _voxels(chosen, dtype, resample_uneven=bool(solved), resample_tilt=tilt == "resample")
     working, working_grid = to_working_frame(array, grid)
     meta = {

@@ -1,0 +1,53 @@
+"""`monai-unet info`"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monai_unet.io.inventory import Entry
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("path", type=Path, help="volume, DICOM file, folder, DICOMDIR or zip")
+    parser.add_argument("--json", action="store_true", help="for programs; with affine and orientation")
+    parser.add_argument("--identity", action="store_true", help="also say who the patient is (name, id, birth date)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the series and volumes below a path and what is wrong with them."""
+    from monai_unet.io.inventory import inventory
+
+    entries = inventory(arguments.path, identity=arguments.identity)
+    if arguments.json:
+        print(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=False))
+        return 0
+    print("\n".join(_table(entries)))
+    return 0
+
+
+def _table(entries: Sequence[Entry]) -> list[str]:
+    rows: list[tuple[str, ...]] = [("", "what", "description", "size", "spacing mm", "axes", "plane", "date")]
+    rows += [_row(n, entry) for n, entry in enumerate(entries, 1)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    indent = " " * (widths[0] + 2)
+    for position, entry in reversed(list(enumerate(entries, 1))):
+        below = [f"--series {entry.series}" if entry.series else entry.path]
+        below += [f"cannot be read: {problem}" for problem in entry.problems]
+        below += [f"note: {note}" for note in entry.notes]
+        below += [f"{key}: {value}" for key, value in (entry.identity or {}).items()]
+        lines[position + 1 : position + 1] = [indent + line for line in below]
+    return lines
+
+
+def _row(number: int, entry: Entry) -> tuple[str, ...]:
+    size = "×".join(map(str, entry.shape)) or (f"{entry.images} image(s)" if entry.images else "")
+    spacing = "×".join(f"{mm:.3g}" for mm in entry.spacing)
+    kind = entry.modality or entry.format
+    return str(number), kind, entry.description, size, spacing, entry.orientation, entry.plane, entry.date
