@@ -104,13 +104,13 @@ class LesionMeasurements:
 
     Attributes:
         segment: number of its segment in the segmentation the report refers to.
-        name: what a person calls it.
+        name: what a person calls it; in a report that was read, its tracking identifier.
         volume_ml: volume in ml.
         long_axis_mm, short_axis_mm: RECIST 1.1 diameters in mm; None where there is none.
         mean, sd: intensity inside, in `unit`; None without an image.
-        unit: UCUM code of the intensity, for example "[hnsf'U]" for HU; "1" for MR.
-        centroid: (x, y, z) in mm, RAS+.
-        tracking_id, tracking_uid: those of the segment; made when empty.
+        unit: UCUM code of the intensity; "1" for no unit.
+        tracking_id, tracking_uid: those of its segment; taken from there when empty.
+        finding: code of what it is; taken from its segment when None.
     """
 
     segment: int
@@ -121,7 +121,6 @@ class LesionMeasurements:
     mean: float | None = None
     sd: float | None = None
     unit: str = "1"
-    centroid: tuple[float, float, float] | None = None
     tracking_id: str = ""
     tracking_uid: str = ""
     finding: Code | None = None
