@@ -1,0 +1,76 @@
+"""`monai-unet segment`: one mask per case, whole or not at all; one bad case does not stop the rest."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="INPUT",
+        help="a volume, a DICOM folder, or a folder of volumes; for a model of several channels, one file per channel",
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="folder for <case>.nii.gz, or one file name .nii.gz"
+    )
+    parser.add_argument("--bundle", required=True, help="name of a model (see: monai-unet bundles) or its folder")
+    parser.add_argument("--checkpoint", metavar="FILE", help="weights instead of the model's own")
+    parser.add_argument("--device", metavar="DEVICE", help="cpu or cuda; the default is cuda where there is one")
+    parser.add_argument("--resume", action="store_true", help="skip cases finished before with this model and input")
+    parser.add_argument(
+        "--trust", action="store_true", help="agree to run a model that is not built in (its config can run any code)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment every case; 0 all done, 1 none, 2 some failed."""
+    from monai_unet.segmenter import Progress, Segmenter
+    from monai_unet.study import Job, find_jobs, segment_jobs
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
+    segmenter = Segmenter.load(
+        arguments.bundle, device=arguments.device, checkpoint=arguments.checkpoint, trust=arguments.trust
+    )
+    jobs = find_jobs(arguments.images, arguments.output, channels=max(1, len(segmenter.parts.channels)))
+    live = sys.stderr.isatty() and not arguments.quiet
+
+    def show(job: Job, step: Progress) -> None:
+        if live:
+            total = f"/{step.total}" if step.total else ""
+            print(f"\r\033[K{job.images[0].name}: {step.stage} {step.done}{total}", end="", file=sys.stderr, flush=True)
+
+    failed = 0
+    outcomes = segment_jobs(segmenter, jobs, resume=arguments.resume, progress=show)
+    try:
+        for number, outcome in enumerate(outcomes, start=1):
+            if live:
+                print("\r\033[K", end="", file=sys.stderr)
+            if outcome.error:
+                failed += 1
+                print(f"monai-unet: {outcome.error}", file=sys.stderr, flush=True)
+            elif not arguments.quiet:
+                how = "already there" if outcome.skipped else f"{outcome.seconds:.1f} s"
+                print(f"[{number}/{len(jobs)}] {outcome.job.target} ({how})", flush=True)
+    finally:
+        outcomes.close()
+    if failed == len(jobs):
+        return FAILURE
+    if failed:
+        print(f"monai-unet: {failed} of {len(jobs)} cases failed; the others are done.", file=sys.stderr)
+    return SOME_FAILED if failed else SUCCESS
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """Leave through the `finally` blocks, which remove temporary files."""
+    raise SystemExit(128 + number)

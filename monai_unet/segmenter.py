@@ -1,0 +1,282 @@
+"""Run a bundle on a case: files or a volume in, a label map on the same grid out, watchable and stoppable per tile."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import monai
+import torch
+from monai.data import MetaTensor
+from torch import Tensor
+
+from monai_unet.bundle_parts import BundleParts, build_parts
+from monai_unet.catalogue import find_bundle
+from monai_unet.errors import InputError
+from monai_unet.frames import Source, given_volume, label_map, read_source
+from monai_unet.stepwise import stepwise
+from monai_unet.trust import require_trust
+from monai_unet.version import __version__
+
+Images: TypeAlias = str | Path | Sequence[str | Path] | MetaTensor
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a segmentation is: `stage` is "read", "preprocess", "infer" or "postprocess"."""
+
+    stage: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A finished label map.
+
+    Attributes:
+        labels: (1, S, A, R), the smallest unsigned type; its `meta` is that of the input, so that
+            `write_label_map(labels, path, like=labels.meta)` puts it on the grid of the input.
+        label_names: value → name.
+        colors: value → RGB, 0 to 255.
+        provenance: what made it from what: plain values, ready for JSON.
+    """
+
+    labels: MetaTensor
+    label_names: dict[int, str]
+    colors: dict[int, tuple[int, int, int]]
+    provenance: dict[str, Any]
+
+
+@dataclass
+class Case:
+    """A case that was read and preprocessed, ready for the network.
+
+    Attributes:
+        data: the bundle's own dictionary; the image is a MetaTensor (C, *spatial) on the network's grid.
+        source: the grid and file that the result must lie on.
+        notes: sentences that belong into the provenance.
+        seconds: wall time per stage so far.
+    """
+
+    data: dict[Any, Any]
+    source: Source
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Segmenter:
+    """A bundle, loaded once, that segments any number of cases.
+
+    >>> segmenter = Segmenter.load("hippocampus_mri")  # doctest: +SKIP
+    >>> result = segmenter.segment("brain.nii.gz")  # doctest: +SKIP
+    """
+
+    def __init__(self, parts: BundleParts) -> None:
+        self.parts = parts
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        checkpoint: str | Path | None = None,
+        trust: bool = False,
+    ) -> Segmenter:
+        """The bundle of that name or in that folder, built and with its weights.
+
+        Args:
+            device: "cpu", "cuda" or "cuda:1"; by default CUDA where there is one.
+            checkpoint: weights (a state dict or safetensors file) instead of the bundle's own.
+            trust: the user's consent to run a bundle that is not built in; remembered for its present files.
+
+        Raises:
+            InputError: unknown, not trusted, or cannot be built.
+        """
+        found = find_bundle(bundle)
+        require_trust(found, consent=trust)
+        return cls(build_parts(found, device=choose_device(device), checkpoint=checkpoint))
+
+    def segment(self, images: Images, *, progress: Callable[[Progress], None] | None = None) -> Segmentation:
+        """Segment one case, see `steps`."""
+        steps = self.steps(images)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            if progress is not None:
+                progress(step)
+
+    def steps(self, images: Images) -> Generator[Progress, None, Segmentation]:
+        """Segment one case step by step; returns the `Segmentation`. Closing the generator stops between two tiles.
+
+        Args:
+            images: a file or DICOM folder, one per channel in the bundle's order, or a MetaTensor (C, S, A, R) from
+                `read_volume`.
+
+        Raises:
+            InputError: the images cannot be used by this bundle.
+        """
+        case = self.read(images)
+        yield Progress("read", 1, 1)
+        case = self.preprocess(case)
+        yield Progress("preprocess", 1, 1)
+        return (yield from self.infer(case))
+
+    def read(self, images: Images) -> Case:
+        """Read a case as the bundle's own loader does.
+
+        Raises:
+            InputError: missing, damaged, not a volume, the wrong number of channels, or nothing but NaN.
+        """
+        start = time.perf_counter()
+        given = _as_given(images)
+        self._check_channels(given)
+        if isinstance(given, MetaTensor):
+            image, source = given_volume(given, self.parts)
+        else:
+            image, source = read_source(given, self.parts)
+        image, notes = _finite(image, source.name)
+        case = Case({self.parts.image_key: image}, source, [*source.notes, *notes])
+        case.seconds["read"] = time.perf_counter() - start
+        return case
+
+    def preprocess(self, case: Case) -> Case:
+        """Apply the bundle's preprocessing after its loader."""
+        start = time.perf_counter()
+        try:
+            data = self.parts.preprocess(case.data)
+        except Exception as error:
+            raise InputError(
+                f"{case.source.name} does not suit the preprocessing of '{self.parts.bundle.name}' "
+                f"({_last_line(error)}); check that it is the kind of image this model was made for."
+            ) from error
+        seconds = case.seconds | {"preprocess": time.perf_counter() - start}
+        return Case(data, case.source, case.notes, seconds)
+
+    def infer(self, case: Case) -> Generator[Progress, None, Segmentation]:
+        """Network and postprocessing of a preprocessed case; yields per tile and returns the `Segmentation`."""
+        start = time.perf_counter()
+        image = case.data[self.parts.image_key]
+        tensor = image.as_tensor().to(self.parts.device)[None]
+        logits = yield from self._predict(tensor)
+        seconds = case.seconds | {"infer": time.perf_counter() - start}
+        start = time.perf_counter()
+        if torch.isnan(logits).any():
+            raise InputError(
+                f"the network '{self.parts.bundle.name}' gave no number for some voxels of {case.source.name}; "
+                "its weights are damaged, or the image has values far outside what it was made for."
+            )
+        pred = MetaTensor(logits[0], meta=image.meta, applied_operations=image.applied_operations)
+        # MONAI's evaluator hands both to the postprocessing
+        processed = self.parts.postprocess({**case.data, "pred": pred})["pred"]
+        labels, notes = label_map(processed, case.source)
+        seconds["postprocess"] = time.perf_counter() - start
+        yield Progress("postprocess", 1, 1)
+        return self._finished(labels, case, [*case.notes, *notes], seconds)
+
+    def _predict(self, image: Tensor) -> Generator[Progress, None, Tensor]:
+        parts, count = self.parts, 0
+
+        def compute(report: Callable[[], None]) -> Tensor:
+            def network(*args: Any, **kwargs: Any) -> Any:
+                result = parts.network(*args, **kwargs)
+                report()
+                return result
+
+            with torch.no_grad(), self._autocast():
+                return parts.inferer(image, network).float()
+
+        run = stepwise(compute)
+        try:
+            while True:
+                try:
+                    next(run)
+                except StopIteration as end:
+                    return end.value
+                count += 1
+                yield Progress("infer", count, None)
+        finally:
+            run.close()
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.parts.amp and self.parts.device.type == "cuda":
+            return torch.autocast("cuda")
+        return contextlib.nullcontext()
+
+    def _check_channels(self, given: Sequence[Path] | MetaTensor) -> None:
+        names, count = self.parts.channels, len(given)
+        if names and count != len(names):
+            raise InputError(
+                f"'{self.parts.bundle.name}' needs {len(names)} image{'s' if len(names) > 1 else ''}, in this order: "
+                f"{', '.join(names)}; {count} {'was' if count == 1 else 'were'} given."
+            )
+
+    def _finished(self, labels: MetaTensor, case: Case, notes: list[str], seconds: Mapping[str, float]) -> Segmentation:
+        names, colors = self.parts.labels()
+        for value in torch.unique(labels.as_tensor()).tolist():
+            if value and value not in names:
+                names[value] = f"label {value}"
+        parts = self.parts
+        provenance = {
+            "bundle": parts.bundle.name,
+            "version": str(parts.bundle.metadata.get("version", "")),
+            "weights_sha256": parts.weights_sha256,
+            "device": str(parts.device),
+            "inferer": type(parts.inferer).__name__,
+            "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+            "source": case.source.name,
+            "notes": [note for note in notes if note],
+            "versions": {"monai-unet": __version__, "monai": monai.__version__, "torch": torch.__version__},
+            "use": "For research use; not a medical device",
+        }
+        return Segmentation(labels, names, colors, provenance)
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for, or CUDA where there is one, else the CPU.
+
+    Raises:
+        InputError: CUDA was asked for and there is none.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"there is no device called '{device}'; use cpu or cuda.") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("PyTorch sees no CUDA device on this computer; use --device cpu.")
+    return chosen
+
+
+def _as_given(images: Images) -> list[Path] | MetaTensor:
+    if isinstance(images, MetaTensor):
+        return images
+    return [Path(images)] if isinstance(images, (str, Path)) else [Path(image) for image in images]
+
+
+def _finite(image: MetaTensor, name: str) -> tuple[MetaTensor, list[str]]:
+    """NaN and infinite voxels would spread through the network: they become the lowest finite value, and a note."""
+    values = image.as_tensor()
+    finite = torch.isfinite(values)
+    if bool(finite.all()):
+        return image, []
+    if not bool(finite.any()):
+        raise InputError(f"{name} holds no finite voxel; export it again.")
+    lowest, count = float(values[finite].min()), int((~finite).sum())
+    values[~finite] = lowest
+    return image, [f"{count} voxels of {name} were not finite numbers; they were taken as {lowest:g}."]
+
+
+def _last_line(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

@@ -1,0 +1,248 @@
+"""Many cases through one segmenter: the next is read and the previous written while the current one computes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_unet.errors import InputError
+from monai_unet.io import case_name, find_cases, write_label_map
+from monai_unet.io.atomic import write_text
+from monai_unet.io.volume import VOLUME_SUFFIXES
+from monai_unet.segmenter import Case, Progress, Segmentation, Segmenter
+from monai_unet.trust import folder_hash
+
+ABANDONED_AFTER = 3600.0
+"""Seconds after which a temporary file in the output folder is taken as left behind by a killed run."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One case: the files of its channels, and where its mask goes; the provenance stands beside it as JSON."""
+
+    images: tuple[Path, ...]
+    target: Path
+
+    @property
+    def provenance(self) -> Path:
+        """`<case>.json` beside the mask."""
+        return self.target.with_name(case_name(self.target) + ".json")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: `error` is a sentence and empty when the mask is there; `skipped` when it was before."""
+
+    job: Job
+    error: str = ""
+    skipped: bool = False
+    seconds: float = 0.0
+
+
+def find_jobs(inputs: Sequence[str | Path], output: str | Path, *, channels: int = 1) -> list[Job]:
+    """The cases that paths given by a user stand for, and where their masks go.
+
+    Args:
+        inputs: volumes or DICOM folders (with several channels: the files of one case, in order), or one folder of
+            volumes (with several channels: named as for nnU-Net, `<case>_0000.nii.gz`, `<case>_0001.nii.gz`, …).
+        output: a folder, or for one case a file name that ends as a volume.
+
+    Raises:
+        InputError: nothing found, channels missing, or two cases with one name.
+    """
+    paths = [Path(path) for path in inputs]
+    output = Path(output)
+    cases = _cases(paths, channels)
+    if output.name.lower().endswith(VOLUME_SUFFIXES):
+        if len(cases) > 1:
+            raise InputError(f"{len(cases)} cases cannot be written to one file {output}; name a folder with -o.")
+        return [Job(cases[0], output)]
+    jobs = [Job(images, output / f"{_name(images)}.nii.gz") for images in cases]
+    targets: dict[Path, Job] = {}
+    for job in jobs:
+        other = targets.setdefault(job.target, job)
+        if other is not job:
+            raise InputError(
+                f"{other.images[0]} and {job.images[0]} would both be written to {job.target}; rename one of them."
+            )
+        if job.target.resolve() in [image.resolve() for image in job.images]:
+            raise InputError(f"the mask of {job.images[0]} would replace the image; name another folder with -o.")
+    return jobs
+
+
+def segment_jobs(
+    segmenter: Segmenter,
+    jobs: Sequence[Job],
+    *,
+    resume: bool = False,
+    progress: Callable[[Job, Progress], None] | None = None,
+) -> Generator[Outcome, None, None]:
+    """Segment the jobs in order and yield what became of each, once its files are written.
+
+    Closing the iterator ends the current case between two tiles and leaves no file of it.
+
+    Args:
+        resume: skip a job whose mask stands there, made from the same input by the same bundle and weights.
+    """
+    for folder in {job.target.parent for job in jobs}:
+        _remove_abandoned(folder)
+    bundle = _bundle_key(segmenter)
+    with ThreadPoolExecutor(1, "monai-unet reader") as reader, ThreadPoolExecutor(1, "monai-unet writer") as writer:
+        reading = [reader.submit(_prepare, segmenter, jobs[0], bundle, resume)] if jobs else []
+        writing: Future[Outcome] | None = None
+        try:
+            for number, job in enumerate(jobs):
+                waiting = reading.pop()
+                if number + 1 < len(jobs):
+                    reading.append(reader.submit(_prepare, segmenter, jobs[number + 1], bundle, resume))
+                done = _compute(segmenter, job, waiting, writer, progress)
+                if writing is not None:
+                    yield writing.result()
+                writing = done
+            if writing is not None:
+                yield writing.result()
+        finally:
+            for future in reading:
+                future.cancel()
+
+
+def input_sha256(images: Sequence[Path]) -> str:
+    """SHA-256 over the contents of a case's files, in order; of a folder, of all files in it."""
+    digest = hashlib.sha256()
+    for image in images:
+        files = [image] if image.is_file() else sorted(path for path in image.rglob("*") if path.is_file())
+        for file in files:
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    key: dict[str, str]
+    case: Case | None
+
+
+def _prepare(segmenter: Segmenter, job: Job, bundle: str, resume: bool) -> _Prepared:
+    for image in job.images:
+        if not image.exists():
+            raise InputError(f"{image} does not exist; check the path.")
+    key = {"input_sha256": input_sha256(job.images), "bundle_sha256": bundle}
+    if resume and _finished(job, key):
+        return _Prepared(key, None)
+    return _Prepared(key, segmenter.preprocess(segmenter.read(job.images)))
+
+
+def _compute(
+    segmenter: Segmenter,
+    job: Job,
+    waiting: Future[_Prepared],
+    writer: ThreadPoolExecutor,
+    progress: Callable[[Job, Progress], None] | None,
+) -> Future[Outcome]:
+    """Run the network; a fault of this case becomes its outcome, whatever it is, so that the others go on."""
+    start = time.perf_counter()
+    settled: Future[Outcome] = Future()
+    try:
+        prepared = waiting.result()
+        if prepared.case is None:
+            settled.set_result(Outcome(job, skipped=True))
+            return settled
+        steps = segmenter.infer(prepared.case)
+        try:
+            while True:
+                step = next(steps)
+                if progress is not None:
+                    progress(job, step)
+        except StopIteration as end:
+            return writer.submit(_write, job, end.value, prepared.key, start)
+        finally:
+            steps.close()
+    except Exception as error:
+        settled.set_result(Outcome(job, error=_sentence(error)))
+        return settled
+
+
+def _write(job: Job, result: Segmentation, key: dict[str, str], start: float) -> Outcome:
+    try:
+        # a mask whose provenance is missing is made anew by --resume, so the old one goes first and the new one last
+        job.provenance.unlink(missing_ok=True)
+        write_label_map(result.labels.as_tensor().numpy(), job.target, like=result.labels.meta)
+        labels = {str(value): name for value, name in sorted(result.label_names.items())}
+        write_text(job.provenance, json.dumps({**result.provenance, **key, "labels": labels}, indent=2) + "\n")
+    except Exception as error:
+        return Outcome(job, error=_sentence(error))
+    return Outcome(job, seconds=time.perf_counter() - start)
+
+
+def _finished(job: Job, key: dict[str, str]) -> bool:
+    try:
+        stated = json.loads(job.provenance.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return job.target.is_file() and all(stated.get(name) == value for name, value in key.items())
+
+
+def _bundle_key(segmenter: Segmenter) -> str:
+    parts = segmenter.parts
+    return hashlib.sha256(f"{folder_hash(parts.bundle.root)}{parts.weights_sha256}".encode()).hexdigest()
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, InputError) else f"it failed unexpectedly ({type(error).__name__}: {error})"
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for path in folder.glob(".partial-*") if folder.is_dir() else ():
+        if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
+            path.unlink(missing_ok=True)
+
+
+def _name(images: Sequence[Path]) -> str:
+    name = case_name(images[0])
+    return re.sub(r"_0000$", "", name) if len(images) > 1 else name
+
+
+def _cases(paths: Sequence[Path], channels: int) -> list[tuple[Path, ...]]:
+    if len(paths) == 1 and paths[0].is_dir():
+        volumes = _volumes_in(paths[0])
+        if volumes:
+            return [(volume,) for volume in volumes] if channels == 1 else _grouped(paths[0], volumes, channels)
+    if channels > 1:
+        return [tuple(paths)]
+    return [case for path in paths for case in _cases_of(path)]
+
+
+def _cases_of(path: Path) -> list[tuple[Path, ...]]:
+    volumes = _volumes_in(path) if path.is_dir() else []
+    return [(volume,) for volume in volumes] or [(path,)]
+
+
+def _volumes_in(folder: Path) -> list[Path]:
+    """Volumes of a folder; none when it holds DICOM, which is one case."""
+    try:
+        return [Path(case["image"]) for case in find_cases(folder)]
+    except InputError:
+        return []
+
+
+def _grouped(folder: Path, volumes: Sequence[Path], channels: int) -> list[tuple[Path, ...]]:
+    groups: dict[str, dict[int, Path]] = {}
+    for volume in volumes:
+        match = re.fullmatch(r"(.+)_(\d{4})", case_name(volume))
+        if match is None:
+            raise InputError(
+                f"{volume} does not say which channel it is; in a folder for a model of {channels} channels files are "
+                "named <case>_0000.nii.gz, <case>_0001.nii.gz, …"
+            )
+        groups.setdefault(match[1], {})[int(match[2])] = volume
+    for name, group in groups.items():
+        if sorted(group) != list(range(channels)):
+            raise InputError(f"case '{name}' in {folder} has channels {sorted(group)}; 0 to {channels - 1} are needed.")
+    return [tuple(group[i] for i in range(channels)) for group in groups.values()]
