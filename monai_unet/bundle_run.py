@@ -18,7 +18,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from monai_unet.catalogue import built_in_folder, is_bundle
-from monai_unet.errors import InputError
+from monai_unet.errors import input_error_behind
 
 RUN_ARGUMENTS = {
     "run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file",
@@ -108,9 +108,7 @@ def _has(config: Any, name: str) -> bool:
 
 
 def _one_line(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, InputError):
-        cause = cause.__cause__ or cause.__context__
+    cause = input_error_behind(error)
     if cause is None:
         sys.__excepthook__(kind, error, traceback)
     else:

@@ -21,7 +21,7 @@ from monai_unet.segmenter import Segmentation, Segmenter
 WHEEL = "nilearn-0.14.1-py3-none-any.whl"
 WHEEL_SHA256 = "725206484e9fb3f6691f9c2d20204a068759d5072f12055324702ee0cb2bbe8a"
 TEMPLATE = "nilearn/datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
-"""MNI152 T1 template, ICBM 2009a nonlinear symmetric, 1 mm, skull-stripped (Fonov et al. 2011): a mean of 152 brains."""
+"""MNI152 T1 template, ICBM 2009a nonlinear symmetric, 1 mm, skull-stripped: a mean of 152 brains (Fonov et al. 2011)."""
 
 BOX_MM = 60.0
 CENTRES_MM = {"left": (-27.0, -22.0, -14.0), "right": (27.0, -22.0, -14.0)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ignite.engine import Engine, Events
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel
 
 
@@ -31,5 +31,12 @@ class WeightAverage:
         return self.model.module
 
     def attach(self, engine: Engine) -> None:
-        """Update after each iteration of the trainer."""
+        """Update after each iteration of the trainer; attach before the validation."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: self.model.update_parameters(self.network))
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._share_buffers)
+
+    def _share_buffers(self) -> None:
+        """Batch statistics of rank 0 for all: each rank saw other batches, and all must validate the saved network."""
+        if distributed.is_available() and distributed.is_initialized():
+            for buffer in self.average.buffers():
+                distributed.broadcast(buffer, src=0)
