@@ -27,6 +27,7 @@ class CrossEntropy(nn.Module):
 
     def __init__(self, weights: Tensor | None = None) -> None:
         super().__init__()
+        self.weights: Tensor | None
         self.register_buffer("weights", weights)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -40,6 +41,7 @@ class Focal(nn.Module):
     def __init__(self, weights: Tensor | None = None, *, gamma: float = 2.0) -> None:
         super().__init__()
         self.gamma = gamma
+        self.weights: Tensor | None
         self.register_buffer("weights", weights)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
