@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,7 +52,10 @@ def write_rtstruct(
     images = SourceImages(source)
     segments = sorted(segments, key=lambda segment: segment.number)
     frames = frames_on(masks, images.grid, segments, fractional=False)
-    result = _document(images, algorithm)
+    with warnings.catch_warnings():
+        # highdicom's remarks on values of the source quote them, the patient's name among them
+        warnings.simplefilter("ignore")
+        result = _document(images, algorithm)
     result.StructureSetROISequence = [_roi(s, images.first.FrameOfReferenceUID, algorithm) for s in segments]
     result.RTROIObservationsSequence = [_observation(segment) for segment in segments]
     result.ROIContourSequence = []

@@ -51,7 +51,7 @@ def write_seg(
     pixels = frames_on(masks, images.grid, segments, fractional=fractional)
     kind = hd.seg.SegmentationTypeValues.FRACTIONAL if fractional else hd.seg.SegmentationTypeValues.BINARY
     with warnings.catch_warnings():
-        # highdicom remarks on values of the source that it copies as they are
+        # highdicom's remarks on values of the source quote them, the patient's name among them
         warnings.simplefilter("ignore")
         result = hd.seg.Segmentation(
             source_images=images.headers,

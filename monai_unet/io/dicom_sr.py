@@ -100,7 +100,7 @@ def write_sr(
         title=codes.cid7021.ImagingMeasurementReport,
     )
     with warnings.catch_warnings():
-        # highdicom remarks on values of the source that it copies as they are
+        # highdicom's remarks on values of the source quote them, the patient's name among them
         warnings.simplefilter("ignore")
         result = hd.sr.Comprehensive3DSR(
             evidence=[*images.headers, seg],
