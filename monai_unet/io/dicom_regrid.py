@@ -23,6 +23,8 @@ def evenly_spaced(voxels: NDArray[Any], grid: Grid, places: NDArray[np.float64])
     wanted = np.linspace(0.0, places[-1], count)
     above = np.clip(np.searchsorted(places, wanted), 1, len(places) - 1)
     weight = (wanted - places[above - 1]) / (places[above] - places[above - 1])
+    # a slice that needs no interpolation stays what it is, however its place was rounded
+    weight = np.where(np.abs(weight - np.round(weight)) < 1e-3, np.round(weight), weight)
     out = np.empty((*voxels.shape[:2], count), dtype=voxels.dtype)
     for k, (upper, share) in enumerate(zip(above, weight, strict=True)):
         out[..., k] = _cast(voxels[..., upper - 1] * (1.0 - share) + voxels[..., upper] * share, out.dtype)
