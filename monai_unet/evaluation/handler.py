@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +15,32 @@ from monai.data import MetaTensor
 from monai.utils import string_list_all_gather
 
 from monai_unet.errors import InputError
+from monai_unet.evaluation import provenance as origin
+from monai_unet.evaluation.case_work import CaseResult, Settings, image_on, score_label_maps
 from monai_unet.evaluation.label_maps import labels_of, read_label_map, require_same_grid
-from monai_unet.evaluation.scores import ClassScore, Status, score_case
-from monai_unet.evaluation.summary import summarise
+from monai_unet.evaluation.outputs import Evaluation, collect, write_outputs
+from monai_unet.evaluation.pairs import Pair, unique_names
 from monai_unet.evaluation.surface import Surface
-from monai_unet.evaluation.tables import text_table, write_cases_csv, write_summary_json
-from monai_unet.io import case_name, grid_of
+from monai_unet.evaluation.tables import text_table
+from monai_unet.io import case_name, grid_of, write_label_map
 
 logger = logging.getLogger(__name__)
 
 
 class ScoreHandler:
-    """Scores each case of an evaluator on its original grid and writes `cases.csv` and `summary.json` at the end.
+    """Scores each case of an evaluator on its original grid; at the end writes what `monai-unet evaluate` writes.
 
     The prediction is the post-processed output, a label map MetaTensor (1, S, A, R) on the grid of the file (behind
     `Invertd`). The reference is read from the label's file, untouched by any transform of the bundle; the batch may
     hold the loaded label or only its path. A case whose grids differ is refused by name and the others go on.
 
     Args:
-        output_dir: folder of the results.
+        output_dir: folder of the results; the predictions are kept in `predictions` below it.
         labels: name of each label value; 0 is background.
         tolerance_mm: tolerance or tolerances of the normalized surface Dice.
         surface: definition of the surface, "area" or "voxel".
-        pred_key, label_key: where prediction and label stand in the evaluator's output and batch.
+        lesions: label values whose connected parts are scored as lesions.
+        pred_key, label_key, image_key: where prediction, label and image stand in the evaluator's output and batch.
         provenance: written into `summary.json`: bundle, version, hashes.
     """
 
@@ -48,19 +51,24 @@ class ScoreHandler:
         *,
         tolerance_mm: float | Sequence[float] = 1.0,
         surface: Surface | str = Surface.AREA,
+        lesions: Sequence[int] = (),
         pred_key: str = "pred",
         label_key: str = "label",
+        image_key: str = "image",
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
-        self.labels = {int(value): str(name) for value, name in labels.items()}
-        self.tolerance_mm = tolerance_mm
-        self.surface = Surface(surface)
+        self.settings = Settings(
+            labels={int(value): str(name) for value, name in labels.items()},
+            tolerances_mm=tuple(tolerance_mm) if isinstance(tolerance_mm, Sequence) else (float(tolerance_mm),),
+            surface=Surface(surface),
+            lesion_labels=tuple(int(value) for value in lesions),
+        )
         self.pred_key = pred_key
         self.label_key = label_key
-        self.provenance = provenance
-        self._scores: list[ClassScore] = []
-        self._failures: list[dict[str, str]] = []
+        self.image_key = image_key
+        self.provenance = dict(provenance or {})
+        self._results: list[CaseResult] = []
 
     def attach(self, engine: Engine) -> None:
         """Register with an evaluator."""
@@ -69,7 +77,7 @@ class ScoreHandler:
         engine.add_event_handler(Events.COMPLETED, self._write)
 
     def _start(self, engine: Engine) -> None:
-        self._scores, self._failures = [], []
+        self._results = []
 
     def _score_batch(self, engine: Engine) -> None:
         outputs, batch = engine.state.output, engine.state.batch
@@ -77,65 +85,55 @@ class ScoreHandler:
             raise ValueError("ScoreHandler scores case by case: the evaluator needs decollate=True")
         for output, given in zip(outputs, batch, strict=True):
             prediction = output[self.pred_key]
-            path = _path(given.get(self.label_key))
-            name = case_name(_path(prediction) or path or f"case {len(self._scores) + len(self._failures)}")
+            reference = _path(given.get(self.label_key))
+            image = _path(given.get(self.image_key)) or _path(prediction)
+            # until all cases are known, a path is the case's name
+            pair = Pair(image or reference, "", reference, (image,) if image else ())
             try:
-                self._scores += self._score(name, prediction, path)
+                self._results.append(self._score(pair, prediction))
             except InputError as error:
-                logger.warning("%s: %s", name, error)
-                self._failures.append({"case": name, "reason": str(error)})
+                logger.warning("%s: %s", pair.case, error)
+                self._results.append(CaseResult(pair, failure=str(error)))
 
-    def _score(self, name: str, prediction: Any, label_path: str) -> list[ClassScore]:
+    def _score(self, pair: Pair, prediction: Any) -> CaseResult:
         if not isinstance(prediction, MetaTensor):
             raise InputError(
-                "the prediction has no geometry (not a MetaTensor), so it was not put back on the file's grid."
+                "the prediction has no geometry (not a MetaTensor): it was not put back on the file's grid."
             )
-        if not label_path:
+        if not pair.reference:
             raise InputError("the label's file is not known; give the label's path under its key.")
-        reference, reference_grid = read_label_map(label_path)
+        reference, grid = read_label_map(pair.reference)
         labels = labels_of(prediction, where="the prediction")
-        grid = grid_of(prediction)
-        require_same_grid(grid, reference_grid)
-        return score_case(
-            labels,
-            reference,
-            spacing=reference_grid.spacing,
-            labels=self.labels,
-            tolerance_mm=self.tolerance_mm,
-            surface=self.surface,
-            case=name,
+        require_same_grid(grid_of(prediction), grid)
+        image = image_on(pair, grid) if self.settings.lesion_labels else None
+        scores, lesions = score_label_maps(
+            labels, reference, grid=grid, settings=self.settings, image=image, case=pair.case
         )
+        # two folders may hold files of one name, and which names repeat is known only at the end
+        name = f"{Path(pair.case).parent.name}_{case_name(pair.case)}"
+        written = self.output_dir / "predictions" / f"{name}.nii.gz"
+        write_label_map(labels, written, like=prediction.meta)
+        return CaseResult(replace(pair, prediction=str(written)), scores, lesions)
 
     def _write(self, engine: Engine) -> None:
-        scores, failures = self._gathered()
+        results = self._gathered()
         if idist.get_rank() != 0:
             return
-        summary = summarise(scores) if scores else None
-        write_cases_csv(scores, self.output_dir / "cases.csv")
-        write_summary_json(
-            summary,
-            self.output_dir / "summary.json",
-            surface=self.surface,
-            failures=failures,
-            provenance=self.provenance,
-        )
-        for failure in failures:
-            print(f"not scored: {failure['case']}: {failure['reason']}")
+        scored, refusals = collect(results, ())
+        made = origin.environment() | {"title": "Evaluation", "finished": origin.now()} | self.provenance
+        summary = write_outputs(Evaluation(self.settings, tuple(scored), tuple(refusals), made), self.output_dir)
+        for refusal in refusals:
+            print(f"not scored: {refusal.case}: {refusal.reason}")
         if summary is None:
             raise InputError(f"No case could be scored; {self.output_dir / 'summary.json'} names the reason of each.")
         print(text_table(summary))
 
-    def _gathered(self) -> tuple[list[ClassScore], list[dict[str, str]]]:
-        """Scores and failures of all ranks; a case that a distributed sampler repeated counts once."""
-        here = [json.dumps(asdict(score)) for score in self._scores], [json.dumps(f) for f in self._failures]
-        scores, failures = ([line for line in string_list_all_gather(lines) if line] for lines in here)
-        rows = {(row.case, row.label): row for row in (_score_from(json.loads(line)) for line in scores)}
-        return list(rows.values()), [json.loads(line) for line in dict.fromkeys(failures)]
-
-
-def _score_from(fields: dict[str, Any]) -> ClassScore:
-    fields |= {"status": Status(fields["status"]), "nsd": tuple(fields["nsd"])}
-    return ClassScore(**fields | {"tolerances_mm": tuple(fields["tolerances_mm"])})
+    def _gathered(self) -> list[CaseResult]:
+        """Results of all ranks under their short names; a case that a distributed sampler repeated counts once."""
+        lines = string_list_all_gather([json.dumps(result.to_json()) for result in self._results])
+        results = {r.pair.case: r for r in (CaseResult.from_json(json.loads(line)) for line in lines if line)}
+        names = unique_names(list(results))
+        return [result.renamed(name) for name, result in zip(names, results.values(), strict=True)]
 
 
 def _path(value: Any) -> str:

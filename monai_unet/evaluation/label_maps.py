@@ -18,14 +18,25 @@ _SAME_VOXEL = 0.01
 """Largest distance between partner voxels, as a share of the voxel edge, of what counts as one grid."""
 
 
-def read_label_map(path: str | Path) -> tuple[NDArray[Any], Grid]:
+def read_label_map(path: str | Path, *, like: Grid | None = None) -> tuple[NDArray[Any], Grid]:
     """Labels (S, A, R) of a file as unsigned integers, and their grid; nothing is resampled.
+
+    `like` is the grid (S, A, R) that a DICOM object without the empty slices around its masks is put on.
 
     Raises:
         InputError: the file cannot be read, or holds values that are not labels.
     """
     volume = read_volume(path, dtype=None)
     return as_labels(volume[0].numpy(), where=str(path)), grid_of(volume)
+
+
+def label_values(path: str | Path) -> list[int]:
+    """Label values other than 0 that a file holds, sorted; empty where it cannot be read (scoring will say why)."""
+    try:
+        labels, _ = read_label_map(path)
+    except InputError:
+        return []
+    return [int(value) for value in np.flatnonzero(np.bincount(labels.ravel())) if value]
 
 
 def labels_of(volume: MetaTensor, *, where: str) -> NDArray[Any]:

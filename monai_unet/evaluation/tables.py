@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from monai_unet.evaluation.detection import LesionRecord
 from monai_unet.evaluation.metrics import DEFINITIONS
 from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.statistics import CONFIDENCE, Interval
@@ -34,6 +35,47 @@ def write_cases_csv(scores: Iterable[ClassScore], path: str | Path) -> None:
                 writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
                 writer.writeheader()
             writer.writerow(row)
+
+
+LESION_COLUMNS = (
+    "case",
+    "label",
+    "name",
+    "side",
+    "number",
+    "hit",
+    "partners",
+    "best_iou",
+    "volume_ml",
+    "long_axis_mm",
+    "short_axis_mm",
+    "longest_diameter_mm",
+    "slice_index",
+    "centroid_right_mm",
+    "centroid_anterior_mm",
+    "centroid_superior_mm",
+    "intensity_mean",
+    "intensity_sd",
+)
+
+
+def write_lesions_csv(records: Iterable[LesionRecord], path: str | Path) -> None:
+    """One line per lesion of either side; the header stands there even without lesions. Atomic."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=LESION_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for record in records:
+            row = asdict(record)
+            right, anterior, superior = row.pop("centroid_mm")
+            row |= {
+                "side": record.side.value,
+                "hit": int(record.hit),
+                "partners": " ".join(map(str, record.partners)),
+                "centroid_right_mm": right,
+                "centroid_anterior_mm": anterior,
+                "centroid_superior_mm": superior,
+            }
+            writer.writerow({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()})
 
 
 def write_summary_json(
@@ -63,7 +105,12 @@ def write_summary_json(
         },
         "provenance": dict(provenance or {}),
     }
-    write_text(path, json.dumps(_strict(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, strict_json(content))
+
+
+def strict_json(content: Mapping[str, Any]) -> str:
+    """Indented JSON that every reader takes: null instead of NaN and infinity."""
+    return json.dumps(_strict(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def text_table(summary: Summary) -> str:

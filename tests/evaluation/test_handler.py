@@ -70,7 +70,8 @@ def test_scores_stand_on_the_original_grid(tmp_path: Path, load_label: bool) -> 
     assert float(rows[0]["dice"]) > 0.9
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["cases_scored"] == 2
-    assert summary["provenance"] == {"bundle": "t"}
+    assert summary["provenance"]["bundle"] == "t"
+    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").count("data:image/png") == 2
 
 
 def test_a_case_on_another_grid_is_refused_by_name_and_the_rest_go_on(

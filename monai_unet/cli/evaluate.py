@@ -1,0 +1,257 @@
+"""`monai-unet evaluate`: score predictions, or segment a data set with a bundle and score that."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tqdm import tqdm
+
+from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
+from monai_unet.errors import InputError
+
+LESION_WORDS = ("tumour", "tumor", "lesion", "metasta", "nodule", "cancer", "sarcoma", "glioma", "gtv", "plaque")
+"""A class whose name holds one of these is scored by lesion unless --lesions says otherwise."""
+
+JOURNAL = "journal.jsonl"
+_LOG_EVERY_S = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    source = parser.add_argument_group("what is scored")
+    source.add_argument("--predictions", metavar="DIR", help="label maps, one file per case, named as the references")
+    source.add_argument("--references", metavar="DIR", help="reference label maps")
+    source.add_argument(
+        "--pairs", metavar="CSV", help="instead: a CSV with the columns prediction,reference[,case,image]"
+    )
+    source.add_argument(
+        "--dataset", metavar="DIR", help="instead: a folder with dataset.json (Decathlon or nnU-Net raw)"
+    )
+    source.add_argument("--key", default="test", help="list of the data set: training, validation, test (default test)")
+    source.add_argument("--bundle", metavar="NAME", help="segment the data set with this bundle first")
+    source.add_argument("--checkpoint", metavar="FILE", help="weights to use instead of the bundle's own")
+    source.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the best there is)")
+    source.add_argument("--probabilities", metavar="DIR", help="foreground probability of each case, for calibration")
+    how = parser.add_argument_group("how")
+    how.add_argument("--labels", nargs="+", metavar="VALUE=NAME", help="names of the label values, as 1=liver 2=tumour")
+    how.add_argument(
+        "--tolerance", nargs="+", type=float, default=[1.0], metavar="MM", help="of the surface Dice (1 mm)"
+    )
+    how.add_argument("--surface", choices=("area", "voxel"), default="area", help="definition of the surface")
+    how.add_argument(
+        "--lesions",
+        nargs="+",
+        metavar="NAME",
+        help="classes scored lesion by lesion, or 'all' or 'none' (default: those whose name says tumour, lesion, ...)",
+    )
+    run = parser.add_argument_group("running")
+    run.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+    run.add_argument("--resume", action="store_true", help="go on with an evaluation that was stopped")
+    run.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core; with --bundle 1)")
+    run.add_argument("--cluster", metavar="ADDRESS", help="run on the Dask scheduler at this address instead")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Pair, score, write; 0 all scored, 2 some cases failed, 1 none was scored."""
+    from monai_unet.evaluation import outputs, provenance
+    from monai_unet.evaluation.case_work import ScoreFiles, Settings
+    from monai_unet.evaluation.segment_work import SegmentAndScore
+    from monai_unet.evaluation.surface import Surface
+    from monai_unet.evaluation.tables import text_table
+
+    folder = Path(arguments.output)
+    started = provenance.now()
+    pairing = _pairing(arguments)
+    labels, model = _labels_and_model(arguments, pairing)
+    settings = Settings(
+        labels=labels,
+        tolerances_mm=tuple(arguments.tolerance),
+        surface=Surface(arguments.surface),
+        lesion_labels=_lesion_labels(labels, arguments.lesions),
+    )
+    if not pairing.pairs:
+        for refusal in pairing.refusals:
+            print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
+        raise InputError("No prediction has a reference; see the list above.")
+    work: Any = ScoreFiles(settings)
+    if arguments.bundle:
+        work = SegmentAndScore(settings, arguments.bundle, arguments.device, arguments.checkpoint)
+    results = _results(arguments, pairing.pairs, work, folder, {"settings": asdict(settings), "model": model})
+    scored, refusals = outputs.collect(results, pairing.refusals)
+    made = provenance.environment() | {
+        "title": f"Evaluation of {arguments.bundle or arguments.predictions or arguments.pairs}",
+        "started": started,
+        "finished": provenance.now(),
+        "inputs": _inputs(arguments),
+        "bundle": model,
+    }
+    summary = outputs.write_outputs(outputs.Evaluation(settings, tuple(scored), tuple(refusals), made), folder)
+    for refusal in refusals:
+        print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
+    if summary is not None:
+        print(text_table(summary))
+    print(f"{len(scored)} of {len(scored) + len(refusals)} cases scored; report: {folder / 'report.html'}")
+    return FAILURE if summary is None else SOME_FAILED if refusals else SUCCESS
+
+
+def _pairing(arguments: argparse.Namespace) -> Any:
+    from monai_unet.evaluation import pairs
+
+    if arguments.pairs:
+        return pairs.pair_csv(arguments.pairs)
+    if arguments.dataset and arguments.bundle:
+        predictions = Path(arguments.output) / "predictions"
+        return pairs.pair_dataset(arguments.dataset, arguments.key, predictions, made_later=True)
+    if arguments.dataset and arguments.predictions:
+        return pairs.pair_dataset(
+            arguments.dataset, arguments.key, arguments.predictions, probabilities=arguments.probabilities
+        )
+    if arguments.predictions and arguments.references:
+        return pairs.pair_folders(arguments.predictions, arguments.references, probabilities=arguments.probabilities)
+    raise InputError(
+        "Say what to score: --predictions DIR --references DIR, or --dataset DIR with --bundle NAME or --predictions "
+        "DIR, or --pairs CSV."
+    )
+
+
+def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict[int, str], dict[str, Any]]:
+    """Names of the label values, and what is known of the model (empty without a bundle)."""
+    from monai_unet.evaluation.label_maps import label_values
+
+    model: dict[str, Any] = {}
+    if arguments.bundle:
+        model = {"name": arguments.bundle, "checkpoint": arguments.checkpoint or "", **_bundle_hashes(arguments.bundle)}
+    if arguments.labels:
+        return _named(arguments.labels), model
+    if pairing.labels:
+        return dict(pairing.labels), model
+    values = sorted({value for pair in pairing.pairs for value in label_values(pair.reference)})
+    print(f"No label names given; scoring the values of the references, {values}.", file=sys.stderr)
+    return {value: f"label {value}" for value in values}, model
+
+
+def _bundle_hashes(name: str) -> dict[str, Any]:
+    """Version of a bundle and SHA-256 of its configs and weights."""
+    from monai_unet.catalogue import find_bundle
+    from monai_unet.evaluation.provenance import sha256
+
+    bundle = find_bundle(name)
+    files = sorted(p for folder in ("configs", "models") for p in (bundle.root / folder).glob("*") if p.is_file())
+    return {
+        "version": bundle.metadata.get("version", ""),
+        "sha256": {path.relative_to(bundle.root).as_posix(): sha256(path) for path in files},
+    }
+
+
+def _named(words: list[str]) -> dict[int, str]:
+    labels = {}
+    for word in words:
+        value, _, name = word.partition("=")
+        if not value.isdigit() or not name:
+            raise InputError(f"--labels takes VALUE=NAME, such as 1=liver, got {word}.")
+        labels[int(value)] = name
+    return labels
+
+
+def _lesion_labels(labels: dict[int, str], chosen: list[str] | None) -> tuple[int, ...]:
+    names = {name.lower(): value for value, name in labels.items() if value != 0}
+    if chosen is None:
+        return tuple(value for name, value in names.items() if any(word in name for word in LESION_WORDS))
+    if chosen == ["all"]:
+        return tuple(names.values())
+    if chosen == ["none"]:
+        return ()
+    unknown = [name for name in chosen if name.lower() not in names]
+    if unknown:
+        raise InputError(f"--lesions names {unknown[0]}, and the classes are {', '.join(names)}.")
+    return tuple(names[name.lower()] for name in chosen)
+
+
+def _results(
+    arguments: argparse.Namespace, pairs: tuple[Any, ...], work: Any, folder: Path, settings: dict[str, Any]
+) -> list[Any]:
+    """Results of all pairs in their order, those of an earlier run from its journal."""
+    from monai_unet.evaluation.journal import Journal
+
+    path = folder / JOURNAL
+    if path.exists() and path.stat().st_size and not arguments.resume:
+        raise InputError(
+            f"{folder} holds an evaluation already; go on with it (--resume), or name another folder, or remove it."
+        )
+    wanted = {pair: index for index, pair in enumerate(pairs)}
+    results: dict[int, Any] = {}
+    with Journal(path, settings, resume=arguments.resume) as journal:
+        for result in journal.done():
+            if result.pair in wanted:
+                results[wanted[result.pair]] = result
+        left = [pair for index, pair in enumerate(pairs) if index not in results]
+        if results:
+            print(f"{len(results)} of {len(pairs)} cases were scored before; {len(left)} to go.", file=sys.stderr)
+        quiet = not sys.stderr.isatty()
+        with (
+            _stop_on_sigterm(),
+            closing(_run(arguments, left, work)) as finished,
+            tqdm(
+                total=len(pairs), initial=len(results), unit="case", mininterval=_LOG_EVERY_S if quiet else 0.1
+            ) as bar,
+        ):
+            for result in finished:
+                journal.append(result)
+                results[wanted[result.pair]] = result
+                bar.update()
+    return [results[index] for index in sorted(results)]
+
+
+def _run(arguments: argparse.Namespace, pairs: list[Any], work: Any) -> Generator[Any]:
+    from monai_unet.evaluation import runner
+
+    if arguments.cluster:
+        return runner.run_on_cluster(pairs, work, address=arguments.cluster)
+    workers = arguments.workers or (1 if arguments.bundle else runner.default_workers())
+    if workers < 1:
+        raise InputError(f"--workers must be 1 or more, got {workers}.")
+    if workers == 1 or len(pairs) < 2:
+        return runner.run_here(pairs, work)
+    return runner.run_in_processes(pairs, work, workers=min(workers, len(pairs)))
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """A polite kill (Slurm, Docker, shutdown) stops as Ctrl-C does: the journal keeps every finished case."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped; every finished case is kept, go on with --resume", file=sys.stderr)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _inputs(arguments: argparse.Namespace) -> dict[str, str]:
+    from monai_unet.evaluation.provenance import sha256
+
+    named = {
+        name: str(getattr(arguments, name))
+        for name in ("predictions", "references", "pairs", "dataset", "probabilities", "cluster")
+        if getattr(arguments, name)
+    }
+    if arguments.dataset:
+        named |= {"key": arguments.key, "dataset.json sha256": sha256(Path(arguments.dataset) / "dataset.json")}
+    return named

@@ -1,0 +1,210 @@
+"""One case from files to numbers: what a worker does, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_unet.errors import InputError
+from monai_unet.evaluation.calibration import Reliability, reliability
+from monai_unet.evaluation.detection import LesionRecord, Side, match_lesions
+from monai_unet.evaluation.label_maps import read_label_map, require_same_grid
+from monai_unet.evaluation.lesions import component_map, measure_lesions
+from monai_unet.evaluation.pairs import Pair
+from monai_unet.evaluation.scores import ClassScore, Status, score_case
+from monai_unet.evaluation.surface import Surface
+from monai_unet.io import Grid, grid_of, read_volume
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is scored and how.
+
+    Attributes:
+        labels: name of each label value.
+        tolerances_mm: of the normalized surface Dice.
+        surface: definition of the surface.
+        lesion_labels: label values whose connected parts are scored as lesions.
+    """
+
+    labels: Mapping[int, str]
+    tolerances_mm: tuple[float, ...] = (1.0,)
+    surface: Surface = Surface.AREA
+    lesion_labels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """All numbers of one case, or the reason why there are none.
+
+    Attributes:
+        pair: the case and its files.
+        scores: one row per class.
+        lesions: one record per lesion of either side.
+        calibration: reliability of the foreground probabilities, if they were given.
+        failure: one sentence; empty when the case was scored.
+        seconds: CPU seconds that it took.
+    """
+
+    pair: Pair
+    scores: tuple[ClassScore, ...] = ()
+    lesions: tuple[LesionRecord, ...] = ()
+    calibration: Reliability | None = None
+    failure: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers."""
+        content = asdict(self)
+        if self.calibration is not None:
+            content["calibration"] = {name: values.tolist() for name, values in asdict(self.calibration).items()}
+        return content
+
+    def renamed(self, case: str) -> CaseResult:
+        """The same result under another case name."""
+        return replace(
+            self,
+            pair=replace(self.pair, case=case),
+            scores=tuple(replace(score, case=case) for score in self.scores),
+            lesions=tuple(replace(record, case=case) for record in self.lesions),
+        )
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> CaseResult:
+        """The inverse of `to_json`."""
+        pair = content["pair"]
+        calibration = content["calibration"]
+        return cls(
+            pair=Pair(**pair | {"images": tuple(pair["images"])}),
+            scores=tuple(score_from_json(row) for row in content["scores"]),
+            lesions=tuple(
+                LesionRecord(
+                    **row
+                    | {
+                        "side": Side(row["side"]),
+                        "partners": tuple(row["partners"]),
+                        "centroid_mm": tuple(row["centroid_mm"]),
+                    }
+                )
+                for row in content["lesions"]
+            ),
+            calibration=calibration and Reliability(**{name: np.array(values) for name, values in calibration.items()}),
+            failure=content["failure"],
+            seconds=content["seconds"],
+        )
+
+
+def score_from_json(row: Mapping[str, Any]) -> ClassScore:
+    """A `ClassScore` from the dictionary that `asdict` and JSON made of it."""
+    lists = {"tolerances_mm": tuple(row["tolerances_mm"]), "nsd": tuple(row["nsd"])}
+    return ClassScore(**{**row, **lists, "status": Status(row["status"])})
+
+
+class Work(Protocol):
+    """What the runner calls for each case; it must be picklable, and must not raise."""
+
+    def __call__(self, pair: Pair) -> CaseResult:
+        """Result of one case."""
+
+
+@dataclass(frozen=True)
+class ScoreFiles:
+    """`Work` that scores files that exist."""
+
+    settings: Settings
+
+    def __call__(self, pair: Pair) -> CaseResult:
+        """Read, check, score; whatever goes wrong becomes the case's `failure`."""
+        start = time.process_time()
+        try:
+            result = self._score(pair)
+        except InputError as error:
+            return CaseResult(pair, failure=str(error))
+        except Exception as error:
+            logger.exception("case %s", pair.case)
+            return CaseResult(pair, failure=f"unexpected {type(error).__name__}: {error}; please report this.")
+        return CaseResult(pair, result.scores, result.lesions, result.calibration, seconds=time.process_time() - start)
+
+    def _score(self, pair: Pair) -> CaseResult:
+        reference, grid = read_label_map(pair.reference)
+        prediction, predicted_grid = read_label_map(pair.prediction, like=grid)
+        require_same_grid(predicted_grid, grid)
+        image = image_on(pair, grid) if self.settings.lesion_labels else None
+        scores, lesions = score_label_maps(
+            prediction, reference, grid=grid, settings=self.settings, image=image, case=pair.case
+        )
+        return CaseResult(pair, scores, lesions, _calibration(pair, reference, grid))
+
+
+def score_label_maps(
+    prediction: NDArray[Any],
+    reference: NDArray[Any],
+    *,
+    grid: Grid,
+    settings: Settings,
+    image: NDArray[Any] | None = None,
+    case: str = "",
+) -> tuple[tuple[ClassScore, ...], tuple[LesionRecord, ...]]:
+    """Class scores and lesions of two label maps (S, A, R) on one grid.
+
+    Raises:
+        InputError: as `score_case`.
+    """
+    scores = score_case(
+        prediction,
+        reference,
+        spacing=grid.spacing,
+        labels=settings.labels,
+        tolerance_mm=settings.tolerances_mm,
+        surface=settings.surface,
+        case=case,
+    )
+    lesions = [
+        record
+        for value in settings.lesion_labels
+        for record in lesion_records(
+            prediction, reference, grid, value=value, name=settings.labels[value], image=image, case=case
+        )
+    ]
+    return tuple(scores), tuple(lesions)
+
+
+def lesion_records(
+    prediction: NDArray[Any],
+    reference: NDArray[Any],
+    grid: Grid,
+    *,
+    value: int,
+    name: str,
+    image: NDArray[Any] | None = None,
+    case: str = "",
+) -> list[LesionRecord]:
+    """Lesions of one class of both label maps (S, A, R), measured and matched."""
+    parts = component_map(prediction == value), component_map(reference == value)
+    lesions = [measure_lesions(part, grid.affine, image=image, label=value, name=name) for part in parts]
+    return match_lesions(*parts, *lesions, case=case)
+
+
+def image_on(pair: Pair, grid: Grid) -> NDArray[Any] | None:
+    """First channel of the case's image if it lies on the grid of the labels."""
+    if not pair.images or not Path(pair.images[0]).exists():
+        return None
+    volume = read_volume(pair.images[0])
+    return volume[0].numpy() if grid_of(volume).matches(grid, tolerance=0.01) else None
+
+
+def _calibration(pair: Pair, reference: NDArray[Any], grid: Grid) -> Reliability | None:
+    if not pair.probabilities:
+        return None
+    volume = read_volume(pair.probabilities)
+    require_same_grid(grid_of(volume), grid)
+    return reliability(volume[0].numpy(), reference)

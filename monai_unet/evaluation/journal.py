@@ -1,0 +1,114 @@
+"""An append-only journal of finished cases: what is in it survives a kill and a power cut, the rest is done again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from monai_unet.errors import InputError
+from monai_unet.evaluation.case_work import CaseResult
+from monai_unet.evaluation.pairs import Pair
+
+
+class Journal:
+    """One line of JSON per case behind a first line that states the settings; each line is on disk before it counts.
+
+    Args:
+        path: the file.
+        settings: what the results depend on; a journal made with others is not continued.
+        resume: continue what is there instead of starting again.
+
+    Raises:
+        InputError: `resume` and the journal there was made with other settings or is not a journal.
+    """
+
+    def __init__(self, path: str | Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+        self.path = Path(path)
+        self._settings = json.loads(json.dumps(settings))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if resume and self.path.exists() and self.path.stat().st_size:
+            self._cut_broken_end()
+            self._check()
+            self._file = self.path.open("ab")
+        else:
+            self._file = self.path.open("wb")
+            self._write({"settings": self._settings})
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def append(self, result: CaseResult) -> None:
+        """Add one case; it is on disk when this returns."""
+        self._write({"stamp": stamp(result.pair), **result.to_json()})
+
+    def done(self) -> Iterator[CaseResult]:
+        """Scored cases whose files have not changed since; a case written twice comes twice, the last one counts."""
+        for entry in self._entries():
+            result = CaseResult.from_json({key: value for key, value in entry.items() if key != "stamp"})
+            if not result.failure and entry["stamp"] == stamp(result.pair):
+                yield result
+
+    def results(self) -> Iterator[CaseResult]:
+        """All cases in the journal, failed ones too."""
+        for entry in self._entries():
+            yield CaseResult.from_json({key: value for key, value in entry.items() if key != "stamp"})
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        self._file.flush()
+        with self.path.open(encoding="utf-8") as lines:
+            next(lines, None)
+            for line in lines:
+                yield json.loads(line)
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _cut_broken_end(self) -> None:
+        """Drop what a power cut left behind the last whole line."""
+        with self.path.open("r+b") as file:
+            end = 0
+            for line in file:
+                if not line.endswith(b"\n") or not _is_json(line):
+                    break
+                end += len(line)
+            file.truncate(end)
+
+    def _check(self) -> None:
+        with self.path.open(encoding="utf-8") as lines:
+            first = json.loads(next(lines, "{}"))
+        if first.get("settings") != self._settings:
+            raise InputError(
+                f"{self.path} was written with other settings (labels, tolerance, surface, model or version); "
+                "finish with those, or start again without --resume."
+            )
+
+
+def stamp(pair: Pair) -> list[list[int]]:
+    """Size and modification time of the files that a result depends on; a missing file is empty."""
+    found = []
+    for path in (pair.prediction, pair.reference, *pair.images, pair.probabilities):
+        try:
+            state = os.stat(path)
+            found.append([state.st_size, state.st_mtime_ns])
+        except OSError:
+            found.append([])
+    return found
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,274 @@
+"""Which prediction belongs to which reference: two folders, a data set, an nnU-Net raw folder, or a CSV of pairs.
+
+What does not pair up is never skipped: it becomes a `Refusal` that is listed with the results.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai_unet.errors import InputError
+from monai_unet.io import case_name, read_dataset
+from monai_unet.io.volume import VOLUME_SUFFIXES
+
+NNUNET_FOLDERS = {"training": "Tr", "test": "Ts"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One case: paths of prediction and reference, and where known of the image and the foreground probabilities."""
+
+    case: str
+    prediction: str
+    reference: str
+    images: tuple[str, ...] = ()
+    probabilities: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A case that cannot be scored, and why."""
+
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The cases of an evaluation, in order, what was refused, and the label names if the source states them."""
+
+    pairs: tuple[Pair, ...]
+    refusals: tuple[Refusal, ...] = ()
+    labels: Mapping[int, str] | None = None
+
+
+def pair_folders(
+    predictions: str | Path, references: str | Path, *, probabilities: str | Path | None = None
+) -> Pairing:
+    """Pair two folders by case name; images are looked for as an nnU-Net or Decathlon folder beside the references.
+
+    Raises:
+        InputError: a folder does not exist or holds no volume.
+    """
+    left, right = _by_name(Path(predictions)), _by_name(Path(references))
+    root = Path(references).resolve().parent
+    images = _images_beside(Path(references))
+    pairs, refusals = [], []
+    for case in sorted(left.keys() | right.keys()):
+        problem = _problem(case, left.get(case, ()), right.get(case, ()), Path(predictions), Path(references))
+        if problem:
+            refusals.append(Refusal(case, problem))
+        else:
+            pairs.append(
+                Pair(
+                    case,
+                    str(left[case][0]),
+                    str(right[case][0]),
+                    images.get(case, ()),
+                    _probabilities(probabilities, case),
+                )
+            )
+    labels = label_names(read_dataset(root)) if (root / "dataset.json").is_file() else None
+    return Pairing(tuple(pairs), tuple(refusals), labels)
+
+
+def pair_dataset(
+    dataset: str | Path,
+    key: str,
+    predictions: str | Path,
+    *,
+    made_later: bool = False,
+    probabilities: str | Path | None = None,
+) -> Pairing:
+    """Pair the cases of one list of a data set with `<predictions>/<case>.nii.gz`.
+
+    Args:
+        dataset: folder in Decathlon layout, or an nnU-Net raw folder (then `key` is `training` or `test`).
+        made_later: the predictions do not exist yet; every case needs an image instead.
+
+    Raises:
+        InputError: no such data set or list, or it is empty.
+    """
+    root = Path(dataset)
+    content = read_dataset(root)
+    entries = _entries(root, content, key)
+    references = unique_names([entry["reference"] for entry in entries])
+    # an nnU-Net image carries a channel number, so there the label names the case
+    listed = isinstance(content.get(key), list) and all(entry["images"] for entry in entries)
+    names = unique_names([entry["images"][0] for entry in entries]) if listed else references
+    available = {} if made_later else _by_name(Path(predictions))
+    pairs, refusals = [], []
+    for case, other, entry in zip(names, references, entries, strict=True):
+        found = available.get(case) or available.get(other, ())
+        prediction = str(Path(predictions) / f"{case}.nii.gz") if made_later else "".join(map(str, found[:1]))
+        missing = [path for path in (entry["reference"], *entry["images"] * made_later) if not Path(path).exists()]
+        if missing:
+            refusals.append(Refusal(case, f"{missing[0]}, named in {root / 'dataset.json'}, does not exist."))
+        elif made_later and not entry["images"]:
+            refusals.append(Refusal(case, f"{root / 'dataset.json'} names no image for it, so it cannot be segmented."))
+        elif not prediction:
+            refusals.append(Refusal(case, f"{predictions} holds no prediction named {case}; add it."))
+        elif len(found) > 1:
+            refusals.append(Refusal(case, f"there are two predictions, {found[0]} and {found[1]}; remove one."))
+        else:
+            pairs.append(
+                Pair(case, prediction, entry["reference"], tuple(entry["images"]), _probabilities(probabilities, case))
+            )
+    return Pairing(tuple(pairs), tuple(refusals), label_names(content))
+
+
+def pair_csv(path: str | Path) -> Pairing:
+    """Pairs of a CSV with the columns `prediction` and `reference`, and if wanted `case`, `image`, `probabilities`.
+
+    Paths are relative to the CSV's folder.
+
+    Raises:
+        InputError: the file is missing, empty, or lacks a column.
+    """
+    table = Path(path)
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except FileNotFoundError:
+        raise InputError(f"{table} does not exist; check the path.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{table} is not text in UTF-8; save it as CSV.") from None
+    lacking = [name for name in ("prediction", "reference") if name not in (reader.fieldnames or ())]
+    if lacking:
+        raise InputError(f"{table} has no column {' or '.join(lacking)}; its first line must name the columns.")
+    if not rows:
+        raise InputError(f"{table} names no case; add one line per case.")
+    names = [row.get("case") or "" for row in rows]
+    if not all(names):
+        names = unique_names([row["reference"] for row in rows])
+    pairs, refusals = [], []
+    for case, row in zip(names, rows, strict=True):
+        columns = ("prediction", "reference", "image", "probabilities")
+        paths = {key: str(table.parent / row[key]) if row.get(key) else "" for key in columns}
+        missing = [key for key in ("prediction", "reference") if not paths[key]]
+        if missing:
+            refusals.append(Refusal(case, f"{table} names no {' and no '.join(missing)} for it."))
+        elif names.count(case) > 1:
+            refusals.append(Refusal(case, f"{table} names {names.count(case)} cases {case}; give each its own name."))
+        else:
+            images = (paths["image"],) if paths["image"] else ()
+            pairs.append(Pair(case, paths["prediction"], paths["reference"], images, paths["probabilities"]))
+    return Pairing(tuple(pairs), tuple(dict.fromkeys(refusals)))
+
+
+def label_names(dataset: Mapping[str, Any]) -> dict[int, str] | None:
+    """Names of the label values of a parsed `dataset.json`, Decathlon's `{"1": "liver"}` or nnU-Net's `{"liver": 1}`.
+
+    Raises:
+        InputError: labels that are regions of several values, or cannot be read.
+    """
+    labels = dataset.get("labels")
+    if not isinstance(labels, Mapping):
+        return None
+    try:
+        if all(str(key).isdigit() for key in labels):
+            return {int(key): str(name) for key, name in labels.items()}
+        return {int(value): str(name) for name, value in labels.items()}
+    except (TypeError, ValueError):
+        raise InputError(
+            f"the labels in dataset.json, {labels}, are not one value each; name them with --labels 1=NAME 2=NAME."
+        ) from None
+
+
+def unique_names(paths: Sequence[str | Path]) -> list[str]:
+    """Case names of files: the file's own, with the folders above it where that is what tells files apart.
+
+    >>> unique_names(["a/STS_001/t1.nii.gz", "a/STS_002/t1.nii.gz"])
+    ['STS_001_t1', 'STS_002_t1']
+    """
+    parts = [(*Path(path).parts[:-1], case_name(path)) for path in paths]
+    for depth in range(1, max((len(p) for p in parts), default=1) + 1):
+        names = ["_".join(p[-depth:]).strip("/\\_") for p in parts]
+        if len(set(names)) == len(names):
+            return names
+    return names if parts else []
+
+
+def _entries(root: Path, content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    listed = content.get(key)
+    if isinstance(listed, list) and listed:
+        entries = [entry for entry in listed if isinstance(entry, Mapping) and entry.get("label")]
+        if len(entries) < len(listed):
+            raise InputError(
+                f"{root / 'dataset.json'} has {len(listed) - len(entries)} cases without a label under '{key}'; "
+                "only labelled cases can be scored."
+            )
+        return [
+            {
+                "reference": str(root / entry["label"]),
+                "images": [str(root / path) for path in _as_list(entry.get("image"))],
+            }
+            for entry in entries
+        ]
+    folder = root / f"labels{NNUNET_FOLDERS.get(key, '')}"
+    if key in NNUNET_FOLDERS and folder.is_dir():
+        images = _images_beside(folder)
+        return [
+            {"reference": str(path), "images": list(images.get(case, ()))}
+            for case, paths in sorted(_by_name(folder).items())
+            for path in paths
+        ]
+    lists = [name for name, value in content.items() if isinstance(value, list) and value]
+    raise InputError(f"{root / 'dataset.json'} has no cases under '{key}'; it has {', '.join(lists) or 'none'}.")
+
+
+def _as_list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def _by_name(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Files and case folders by case name."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; name the folder that holds one file per case.")
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.name.lower().endswith(VOLUME_SUFFIXES):
+            found[case_name(path)].append(path)
+        elif path.suffix.lower() == ".dcm":
+            found[path.stem].append(path)
+    if not found:
+        raise InputError(f"{folder} holds no label map ({', '.join(VOLUME_SUFFIXES)}, .dcm); name another folder.")
+    return {name: tuple(paths) for name, paths in found.items()}
+
+
+def _images_beside(references: Path) -> dict[str, tuple[str, ...]]:
+    """Images of each case in the `images…` folder beside a `labels…` folder; nnU-Net's channel number is cut."""
+    folder = references.parent / references.name.replace("labels", "images")
+    if folder == references or not folder.is_dir():
+        return {}
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.name.startswith("."):
+            name = case_name(path)
+            found[name].append(str(path))
+            if len(name) > 5 and name[-5] == "_" and name[-4:].isdigit():
+                found[name[:-5]].append(str(path))
+    return {name: tuple(paths) for name, paths in found.items()}
+
+
+def _problem(case: str, left: Sequence[Path], right: Sequence[Path], predictions: Path, references: Path) -> str:
+    if not left:
+        return f"{predictions} holds no prediction named {case}, and {right[0]} is its reference; add it."
+    if not right:
+        return f"{references} holds no reference named {case}, and {left[0]} is its prediction; add it or remove this."
+    for paths in (left, right):
+        if len(paths) > 1:
+            return f"there are two files for this case, {paths[0]} and {paths[1]}; remove one."
+    return ""
+
+
+def _probabilities(folder: str | Path | None, case: str) -> str:
+    return str(Path(folder) / f"{case}.nii.gz") if folder else ""

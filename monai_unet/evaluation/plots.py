@@ -1,0 +1,120 @@
+"""Figures of a report as SVG: distributions of scores, Bland–Altman, reliability, paired differences."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from monai_unet.evaluation.calibration import Reliability
+from monai_unet.evaluation.statistics import Agreement
+
+Values = NDArray[np.float64]
+
+_BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#666666"
+_FEW = 10
+_MANY = 2000
+
+
+def distribution(values: Mapping[str, Values], *, title: str, from_zero_to_one: bool) -> bytes:
+    """Violin, box and single cases of one metric per class (NaN left out)."""
+    known = {name: column[np.isfinite(column)] for name, column in values.items()}
+    known = {name: column for name, column in known.items() if column.size}
+    figure = Figure(figsize=(5.2, 0.9 + 0.62 * max(len(known), 2)), layout="constrained")
+    axes = figure.subplots()
+    random = np.random.default_rng(0)
+    for place, column in enumerate(known.values()):
+        if column.size >= _FEW and np.ptp(column) > 0:
+            drawn: Any = axes.violinplot(
+                column, positions=[place], orientation="horizontal", widths=0.8, showextrema=False
+            )
+            drawn["bodies"][0].set(facecolor=_BLUE, alpha=0.18)
+        axes.boxplot(
+            column,
+            positions=[place],
+            orientation="horizontal",
+            widths=0.3,
+            showfliers=False,
+            medianprops={"color": _ORANGE, "linewidth": 1.6},
+        )
+        dots = column if column.size <= _MANY else random.choice(column, _MANY, replace=False)
+        axes.plot(dots, place + random.uniform(-0.22, 0.22, dots.size), ".", color=_BLUE, markersize=3, alpha=0.5)
+    axes.set_yticks(range(len(known)), list(known))
+    axes.invert_yaxis()
+    if from_zero_to_one:
+        axes.set_xlim(-0.02, 1.02)
+    else:
+        axes.set_xlim(left=0)
+    return _svg(figure, axes, xlabel=title)
+
+
+def bland_altman(measured: Values, reference: Values, found: Agreement, *, name: str) -> bytes:
+    """Difference against mean of two volumes (ml), with bias and limits of agreement."""
+    figure = Figure(figsize=(4.4, 3.1), layout="constrained")
+    axes = figure.subplots()
+    axes.plot((measured + reference) / 2, measured - reference, "o", color=_BLUE, markersize=4, alpha=0.6)
+    for level, label, style in (
+        (found.bias, f"bias {found.bias:+.3g}", "-"),
+        (found.high, f"+1.96 SD {found.high:+.3g}", "--"),
+        (found.low, f"−1.96 SD {found.low:+.3g}", "--"),
+    ):
+        if np.isfinite(level):
+            axes.axhline(level, color=_ORANGE, linestyle=style, linewidth=1.1)
+            axes.annotate(
+                label,
+                (1, level),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                fontsize=8,
+                color=_ORANGE,
+            )
+    axes.axhline(0, color=_GREY, linewidth=0.6)
+    axes.margins(y=0.2)
+    axes.set_title(name, fontsize=10)
+    return _svg(figure, axes, xlabel="mean of prediction and reference (ml)", ylabel="prediction − reference (ml)")
+
+
+def reliability_curve(found: Reliability) -> bytes:
+    """Frequency of foreground against stated probability."""
+    figure = Figure(figsize=(3.8, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8)
+    shown = found.voxels > 0
+    axes.plot(found.confidence[shown], found.frequency[shown], "o-", color=_BLUE, markersize=4)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    return _svg(figure, axes, xlabel="stated probability", ylabel="share that is foreground")
+
+
+def differences(values: Mapping[str, Values], *, title: str, names: Sequence[str]) -> bytes:
+    """Paired differences per class, one dot per case, zero marked; `names` are the two results."""
+    figure = Figure(figsize=(6.4, 1.1 + 0.55 * max(len(values), 2)), layout="constrained")
+    axes = figure.subplots()
+    random = np.random.default_rng(0)
+    for place, column in enumerate(values.values()):
+        known = column[np.isfinite(column)]
+        axes.plot(known, place + random.uniform(-0.2, 0.2, known.size), ".", color=_BLUE, markersize=5, alpha=0.6)
+        if known.size:
+            axes.plot([np.mean(known)] * 2, [place - 0.32, place + 0.32], color=_ORANGE, linewidth=2)
+    axes.axvline(0, color=_GREY, linewidth=0.8)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+    return _svg(figure, axes, xlabel=f"{title}: {names[1]} − {names[0]}, one dot per case, bar = mean")
+
+
+def _svg(figure: Figure, axes: Axes, *, xlabel: str, ylabel: str = "") -> bytes:
+    axes.set_xlabel(xlabel, fontsize=9)
+    axes.set_ylabel(ylabel, fontsize=9)
+    axes.tick_params(labelsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

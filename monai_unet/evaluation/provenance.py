@@ -1,0 +1,43 @@
+"""Where numbers come from: program, machine and call."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from monai_unet.version import __version__
+
+_PACKAGES = ("monai", "torch", "numpy", "scipy", "nibabel", "pydicom")
+
+
+def environment() -> dict[str, Any]:
+    """Versions of the program, of Python and of the packages that the numbers depend on, and the call."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = "not installed"
+    return {
+        "monai_unet": __version__,
+        "command": " ".join(["monai-unet", *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": packages,
+    }
+
+
+def now() -> str:
+    """The time, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's content."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

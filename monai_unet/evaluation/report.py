@@ -1,0 +1,244 @@
+"""The report: one HTML file without scripts and without links to the net, figures inside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from monai_unet.errors import InputError
+from monai_unet.evaluation import plots
+from monai_unet.evaluation.case_work import CaseResult
+from monai_unet.evaluation.detection import LesionRecord, Side
+from monai_unet.evaluation.label_maps import read_label_map
+from monai_unet.evaluation.metrics import DEFINITIONS
+from monai_unet.evaluation.outputs import Evaluation, LesionSummary, size_name
+from monai_unet.evaluation.pictures import case_picture
+from monai_unet.evaluation.scores import ClassScore, Status
+from monai_unet.evaluation.statistics import Interval
+from monai_unet.evaluation.summary import Summary, metric_values
+from monai_unet.evaluation.tables import EMPTY_POLICY
+from monai_unet.io import grid_of, read_volume
+from monai_unet.io.atomic import write_text
+from monai_unet.version import __version__
+
+logger = logging.getLogger(__name__)
+
+WORST, TYPICAL, LISTED = 4, 2, 100
+
+SURFACES = {
+    "area": "surface elements weighted by area (DeepMind surface-distance; MONAI with use_subvoxels)",
+    "voxel": "boundary voxels, each counting one (MONAI's default)",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A case in the report: contours (data URI, empty where it could not be drawn), scores, and links to the files."""
+
+    case: str
+    kind: str
+    source: str
+    scores: Sequence[str]
+    links: Mapping[str, str]
+
+
+def write_report(evaluation: Evaluation, summary: Summary | None, path: str | Path) -> None:
+    """Write the report of an evaluation; reads again the few cases that it shows as pictures. Atomic."""
+    path = Path(path)
+    lesions = evaluation.lesion_summaries()
+    write_text(
+        path,
+        template("report.html").render(
+            title=str(evaluation.provenance.get("title", "Evaluation")),
+            version=__version__,
+            evaluation=evaluation,
+            summary=summary,
+            headline=_headline(summary, evaluation) if summary else "",
+            columns=[name for name in summary.mean_over_classes if _in_table(name)] if summary else [],
+            distributions=_distributions(evaluation) if summary else [],
+            pictures=_pictures(evaluation, path.parent),
+            volumes=_volumes(evaluation),
+            lesions=[(found, _size_rows(found)) for found in lesions],
+            missed=_missed(evaluation.lesions),
+            calibration=_calibration(evaluation),
+            worst=_worst_rows(evaluation)[:LISTED],
+            definitions={**DEFINITIONS, "surface": SURFACES[evaluation.settings.surface]},
+            empty_policy=EMPTY_POLICY,
+            provenance={key: as_text(value) for key, value in evaluation.provenance.items() if key != "title"},
+        ),
+    )
+
+
+def template(name: str) -> Any:
+    """A template of this package; everything put into it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("monai_unet", "evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {
+        "interval": format_interval,
+        "number": format_number,
+        "percent": _percent,
+        "head": column_head,
+    }
+    return environment.get_template(name)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """An image as an address that needs no file."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def format_interval(value: Interval) -> str:
+    """`0.874 [0.851, 0.893]`, or a dash where there is no value."""
+    if not isfinite(value.mean):
+        return "–"
+    return f"{format_number(value.mean)} [{format_number(value.low)}, {format_number(value.high)}]"
+
+
+def format_number(value: float | None) -> str:
+    """Three decimals below ten, fewer above; a dash for no value."""
+    if value is None or not isfinite(value):
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def column_head(name: str) -> str:
+    """A column's name for a reader: `nsd_1mm` becomes `NSD at 1 mm`."""
+    known = {
+        "dice": "Dice",
+        "iou": "IoU",
+        "hd95_mm": "HD95 (mm)",
+        "assd_mm": "ASSD (mm)",
+        "volume_ml": "Volume (ml)",
+        "reference_volume_ml": "Reference volume (ml)",
+        "volume_difference_ml": "Volume difference (ml)",
+    }
+    if name.startswith("nsd_"):
+        return f"NSD at {name.removeprefix('nsd_').removesuffix('mm')} mm"
+    return known.get(name, name.replace("_", " ").capitalize())
+
+
+def _in_table(name: str) -> bool:
+    return name in ("dice", "hd95_mm", "assd_mm", "volume_difference_ml") or name.startswith("nsd_")
+
+
+def _headline(summary: Summary, evaluation: Evaluation) -> str:
+    missed = sum(found.n_missed for found in summary.classes)
+    spurious = sum(found.n_spurious for found in summary.classes)
+    sentence = f"Mean Dice over classes {format_interval(summary.mean_over_classes['dice'])}"
+    sentence += f", HD95 {format_interval(summary.mean_over_classes['hd95_mm'])} mm."
+    if missed or spurious:
+        sentence += f" {missed} structures were missed and {spurious} were drawn where the reference has none."
+    else:
+        sentence += " No structure was missed and none was drawn where the reference has none."
+    return sentence + (f" {len(evaluation.refusals)} cases could not be scored." if evaluation.refusals else "")
+
+
+def _distributions(evaluation: Evaluation) -> list[tuple[str, str]]:
+    names = ["dice", *(f"nsd_{t:g}mm" for t in evaluation.settings.tolerances_mm[:1]), "hd95_mm", "assd_mm"]
+    found = []
+    for name in names:
+        by_class = {
+            title: np.array([metric_values(s)[name] for s in evaluation.scores if s.label == label])
+            for label, title in evaluation.settings.labels.items()
+            if label != 0
+        }
+        image = plots.distribution(by_class, title=column_head(name), from_zero_to_one=not name.endswith("_mm"))
+        found.append((column_head(name), data_uri(image, "svg+xml")))
+    return found
+
+
+def _mean_dice(result: CaseResult) -> float:
+    known = [score.dice for score in result.scores if score.status is not Status.BOTH_EMPTY]
+    return float(np.mean(known)) if known else np.inf
+
+
+def _pictures(evaluation: Evaluation, folder: Path) -> list[Picture]:
+    """The worst cases by mean Dice, and the median ones."""
+    ranked = [r for r in sorted(evaluation.results, key=_mean_dice) if isfinite(_mean_dice(r)) and r.pair.prediction]
+    worst = ranked[: min(WORST, max(len(ranked) - TYPICAL, 1))]
+    middle = (len(ranked) - TYPICAL) // 2
+    typical = [result for result in ranked[max(middle, 0) : max(middle, 0) + TYPICAL] if result not in worst]
+    chosen = [("worst", result) for result in worst] + [("median", result) for result in typical]
+    return [_picture(result, kind, folder) for kind, result in chosen]
+
+
+def _picture(result: CaseResult, kind: str, folder: Path) -> Picture:
+    pair = result.pair
+    files = {"prediction": pair.prediction, "reference": pair.reference}
+    files |= {f"image {n}" if n > 1 else "image": path for n, path in enumerate(pair.images, start=1)}
+    try:
+        reference, grid = read_label_map(pair.reference)
+        prediction, _ = read_label_map(pair.prediction, like=grid)
+        image = read_volume(pair.images[0]) if pair.images and Path(pair.images[0]).exists() else None
+        grey = image[0].numpy() if image is not None and grid_of(image).matches(grid, tolerance=0.01) else None
+        source = data_uri(case_picture(prediction, reference, spacing=grid.spacing, image=grey), "png")
+    except (InputError, OSError) as error:
+        logger.warning("no picture of %s: %s", pair.case, error)
+        source = ""
+    scores = [
+        f"{s.name}: {s.status.value.replace('_', ' ')}"
+        if s.status is not Status.SCORED
+        else f"{s.name}: Dice {s.dice:.3f}, HD95 {format_number(s.hd95_mm)} mm"
+        for s in result.scores
+    ]
+    return Picture(pair.case, kind, source, scores, {name: link(file, folder) for name, file in files.items()})
+
+
+def link(file: str | Path, folder: Path) -> str:
+    """Address of a file as seen from a folder; absolute where there is no relative one (another drive)."""
+    try:
+        return Path(os.path.relpath(file, folder)).as_posix()
+    except ValueError:
+        return Path(file).resolve().as_uri()
+
+
+def _volumes(evaluation: Evaluation) -> list[tuple[str, Any, str]]:
+    found = []
+    for name, agreed in evaluation.volume_agreement().items():
+        rows = [s for s in evaluation.scores if s.name == name and s.status is not Status.BOTH_EMPTY]
+        measured, reference = (
+            np.array([getattr(s, key) for s in rows]) for key in ("volume_ml", "reference_volume_ml")
+        )
+        image = plots.bland_altman(measured, reference, agreed, name=name)
+        found.append((name, agreed, data_uri(image, "svg+xml")))
+    return found
+
+
+def _size_rows(found: LesionSummary) -> list[tuple[str, Any]]:
+    return [*((size_name(*size), part) for size, part in found.by_size.items()), ("all", found.total)]
+
+
+def _missed(records: Sequence[LesionRecord]) -> list[LesionRecord]:
+    """Missed lesions, the largest first."""
+    missed = [record for record in records if record.side is Side.REFERENCE and not record.hit]
+    return sorted(missed, key=lambda record: -record.volume_ml)[:LISTED]
+
+
+def _calibration(evaluation: Evaluation) -> tuple[float, str] | None:
+    found = evaluation.calibration()
+    return None if found is None else (found.ece, data_uri(plots.reliability_curve(found), "svg+xml"))
+
+
+def _worst_rows(evaluation: Evaluation) -> list[ClassScore]:
+    known = [score for score in evaluation.scores if score.status is not Status.BOTH_EMPTY]
+    return sorted(known, key=lambda score: (score.dice, -score.hd95_mm))
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}" if isfinite(value) else "–"
+
+
+def as_text(value: Any) -> str:
+    """A piece of provenance for a reader."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, indent=1)

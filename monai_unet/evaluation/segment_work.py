@@ -1,0 +1,53 @@
+"""Segment, then score: the work of a worker when the predictions do not exist yet."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from monai_unet.errors import InputError
+from monai_unet.evaluation.case_work import CaseResult, ScoreFiles, Settings
+from monai_unet.evaluation.pairs import Pair
+from monai_unet.io import write_label_map
+
+_MODEL = threading.Lock()
+
+
+@dataclass(frozen=True)
+class SegmentAndScore:
+    """`Work` that writes the prediction of a bundle to `pair.prediction` and scores that file.
+
+    The file is scored, not the array in memory, so that the numbers are those of what lies on the disk.
+    """
+
+    settings: Settings
+    bundle: str
+    device: str | None = None
+    checkpoint: str | None = None
+
+    def __call__(self, pair: Pair) -> CaseResult:
+        """Segment, write, read, score; whatever goes wrong becomes the case's `failure`."""
+        try:
+            # a cluster may run several threads per worker; the model is one and the device too
+            with _MODEL:
+                self._segment(pair)
+        except InputError as error:
+            return CaseResult(pair, failure=str(error))
+        except Exception as error:
+            return CaseResult(pair, failure=f"segmentation failed, {type(error).__name__}: {error}")
+        return ScoreFiles(self.settings)(pair)
+
+    def _segment(self, pair: Pair) -> None:
+        images = pair.images[0] if len(pair.images) == 1 else list(pair.images)
+        segmentation = load_model(self.bundle, self.device, self.checkpoint).segment(images)
+        write_label_map(segmentation.labels.cpu().numpy(), pair.prediction, like=segmentation.labels.meta)
+
+
+@lru_cache(maxsize=1)
+def load_model(bundle: str, device: str | None = None, checkpoint: str | None = None) -> Any:
+    """The bundle's `Segmenter`, loaded once per process."""
+    from monai_unet.segmenter import Segmenter
+
+    return Segmenter.load(bundle, device=device, checkpoint=checkpoint)
