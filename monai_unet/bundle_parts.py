@@ -41,8 +41,9 @@ class BundleParts:
         bundle: where it comes from.
         device: where the network is.
         network: in evaluation mode, with its weights.
-        load: the transforms up to and including the one that reads files.
-        preprocess: the transforms after it; `load` and `preprocess` share the objects of the bundle's `preprocessing`.
+        preprocessing: the bundle's.
+        load: the same up to and including the transform that reads files.
+        preprocess: the same after it.
         inferer: the bundle's.
         postprocess: the bundle's, without transforms that save.
         weights: the file they came from.
@@ -54,6 +55,7 @@ class BundleParts:
     bundle: Bundle
     device: torch.device
     network: nn.Module
+    preprocessing: Compose
     load: Compose
     preprocess: Compose
     inferer: Inferer
@@ -121,6 +123,7 @@ def build_parts(bundle: Bundle, *, device: torch.device, checkpoint: str | Path 
         bundle=bundle,
         device=device,
         network=network.to(device).eval(),
+        preprocessing=preprocessing,
         load=Compose(preprocessing.transforms[: position + 1]),
         preprocess=Compose(preprocessing.transforms[position + 1 :], lazy=preprocessing.lazy),
         inferer=_get(parser, bundle, "inferer"),

@@ -18,6 +18,9 @@ from monai_unet.bundle_parts import BundleParts, build_parts
 from monai_unet.catalogue import find_bundle
 from monai_unet.errors import InputError
 from monai_unet.frames import Source, given_volume, label_map, read_source
+from monai_unet.fused import plan_fused
+from monai_unet.inferers.labels import NOT_A_NUMBER
+from monai_unet.inferers.stock import as_streaming
 from monai_unet.stepwise import stepwise
 from monai_unet.trust import require_trust
 from monai_unet.version import __version__
@@ -78,6 +81,7 @@ class Segmenter:
 
     def __init__(self, parts: BundleParts) -> None:
         self.parts = parts
+        self.streaming = as_streaming(parts.inferer)
 
     @classmethod
     def load(
@@ -161,27 +165,57 @@ class Segmenter:
         return Case(data, case.source, case.notes, seconds)
 
     def infer(self, case: Case) -> Generator[Progress, None, Segmentation]:
-        """Network and postprocessing of a preprocessed case; yields per tile and returns the `Segmentation`."""
+        """Network and postprocessing of a preprocessed case; yields per tile and returns the `Segmentation`.
+
+        Raises:
+            InputError: the network gave something that is not a number.
+        """
+        image: MetaTensor = case.data[self.parts.image_key]
+        fused = plan_fused(self.parts, image) if self.streaming is not None else None
         start = time.perf_counter()
-        image = case.data[self.parts.image_key]
-        tensor = image.as_tensor().to(self.parts.device)[None]
-        logits = yield from self._predict(tensor)
+        if fused is not None:
+            sink = fused.sink()
+            yield from self._predict(image, lambda scores: sink.add(fused.scores(scores)))
+        else:
+            slabs: list[Tensor] = []
+            yield from self._predict(image, slabs.append)
         seconds = case.seconds | {"infer": time.perf_counter() - start}
         start = time.perf_counter()
-        if torch.isnan(logits).any():
-            raise InputError(
-                f"the network '{self.parts.bundle.name}' gave no number for some voxels of {case.source.name}; "
-                "its weights are damaged, or the image has values far outside what it was made for."
-            )
-        pred = MetaTensor(logits[0], meta=image.meta, applied_operations=image.applied_operations)
-        # MONAI's evaluator hands both to the postprocessing
-        processed = self.parts.postprocess({**case.data, "pred": pred})["pred"]
+        if fused is not None:
+            processed = fused.finish(sink, case.data)
+        else:
+            processed = self._postprocessed(case, torch.cat(slabs, dim=1))
         labels, notes = label_map(processed, case.source)
         seconds["postprocess"] = time.perf_counter() - start
         yield Progress("postprocess", 1, 1)
         return self._finished(labels, case, [*case.notes, *notes], seconds)
 
-    def _predict(self, image: Tensor) -> Generator[Progress, None, Tensor]:
+    def _postprocessed(self, case: Case, logits: Tensor) -> Tensor:
+        """The bundle's own postprocessing, as MONAI's evaluator calls it."""
+        if bool(torch.isnan(logits).any()):
+            raise InputError(NOT_A_NUMBER)
+        image = case.data[self.parts.image_key]
+        pred = MetaTensor(logits, meta=image.meta, applied_operations=image.applied_operations)
+        return self.parts.postprocess({**case.data, "pred": pred})["pred"]
+
+    def _predict(self, image: MetaTensor, take: Callable[[Tensor], object]) -> Generator[Progress, None, None]:
+        """Run the network and hand over the logits (C, planes, A, R) slab by slab."""
+        if self.streaming is None:
+            take((yield from self._predict_at_once(image)))
+            return
+        steps = self.streaming.stream(image.as_tensor().to(self.parts.device), self.parts.network)
+        while True:
+            # the modes are the thread's own: they must not be left on between two steps, where the caller runs
+            with torch.no_grad(), self._autocast():
+                step = next(steps, None)
+            if step is None:
+                return
+            if step.slab is not None:
+                take(step.slab.scores.float())
+            yield Progress("infer", step.done, step.total)
+
+    def _predict_at_once(self, image: MetaTensor) -> Generator[Progress, None, Tensor]:
+        """Through an inferer that knows no steps: one per call of the network."""
         parts, count = self.parts, 0
 
         def compute(report: Callable[[], None]) -> Tensor:
@@ -191,7 +225,7 @@ class Segmenter:
                 return result
 
             with torch.no_grad(), self._autocast():
-                return parts.inferer(image, network).float()
+                return parts.inferer(image.as_tensor().to(parts.device)[None], network)[0].float()
 
         run = stepwise(compute)
         try:

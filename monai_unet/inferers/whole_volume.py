@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
-from monai.data import MetaTensor
-from monai.inferers import Inferer
 from torch import Tensor
 
+from monai_unet.inferers.averaging import Activation, Averaged
+from monai_unet.inferers.equivariance import require_equivariance
+from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer
 
-class WholeVolumeInferer(Inferer):
-    """One forward pass over the whole volume, and one per mirrored copy when `flips` are asked for.
+
+class WholeVolumeInferer(StreamingInferer):
+    """One forward pass over the whole volume, and over one mirrored copy for each of `flips`.
 
     Args:
         flips: spatial axes (of S, A, R: 0, 1, 2); for each, a mirrored copy is computed too, mirrored back, and the
-            class probabilities are averaged.
+            probabilities are averaged.
+        activation: "softmax" or, for region outputs, "sigmoid"; what probabilities are.
+        trained_whole: the network was trained on whole volumes, so that statistics over one are what it knows;
+            otherwise a network with instance statistics is refused.
 
-    The result is logits (N, C, S, A, R); with flips, log probabilities. It carries the metadata of the input, so that
-    `Invertd` can put it back on the grid of the file.
+    The result is logits (N, C, S, A, R); with flips, those of the mean probability. It carries the metadata of the
+    input, so that `Invertd` can put it back on the grid of the file.
     """
 
-    def __init__(self, flips: Sequence[int] = ()) -> None:
+    def __init__(
+        self, flips: Sequence[int] = (), *, activation: Activation = "softmax", trained_whole: bool = False
+    ) -> None:
         super().__init__()
-        self.flips = tuple(flips)
+        self.flips, self.activation, self.trained_whole = tuple(flips), activation, trained_whole
 
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """(N, channels, S, A, R) → (N, C, S, A, R)."""
-        image = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
-        if not self.flips:
-            logits = network(image, *args, **kwargs)
-        else:
-            axes = [axis + 2 for axis in self.flips]
-            copies = torch.cat([image, *(image.flip(axis) for axis in axes)])
-            own, *mirrored = network(copies, *args, **kwargs).softmax(1).split(image.shape[0])
-            logits = (own + sum(p.flip(axis) for p, axis in zip(mirrored, axes, strict=True))).div(1 + len(axes)).log()
-        if isinstance(inputs, MetaTensor):
-            return MetaTensor(logits, meta=inputs.meta, applied_operations=inputs.applied_operations)
-        return logits
+    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+        """Infer one image (channels, S, A, R): one step with everything.
+
+        Raises:
+            InputError: the network has instance statistics.
+        """
+        if not self.trained_whole:
+            require_equivariance(network, what="whole-volume inference")
+        averaged = Averaged([network], flips=self.flips, activation=self.activation)
+        yield Step(1, 1, Slab(0, averaged(image[None], *args, **kwargs)[0]))

@@ -1,0 +1,60 @@
+"""Mirrored copies and several networks as one network, averaged tile by tile so that nothing is held twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, combinations
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from monai_unet.inferers.streaming import Network, single_output
+
+Activation = Literal["softmax", "sigmoid"]
+SMALLEST = torch.finfo(torch.float32).tiny
+"""Probabilities are kept from 0, whose logarithm no interpolation survives."""
+
+
+class Averaged:
+    """Mean of probabilities over networks and mirrored copies, given back as logits.
+
+    Args:
+        networks: called one after the other on each tile.
+        flips: spatial axes (0, 1, 2); for each one mirrored copy is added.
+        combined: use every combination of the axes, as nnU-Net does, instead of one axis at a time.
+        activation: "softmax" for classes that exclude each other (the result is log probabilities), "sigmoid" for
+            regions that may overlap (the result is the logit of the mean probability).
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        *,
+        flips: Sequence[int] = (),
+        combined: bool = False,
+        activation: Activation = "softmax",
+    ) -> None:
+        if activation not in ("softmax", "sigmoid"):
+            raise ValueError(f"activation must be softmax or sigmoid, got {activation!r}")
+        axes = [axis + 2 for axis in flips]
+        subsets = chain.from_iterable(combinations(axes, n) for n in range(1, len(axes) + 1))
+        self.networks, self.activation = tuple(networks), activation
+        self.mirrors: list[tuple[int, ...]] = [(), *(subsets if combined else [(axis,) for axis in axes])]
+
+    def __call__(self, tile: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """(N, channels, *spatial) → (N, C, *spatial)."""
+        count = len(self.networks) * len(self.mirrors)
+        if count == 1:
+            return single_output(self.networks[0](tile, *args, **kwargs))
+        total: Tensor | None = None
+        for network in self.networks:
+            # one batch of all copies: PyTorch computes small networks twice as fast from two images on
+            output = single_output(network(torch.cat([tile.flip(m) for m in self.mirrors]), *args, **kwargs)).float()
+            output = output.softmax(1) if self.activation == "softmax" else output.sigmoid()
+            for part, mirror in zip(output.split(tile.shape[0]), self.mirrors, strict=True):
+                part = part.flip(mirror)
+                total = part if total is None else total + part
+        assert total is not None
+        mean = (total / count).clamp_min(SMALLEST)
+        return mean.log() if self.activation == "softmax" else mean.log() - (1 - mean).clamp_min(SMALLEST).log()

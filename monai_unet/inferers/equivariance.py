@@ -1,0 +1,66 @@
+"""Whether a network gives the same answer for a part of a volume as for the whole, away from the cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from monai_unet.errors import InputError
+
+INSTANCE_STATISTICS: tuple[type[nn.Module], ...] = (
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveAvgPool3d,
+    nn.AdaptiveMaxPool3d,
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer,
+)
+"""Layers whose output at a voxel depends on all voxels they are given."""
+
+
+def instance_statistics(network: Any) -> list[str]:
+    """Names of the layers that look at all of their input at once (`InstanceNorm3d`, …), each kind once."""
+    if not isinstance(network, nn.Module):
+        return []
+    kinds = {
+        type(layer).__name__
+        for layer in network.modules()
+        if isinstance(layer, INSTANCE_STATISTICS) and not getattr(layer, "track_running_stats", False)
+    }
+    return sorted(kinds)
+
+
+def require_equivariance(network: Any, *, what: str) -> None:
+    """Let only networks pass that give each part the result of the whole.
+
+    Raises:
+        InputError: the network has layers that depend on all voxels of what they are given; they are named.
+    """
+    kinds = instance_statistics(network)
+    if kinds:
+        raise InputError(
+            f"{what} needs a network whose result does not depend on how the volume is cut; this one has "
+            f"{', '.join(kinds)}, which use statistics of all they are given; use a sliding window of the size it was "
+            "trained with."
+        )
+
+
+def tiling_of(network: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Total stride and receptive field per axis that a network declares.
+
+    Raises:
+        InputError: it declares none.
+    """
+    stride, field = getattr(network, "total_stride", None), getattr(network, "receptive_field", None)
+    if stride is None or field is None:
+        raise InputError(
+            f"strips need a network that declares `total_stride` and `receptive_field()`, as monai_unet.networks.UNet "
+            f"does; {type(network).__name__} does not; use a sliding window."
+        )
+    return tuple(stride), tuple(field())

@@ -1,0 +1,165 @@
+"""From slabs of scores to labels: the argmax, and linear interpolation onto a finer grid, in one pass.
+
+`torch.argmax` over the first axis costs several hundred cycles per voxel on a CPU; interpolating all classes to the
+size of the file costs more still, in time and in memory. Here each output row is interpolated and compared at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monai_unet.errors import InputError
+
+NOT_A_NUMBER = (
+    "the network gave no number for some voxels; its weights are damaged, or the image has values far outside what it "
+    "was made for."
+)
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Linear interpolation along one axis: output index i lies at `scale` · i + `offset` of `size` input voxels.
+
+    Beyond the outermost voxel centres the outermost value goes on (MONAI's `padding_mode="border"`).
+    """
+
+    scale: float
+    offset: float
+    size: int
+    outputs: int
+
+    def taps(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Lower and upper input index of each output, and the weight of the upper one."""
+        position = np.clip(np.arange(self.outputs) * self.scale + self.offset, 0, self.size - 1)
+        low = np.minimum(np.floor(position).astype(np.int64), max(self.size - 2, 0))
+        return low, np.minimum(low + 1, self.size - 1), (position - low).astype(np.float32)
+
+
+class LabelSink:
+    """Collects slabs (C, planes, A, R), in order, as labels (S, A, R); the lowest class wins a tie.
+
+    Args:
+        zooms: from the grid of the scores to that of the labels, one per axis; None where they are the same.
+    """
+
+    def __init__(self, zooms: Sequence[Zoom] | None = None) -> None:
+        self._taps = [zoom.taps() for zoom in zooms] if zooms is not None else None
+        self._shape = tuple(zoom.outputs for zoom in zooms) if zooms is not None else ()
+        self._parts: list[NDArray[Any]] = []
+        self._last: Tensor | None = None
+        self._received, self._written = 0, 0
+
+    def add(self, scores: Tensor) -> None:
+        """Take the next planes.
+
+        Raises:
+            InputError: some scores are not numbers.
+        """
+        if bool(torch.isnan(scores).any()):
+            raise InputError(NOT_A_NUMBER)
+        if self._taps is None:
+            self._parts.append(argmax(scores))
+            return
+        first = self._received
+        self._received += scores.shape[1]
+        if self._last is not None:
+            scores, first = torch.cat([self._last, scores], dim=1), first - 1
+        (low, high, weight), *rest = self._taps
+        ready = int(np.searchsorted(high, self._received, side="left"))
+        if ready > self._written:
+            out = slice(self._written, ready)
+            taps = (low[out] - first, high[out] - first, weight[out])
+            self._parts.append(_interpolated_argmax(scores, (taps, *rest), self._shape))
+            self._written = ready
+        self._last = scores[:, -1:].clone()
+
+    def finish(self) -> NDArray[Any]:
+        """The labels (S, A, R), uint8, or uint16 for more than 256 classes."""
+        return self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
+
+
+def argmax(scores: Tensor) -> NDArray[Any]:
+    """Index of the highest score (C, S, A, R) → (S, A, R); NaN never wins."""
+    kind = _label_type(scores.shape[0])
+    if scores.device.type != "cpu":
+        return scores.argmax(0).to(torch.int32).cpu().numpy().astype(kind)
+    array = scores.detach().float().contiguous().numpy()
+    labels = np.empty(array.shape[1:], dtype=kind)
+    _in_threads(_argmax_rows, labels.shape[0], array, labels)
+    return labels
+
+
+def _interpolated_argmax(scores: Tensor, taps: Sequence[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    array = scores.detach().float().cpu().contiguous().numpy()
+    labels = np.empty((len(taps[0][0]), *shape[1:]), dtype=_label_type(array.shape[0]))
+    _in_threads(_interpolated_rows, labels.shape[0], array, *(tap for axis in taps for tap in axis), labels)
+    return labels
+
+
+def _label_type(classes: int) -> Any:
+    return np.uint8 if classes <= 256 else np.uint16
+
+
+def _in_threads(kernel: Any, planes: int, *arguments: Any) -> None:
+    """Run a kernel that releases the GIL on equal parts of the planes, on as many threads as PyTorch uses."""
+    threads = max(1, min(torch.get_num_threads(), planes))
+    bounds = np.linspace(0, planes, threads + 1).astype(int).tolist()
+    if threads == 1:
+        kernel(*arguments, 0, planes)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda i: kernel(*arguments, bounds[i], bounds[i + 1]), range(threads)))
+
+
+@njit(nogil=True, cache=True)
+def _argmax_rows(scores, labels, first, last):  # type: ignore[no-untyped-def]
+    classes, _, rows, width = scores.shape
+    best = np.empty(width, dtype=np.float32)
+    for z in range(first, last):
+        for y in range(rows):
+            for x in range(width):
+                best[x] = scores[0, z, y, x]
+                labels[z, y, x] = 0
+            for c in range(1, classes):
+                for x in range(width):
+                    value = scores[c, z, y, x]
+                    better = value > best[x]
+                    best[x] = value if better else best[x]
+                    labels[z, y, x] = c if better else labels[z, y, x]
+
+
+@njit(nogil=True, cache=True)
+def _interpolated_rows(scores, z0, z1, wz, y0, y1, wy, x0, x1, wx, labels, first, last):  # type: ignore[no-untyped-def]
+    classes, width = scores.shape[0], scores.shape[3]
+    rows, columns = labels.shape[1], labels.shape[2]
+    line = np.empty(width, dtype=np.float32)
+    best = np.empty(columns, dtype=np.float32)
+    one = np.float32(1)
+    for z in range(first, last):
+        for y in range(rows):
+            a, b = wz[z], wy[y]
+            w00, w01, w10, w11 = (one - a) * (one - b), (one - a) * b, a * (one - b), a * b
+            for c in range(classes):
+                top, bottom = scores[c, z0[z]], scores[c, z1[z]]
+                r00, r01, r10, r11 = top[y0[y]], top[y1[y]], bottom[y0[y]], bottom[y1[y]]
+                for x in range(width):
+                    line[x] = w00 * r00[x] + w01 * r01[x] + w10 * r10[x] + w11 * r11[x]
+                if c == 0:
+                    for x in range(columns):
+                        best[x] = (one - wx[x]) * line[x0[x]] + wx[x] * line[x1[x]]
+                        labels[z, y, x] = 0
+                else:
+                    for x in range(columns):
+                        value = (one - wx[x]) * line[x0[x]] + wx[x] * line[x1[x]]
+                        better = value > best[x]
+                        best[x] = value if better else best[x]
+                        labels[z, y, x] = c if better else labels[z, y, x]

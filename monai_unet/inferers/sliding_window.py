@@ -1,0 +1,190 @@
+"""Overlapping windows, blended in a slab that moves along the volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from monai.data.utils import compute_importance_map, dense_patch_slices
+from monai.utils import BlendMode, ensure_tuple_rep, fall_back_tuple
+from torch import Tensor
+from torch.nn import functional as F
+
+from monai_unet.inferers.averaging import Activation, Averaged
+from monai_unet.inferers.memory import is_out_of_memory
+from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
+
+Window = tuple[slice, ...]
+
+
+class StreamingSlidingWindowInferer(StreamingInferer):
+    """MONAI's `SlidingWindowInferer` with the same windows and weights, but only the open planes held in memory.
+
+    Args:
+        roi_size: window (S, A, R) in voxels; an axis of -1 takes the whole image.
+        overlap: share of a window that it has in common with the next one, per axis or for all.
+        sw_batch_size: windows computed at once; on the CPU never one alone where there are two (PyTorch computes
+            batches of one by a path that is half as fast for small networks).
+        mode: "gaussian" or "constant" weights; `sigma_scale`, `padding_mode` and `cval` as in MONAI.
+        flips, activation: as for `WholeVolumeInferer`, per window.
+        skip_below: windows in which no voxel of any channel is above this intensity (after preprocessing) are not
+            computed, and voxels in no other window are background. Only for networks trained on images cut that way.
+        accumulate_on: device of the slab, by default that of the image.
+    """
+
+    def __init__(
+        self,
+        roi_size: Sequence[int] | int,
+        *,
+        overlap: Sequence[float] | float = 0.5,
+        sw_batch_size: int = 2,
+        mode: Literal["gaussian", "constant"] | str = "gaussian",
+        sigma_scale: Sequence[float] | float = 0.125,
+        padding_mode: str = "constant",
+        cval: float = 0.0,
+        flips: Sequence[int] = (),
+        activation: Activation = "softmax",
+        skip_below: float | None = None,
+        accumulate_on: str | torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        self.roi_size, self.overlap, self.sw_batch_size = roi_size, overlap, sw_batch_size
+        self.mode, self.sigma_scale = BlendMode(mode), sigma_scale
+        self.padding_mode, self.cval = padding_mode, cval
+        self.flips, self.activation = tuple(flips), activation
+        self.skip_below, self.accumulate_on = skip_below, accumulate_on
+        self.rung = f"{sw_batch_size} windows at once"
+        if any(not 0 <= o < 1 for o in ensure_tuple_rep(overlap, 3)):
+            raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}")
+
+    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+        """Infer one image (channels, S, A, R)."""
+        size = tuple(image.shape[1:])
+        roi = fall_back_tuple(self.roi_size, size)
+        image, before = self._padded(image, roi)
+        windows = plan_windows(tuple(image.shape[1:]), roi, self.overlap)
+        if self.skip_below is not None:
+            windows = [w for w in windows if bool((image[(slice(None), *w)] > self.skip_below).any())] or windows[:1]
+        device = torch.device(self.accumulate_on) if self.accumulate_on else image.device
+        weights = compute_importance_map(roi, mode=self.mode, sigma_scale=self.sigma_scale, device=device)
+        at_once = max(2, self.sw_batch_size) if image.device.type == "cpu" else self.sw_batch_size
+        batches = even_batches(windows, at_once)
+        height = max(batch[-1][0].stop - batch[0][0].start for batch in batches)
+        slab = _OpenSlab(height, tuple(image.shape[2:]), weights.float(), device, before, size)
+        averaged = Averaged([network], flips=self.flips, activation=self.activation)
+        for done, batch in enumerate(batches):
+            finished = slab.advance(batch[0][0].start)
+            yield Step(done, len(batches), finished)
+            slab.add(batch, self._infer(image, batch, averaged, *args, **kwargs))
+        yield Step(len(batches), len(batches), slab.advance(image.shape[1]))
+
+    def _infer(self, image: Tensor, batch: Sequence[Window], network: Network, *args: Any, **kwargs: Any) -> Tensor:
+        """Logits of a batch of windows; in halves where the memory does not suffice."""
+        tiles = torch.stack([image[(slice(None), *window)] for window in batch])
+        try:
+            return single_output(network(tiles, *args, **kwargs))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or len(batch) == 1:
+                raise
+        half = len(batch) // 2
+        self.rung = f"{half} window{'s' if half > 1 else ''} at once, because memory ran out"
+        self.sw_batch_size = half
+        parts = [self._infer(image, part, network, *args, **kwargs) for part in (batch[:half], batch[half:])]
+        return torch.cat(parts)
+
+    def _padded(self, image: Tensor, roi: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
+        """The image grown to at least one window, and how many voxels were put before it on each axis."""
+        missing = [max(0, window - have) for window, have in zip(roi, image.shape[1:], strict=True)]
+        pad = [part for m in reversed(missing) for part in (m // 2, m - m // 2)]
+        if any(pad):
+            value = self.cval if self.padding_mode == "constant" else None
+            image = F.pad(image[None], pad, mode=self.padding_mode, value=value)[0]
+        return image, tuple(m // 2 for m in missing)
+
+
+class _OpenSlab:
+    """The planes that further windows can still add to."""
+
+    def __init__(
+        self,
+        height: int,
+        plane: tuple[int, ...],
+        weights: Tensor,
+        device: torch.device,
+        before: tuple[int, ...],
+        size: tuple[int, ...],
+    ) -> None:
+        self.height, self.plane, self.weights, self.device = height, plane, weights, device
+        self.before, self.size, self.start, self.emitted = before, size, 0, 0
+        self.total = torch.zeros((height, *plane), device=device)
+        self.sums: Tensor | None = None
+
+    def add(self, batch: Sequence[Window], logits: Tensor) -> None:
+        """Add the weighted logits (N, C, *window) of windows that lie within the open planes."""
+        if self.sums is None:
+            self.sums = torch.zeros((logits.shape[1], self.height, *self.plane), device=self.device)
+        for (planes, *rest), tile in zip(batch, logits.to(self.device).float(), strict=True):
+            place = (slice(planes.start - self.start, planes.stop - self.start), *rest)
+            self.sums[(slice(None), *place)].addcmul_(tile, self.weights)
+            self.total[place] += self.weights
+
+    def advance(self, start: int) -> Slab | None:
+        """Close the planes before `start` and return them as mean logits, without the padding."""
+        opened, self.start = self.start, start
+        if self.sums is None or start <= self.emitted:
+            return None
+        count = min(max(0, start - opened), self.height)
+        scores = self.sums[:, :count] / self.total[:count]
+        scores = self._background(scores, self.total[:count] == 0)
+        gaps = [torch.empty((scores.shape[0], n, *self.plane), device=self.device) for n in self._gaps(opened, count)]
+        lead, tail = (self._background(gap, torch.ones_like(gap[0], dtype=torch.bool)) for gap in gaps)
+        scores = torch.cat([lead, scores, tail], dim=1) if lead.numel() or tail.numel() else scores
+        self._shift(count)
+        low, self.emitted = self.emitted, start
+        first, last = max(low, self.before[0]), min(start, self.before[0] + self.size[0])
+        if last <= first:
+            return None
+        inside = tuple(slice(b, b + s) for b, s in zip(self.before[1:], self.size[1:], strict=True))
+        return Slab(first - self.before[0], scores[(slice(None), slice(first - low, last - low), *inside)])
+
+    def _gaps(self, opened: int, count: int) -> tuple[int, int]:
+        """Planes before and after the finished ones that no computed window reaches."""
+        return opened - self.emitted, self.start - opened - count
+
+    def _background(self, scores: Tensor, where: Tensor) -> Tensor:
+        """Where only skipped windows lie: the first class, or none of the regions."""
+        if bool(where.any()):
+            scores[:, where] = -1.0
+            if scores.shape[0] > 1:
+                scores[0][where] = 1.0
+        return scores
+
+    def _shift(self, count: int) -> None:
+        for buffer in (self.sums, self.total):
+            assert buffer is not None
+            axis, kept = buffer.dim() - 3, self.height - count
+            rest = buffer.narrow(axis, count, kept).clone()
+            buffer.zero_()
+            buffer.narrow(axis, 0, kept).copy_(rest)
+
+
+def plan_windows(size: Sequence[int], roi: Sequence[int], overlap: Sequence[float] | float) -> list[Window]:
+    """The windows of MONAI's `sliding_window_inference`, ordered by their start along the first axis."""
+    overlaps = ensure_tuple_rep(overlap, len(roi))
+    interval = [
+        window if window == have else max(1, int(window * (1 - share)))
+        for window, have, share in zip(roi, size, overlaps, strict=True)
+    ]
+    return sorted(dense_patch_slices(size, roi, interval), key=lambda window: window[0].start)
+
+
+def even_batches(windows: Sequence[Window], size: int) -> list[list[Window]]:
+    """Batches of at most `size` windows; a last batch of one takes a window from the one before, or joins it."""
+    batches = [list(windows[i : i + size]) for i in range(0, len(windows), size)]
+    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        if size == 2:
+            batches[-2] += batches.pop()
+        else:
+            batches[-1].insert(0, batches[-2].pop())
+    return batches

@@ -1,0 +1,72 @@
+"""Inference as a stream of finished slabs: nothing of the size of all classes × the volume needs to exist."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer
+from torch import Tensor
+
+Network = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Finished logits of some planes along the first spatial axis.
+
+    Attributes:
+        start: index of the first plane.
+        scores: (C, planes, A, R).
+    """
+
+    start: int
+    scores: Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """One tile further: `done` of `total` tiles, and the slab that became final with it, if any."""
+
+    done: int
+    total: int
+    slab: Slab | None = None
+
+
+class StreamingInferer(Inferer):
+    """A MONAI inferer that can also hand out its result slab by slab, in order, each plane once."""
+
+    @abstractmethod
+    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+        """Infer one image (channels, S, A, R)."""
+
+    def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
+        """(N, channels, S, A, R) → logits (N, C, S, A, R) with the metadata of the input."""
+        images = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        logits = torch.stack([collect(self.stream(image, network, *args, **kwargs)) for image in images])
+        if isinstance(inputs, MetaTensor):
+            return MetaTensor(logits, meta=inputs.meta, applied_operations=inputs.applied_operations)
+        return logits
+
+
+def collect(steps: Iterator[Step]) -> Tensor:
+    """All slabs of a stream joined, (C, S, A, R)."""
+    slabs = [step.slab.scores for step in steps if step.slab is not None]
+    return slabs[0] if len(slabs) == 1 else torch.cat(slabs, dim=1)
+
+
+def single_output(output: Any) -> Tensor:
+    """The full-resolution logits (N, C, *spatial) of what a network returns.
+
+    Raises:
+        ValueError: something else than a tensor, or than a sequence that begins with one.
+    """
+    if isinstance(output, (list, tuple)) and output:
+        output = output[0]
+    if not isinstance(output, Tensor):
+        raise ValueError(f"the network must return a tensor of logits, got {type(output).__name__}")
+    return output.as_tensor() if isinstance(output, MetaTensor) else output
