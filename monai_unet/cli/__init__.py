@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "demo": "segment a volume that comes with a Python package and show the result",
     "segment": "segment a file, a DICOM folder or a folder of volumes",
     "info": "list the series and volumes below a path, their geometry and their problems",
+    "convert": "DICOM to NIfTI, NRRD or MetaImage; masks to DICOM SEG, RTSTRUCT, report, or back",
     "evaluate": "score segmentations against references and write a report",
     "compare": "compare two evaluations of the same cases",
     "bundles": "list the models found",

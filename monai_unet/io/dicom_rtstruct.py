@@ -25,7 +25,7 @@ from monai_unet.io.dicom_codes import Meaning
 from monai_unet.io.dicom_object import open_result
 from monai_unet.io.dicom_source import FLIP_XY, SourceImages, SourcePlane, SourceSeries
 from monai_unet.io.mask_frames import Masks, frames_on
-from monai_unet.io.results import RESEARCH_USE, AlgorithmIdentity, Segment, Segmentation
+from monai_unet.io.results import RESEARCH_USE, AlgorithmIdentity, Segment, StoredSegmentation
 
 _DETACHED_STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
 OFF_PLANE = 0.25
@@ -170,7 +170,7 @@ def _contours(mask: NDArray[np.bool_], images: SourceImages) -> Iterator[Dataset
             yield item
 
 
-def read_rtstruct(path: str | Path, *, source: SourceSeries) -> Segmentation:
+def read_rtstruct(path: str | Path, *, source: SourceSeries) -> StoredSegmentation:
     """ROIs of an RT Structure Set as masks on the grid of the series it was drawn on.
 
     A voxel belongs to an ROI if its centre lies inside by the even-odd rule over all its closed contours in a slice:
@@ -199,7 +199,7 @@ def read_rtstruct(path: str | Path, *, source: SourceSeries) -> Segmentation:
         for k, polygons in contours.get(number, {}).items():
             yield k, fill(polygons, (rows, columns))
 
-    return Segmentation(
+    return StoredSegmentation(
         str(path), segments, source.grid, planes, referenced_series=_referenced_series(dataset), notes=notes
     )
 

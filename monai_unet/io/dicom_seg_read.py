@@ -19,7 +19,7 @@ from monai_unet.io.dicom_codes import Meaning
 from monai_unet.io.dicom_object import open_result
 from monai_unet.io.dicom_source import FLIP_XY, SourceSeries
 from monai_unet.io.geometry import Grid
-from monai_unet.io.results import Segment, Segmentation
+from monai_unet.io.results import Segment, StoredSegmentation
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class _Frame:
     position: NDArray[np.float64]
 
 
-def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> Segmentation:
+def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> StoredSegmentation:
     """Segments and masks of a DICOM SEG: binary, fractional or label map, overlapping or not.
 
     Args:
@@ -64,7 +64,7 @@ def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> Segment
             else:
                 yield slice_of[frame.index], pixels == number if kind == "LABELMAP" else pixels.astype(bool)
 
-    return Segmentation(
+    return StoredSegmentation(
         str(path),
         segments,
         grid,

@@ -130,7 +130,7 @@ Planes = Callable[[int], Iterator[tuple[int, NDArray[Any]]]]
 """Segment number → (slice index k, mask (row j, column i)) of each slice where that segment has something."""
 
 
-class Segmentation:
+class StoredSegmentation:
     """Masks of named segments on one grid, as read from a file; slices are decoded when asked for.
 
     Attributes:
