@@ -60,7 +60,7 @@ def read_label_table(path: Path) -> dict[int, LabelEntry]:
     """Names and colours that the header gives to labels; empty where there are none."""
     with _opened(path) as stream:
         header = _header(stream, path)
-    tables = [from_caret_xml(e.get_content()) for e in header.extensions if isinstance(e.get_content(), bytes)]
+    tables = [from_caret_xml(extension.content) for extension in header.extensions]
     return next(filter(None, tables), {})
 
 
