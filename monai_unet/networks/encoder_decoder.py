@@ -12,7 +12,7 @@ from monai.networks.layers import Conv
 from torch import Tensor, nn
 
 from monai_unet.errors import InputError
-from monai_unet.networks.shapes import check_input, crop, crop_coarse, pad_to_multiple
+from monai_unet.networks.shapes import check_input, crop, crop_coarse, lowest_fit, pad_to_multiple
 
 Skip = Literal["concat", "add", "none"]
 SKIPS: tuple[Skip, ...] = ("concat", "add", "none")
@@ -93,12 +93,14 @@ class EncoderDecoder(nn.Module):
         head = Conv[Conv.CONV, spatial_dims]
         self.head = head(channels[0], out_channels, 1)
         self.deep_heads = nn.ModuleList([head(channels[1 + i], out_channels, 1) for i in range(deep_supervision)])
+        self.lowest = lowest_fit(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *spatial) → (N, out_channels, *spatial)."""
         check_input(x, self.spatial_dims, self.in_channels)
         size = list(x.shape[2:])
-        x = pad_to_multiple(x, self.total_stride)
+        x = pad_to_multiple(x, self.total_stride, self.lowest)
+        padded = list(x.shape[2:])
 
         features: list[Tensor] = []
         for stage in self.encoder:
@@ -119,7 +121,7 @@ class EncoderDecoder(nn.Module):
         logits = crop(self.head(x), size)
         if not torch.jit.is_scripting() and self.training and len(self.deep_heads) > 0:
             heads = zip(self.deep_heads, reversed(decoded[:-1]), strict=False)
-            coarse = [crop_coarse(head(f), size, self.total_stride) for head, f in heads]
+            coarse = [crop_coarse(head(f), size, padded) for head, f in heads]
             return [logits, *coarse]  # type: ignore[return-value]
         return logits
 

@@ -26,12 +26,24 @@ def check_input(x: Tensor, spatial_dims: int, in_channels: int) -> None:
     raise InputError(message)
 
 
-def pad_to_multiple(x: Tensor, multiples: list[int]) -> Tensor:
-    """Zeros at the end of each spatial axis until its size is a multiple."""
+def pad_to_multiple(x: Tensor, multiples: list[int], lowest: int = 1) -> Tensor:
+    """Zeros at the end of each spatial axis until its size is a multiple, and at least `lowest` multiples fit in all.
+
+    `lowest` is 2 for instance normalisation, which has no statistics of a single voxel.
+    """
     pad: list[int] = []
+    fit = 1
     for axis in range(len(multiples) - 1, -1, -1):
         pad += [0, (-x.shape[axis + 2]) % multiples[axis]]
+        fit *= (x.shape[axis + 2] + pad[-1]) // multiples[axis]
+    if fit < lowest:
+        pad[1] += multiples[-1] * (lowest - fit)
     return F.pad(x, pad)
+
+
+def lowest_fit(network: nn.Module) -> int:
+    """How many voxels the lowest level of a network needs."""
+    return 2 if any(isinstance(module, nn.modules.instancenorm._InstanceNorm) for module in network.modules()) else 1
 
 
 def crop(x: Tensor, size: list[int]) -> Tensor:
@@ -41,11 +53,10 @@ def crop(x: Tensor, size: list[int]) -> Tensor:
     return x
 
 
-def crop_coarse(x: Tensor, size: list[int], multiples: list[int]) -> Tensor:
-    """The part of a coarser output, computed from an input padded to `multiples`, that covers the input."""
+def crop_coarse(x: Tensor, size: list[int], padded: list[int]) -> Tensor:
+    """The part of a coarser output, computed from an input padded from `size` to `padded`, that covers the input."""
     for axis in range(len(size)):
-        padded = size[axis] + (-size[axis]) % multiples[axis]
-        x = x.narrow(axis + 2, 0, -(-size[axis] * x.shape[axis + 2] // padded))
+        x = x.narrow(axis + 2, 0, -(-size[axis] * x.shape[axis + 2] // padded[axis]))
     return x
 
 
@@ -75,15 +86,17 @@ class Padded(nn.Module):
         self.network = network
         self.spatial_dims, self.in_channels, self.finest_last = spatial_dims, in_channels, finest_last
         self.total_stride: list[int] = [int(m) for m in multiples]
+        self.lowest = lowest_fit(network)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *spatial) → (N, out_channels, *spatial), or a list in training mode."""
         check_input(x, self.spatial_dims, self.in_channels)
         size = list(x.shape[2:])
-        outputs = self.network(pad_to_multiple(x, self.total_stride))
+        x = pad_to_multiple(x, self.total_stride, self.lowest)
+        outputs = self.network(x)
         if isinstance(outputs, Tensor):
             return crop(outputs, size)
         finest, *others = reversed(outputs) if self.finest_last else outputs
         if not self.training or not others:
             return crop(finest, size)
-        return [crop(finest, size), *(crop_coarse(o, size, self.total_stride) for o in others)]  # type: ignore[return-value]
+        return [crop(finest, size), *(crop_coarse(o, size, list(x.shape[2:])) for o in others)]  # type: ignore[return-value]

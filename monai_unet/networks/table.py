@@ -37,8 +37,7 @@ class Network:
         skips: values of the option `skip`; empty where skip connections are fixed.
         deep_supervision: largest number of further outputs at size "s".
         equivariant: shifting the input by the total stride shifts the output, in evaluation with default options.
-        script: exported by `torch.jit.script`, for every input size.
-        onnx: exported to ONNX; "any size" or "fixed size".
+        torchscript, onnx: how the export works, and for which input sizes.
     """
 
     build: Callable[..., nn.Module]
@@ -48,7 +47,7 @@ class Network:
     skips: tuple[str, ...] = ()
     deep_supervision: int = 0
     equivariant: bool = False
-    script: bool = False
+    torchscript: str = "trace, any size"
     onnx: str = "any size"
 
     @property
@@ -120,7 +119,7 @@ NETWORKS: dict[str, Network] = {
         skips=SKIPS,
         deep_supervision=2,
         equivariant=True,
-        script=True,
+        torchscript="script, any size",
     ),
     "residual_unet": Network(
         lambda size, base, **options: _unet(size, base, residual=True, **options),
@@ -130,14 +129,14 @@ NETWORKS: dict[str, Network] = {
         skips=SKIPS,
         deep_supervision=2,
         equivariant=True,
-        script=True,
+        torchscript="script, any size",
     ),
     "attention_unet": Network(
         lambda size, base, **options: monai_networks.attention_unet(base, **{"channels": CHANNELS[size], **options}),
         "Attention U-Net (MONAI)",
         "arXiv:1804.03999",
         ("channels", "dropout"),
-        script=True,
+        torchscript="script, any size",
     ),
     "unet_plus_plus": Network(
         _unet_plus_plus,
@@ -162,7 +161,7 @@ NETWORKS: dict[str, Network] = {
         (*_SHARED, "kernels", "encoder"),
         skips=SKIPS,
         deep_supervision=2,
-        script=True,
+        torchscript="script, any size",
     ),
     "segresnet": Network(
         lambda size, base, **options: monai_networks.segresnet(base, **{"filters": CHANNELS[size][0], **options}),
@@ -179,6 +178,7 @@ NETWORKS: dict[str, Network] = {
         "Swin UNETR (MONAI)",
         "arXiv:2201.01266",
         ("features", "checkpointing"),
+        torchscript="trace, fixed size",
         onnx="fixed size",
     ),
     "diffusion_unet": Network(
@@ -186,6 +186,7 @@ NETWORKS: dict[str, Network] = {
         "Diffusion U-Net (MONAI's network and schedulers)",
         "arXiv:2006.11239, 2112.03145, 2303.10326",
         ("channels", "attention", "blocks", "samples", "steps"),
+        torchscript="trace of the denoiser",
         onnx="the denoiser",
     ),
 }

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from monai.networks.blocks import TransformerBlock
 from monai.networks.layers import Conv
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,6 +20,28 @@ from monai_unet.errors import InputError
 from monai_unet.networks.checkpointing import recomputed
 from monai_unet.networks.encoder_decoder import EncoderDecoder, Skip, Stride
 from monai_unet.networks.unet import ConvBlock
+
+
+class TransformerLayer(nn.Module):
+    """Self-attention and a two-layer perceptron, each behind layer normalisation and with a shortcut (ViT's layer)."""
+
+    def __init__(self, hidden: int, heads: int, mlp: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.qkv, self.project = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        self.mlp = nn.Sequential(nn.Linear(hidden, mlp), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp, hidden))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, tokens, hidden) → (N, tokens, hidden)."""
+        x = x + self.dropout(self._attend(self.norm1(x)))
+        return x + self.dropout(self.mlp(self.norm2(x)))
+
+    def _attend(self, x: Tensor) -> Tensor:
+        split = self.qkv(x).unflatten(2, [3, self.heads, x.shape[2] // self.heads]).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(split[0], split[1], split[2])
+        return self.project(attended.transpose(1, 2).flatten(2))
 
 
 class VisionTransformer(nn.Module):
@@ -50,12 +71,7 @@ class VisionTransformer(nn.Module):
         self.checkpointing, self.mode = checkpointing, "bilinear" if spatial_dims == 2 else "trilinear"
         self.embed = conv(channels, hidden, 1)
         self.position = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, hidden, *[grid] * spatial_dims), std=0.02))
-        self.layers = nn.ModuleList(
-            [
-                TransformerBlock(hidden, mlp, heads, dropout, qkv_bias=True, use_flash_attention=dropout == 0)
-                for _ in range(layers)
-            ]
-        )
+        self.layers = nn.ModuleList([TransformerLayer(hidden, heads, mlp, dropout) for _ in range(layers)])
         self.norm = nn.LayerNorm(hidden)
         self.project = conv(hidden, channels, 3, padding=1)
 
