@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import monai
+import psutil
 import torch
 from monai.data import MetaTensor
 from torch import Tensor
@@ -20,11 +22,18 @@ from monai_unet.errors import InputError
 from monai_unet.frames import Source, given_volume, label_map, read_source
 from monai_unet.fused import plan_fused
 from monai_unet.inferers.labels import NOT_A_NUMBER
+from monai_unet.inferers.memory import fitted
+from monai_unet.inferers.runtime import OpenVINONetwork, Precision, TorchNetwork, openvino_installed
 from monai_unet.inferers.stock import as_streaming
 from monai_unet.stepwise import stepwise
 from monai_unet.trust import require_trust
 from monai_unet.version import __version__
 
+logger = logging.getLogger(__name__)
+OPENVINO_FROM = 128**3
+"""Voxels of an image from which compiling the network for OpenVINO pays, in the runtime "auto"."""
+
+Runtime = Literal["auto", "torch", "openvino"]
 Images: TypeAlias = str | Path | Sequence[str | Path] | MetaTensor
 
 
@@ -79,9 +88,24 @@ class Segmenter:
     >>> result = segmenter.segment("brain.nii.gz")  # doctest: +SKIP
     """
 
-    def __init__(self, parts: BundleParts) -> None:
-        self.parts = parts
+    def __init__(
+        self,
+        parts: BundleParts,
+        *,
+        runtime: Runtime = "auto",
+        precision: Precision = "fp32",
+        memory_limit: float | None = None,
+    ) -> None:
+        if runtime not in ("auto", "torch", "openvino"):
+            raise InputError(f"there is no runtime '{runtime}'; use auto, torch or openvino.")
+        if runtime == "openvino" and not openvino_installed():
+            raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
+        if runtime == "openvino" and parts.device.type != "cpu":
+            raise InputError("OpenVINO computes on the CPU here; use --device cpu, or the runtime torch.")
+        self.parts, self.runtime, self.memory_limit = parts, runtime, memory_limit
         self.streaming = as_streaming(parts.inferer)
+        self.torch_network = TorchNetwork(parts.network, precision=precision)
+        self._openvino: TorchNetwork | OpenVINONetwork | None = None
 
     @classmethod
     def load(
@@ -91,6 +115,9 @@ class Segmenter:
         device: str | torch.device | None = None,
         checkpoint: str | Path | None = None,
         trust: bool = False,
+        runtime: Runtime = "auto",
+        precision: Precision = "fp32",
+        memory_limit: float | None = None,
     ) -> Segmenter:
         """The bundle of that name or in that folder, built and with its weights.
 
@@ -98,13 +125,18 @@ class Segmenter:
             device: "cpu", "cuda" or "cuda:1"; by default CUDA where there is one.
             checkpoint: weights (a state dict or safetensors file) instead of the bundle's own.
             trust: the user's consent to run a bundle that is not built in; remembered for its present files.
+            runtime: "torch", "openvino", or "auto": OpenVINO on the CPU where it is installed and the volume is large
+                enough to repay its start.
+            precision: "fp32", or "bf16" and "fp16" where the device computes them at speed.
+            memory_limit: GiB that inference may take; by default four fifths of what is free.
 
         Raises:
             InputError: unknown, not trusted, or cannot be built.
         """
         found = find_bundle(bundle)
         require_trust(found, consent=trust)
-        return cls(build_parts(found, device=choose_device(device), checkpoint=checkpoint))
+        parts = build_parts(found, device=choose_device(device), checkpoint=checkpoint)
+        return cls(parts, runtime=runtime, precision=precision, memory_limit=memory_limit)
 
     def segment(self, images: Images, *, progress: Callable[[Progress], None] | None = None) -> Segmentation:
         """Segment one case, see `steps`."""
@@ -172,13 +204,14 @@ class Segmenter:
         """
         image: MetaTensor = case.data[self.parts.image_key]
         fused = plan_fused(self.parts, image) if self.streaming is not None else None
+        used = {"runtime": "torch", "inferer": type(self.parts.inferer).__name__, "rung": ""}
         start = time.perf_counter()
         if fused is not None:
             sink = fused.sink()
-            yield from self._predict(image, lambda scores: sink.add(fused.scores(scores)))
+            yield from self._predict(image, lambda scores: sink.add(fused.scores(scores)), used)
         else:
             slabs: list[Tensor] = []
-            yield from self._predict(image, slabs.append)
+            yield from self._predict(image, slabs.append, used)
         seconds = case.seconds | {"infer": time.perf_counter() - start}
         start = time.perf_counter()
         if fused is not None:
@@ -188,7 +221,7 @@ class Segmenter:
         labels, notes = label_map(processed, case.source)
         seconds["postprocess"] = time.perf_counter() - start
         yield Progress("postprocess", 1, 1)
-        return self._finished(labels, case, [*case.notes, *notes], seconds)
+        return self._finished(labels, case, [*case.notes, *notes, used.pop("rung")], {**used, "seconds": seconds})
 
     def _postprocessed(self, case: Case, logits: Tensor) -> Tensor:
         """The bundle's own postprocessing, as MONAI's evaluator calls it."""
@@ -198,21 +231,59 @@ class Segmenter:
         pred = MetaTensor(logits, meta=image.meta, applied_operations=image.applied_operations)
         return self.parts.postprocess({**case.data, "pred": pred})["pred"]
 
-    def _predict(self, image: MetaTensor, take: Callable[[Tensor], object]) -> Generator[Progress, None, None]:
+    def _predict(
+        self, image: MetaTensor, take: Callable[[Tensor], object], used: dict[str, str]
+    ) -> Generator[Progress, None, None]:
         """Run the network and hand over the logits (C, planes, A, R) slab by slab."""
         if self.streaming is None:
             take((yield from self._predict_at_once(image)))
             return
-        steps = self.streaming.stream(image.as_tensor().to(self.parts.device), self.parts.network)
+        network = self._network(image, used)
+        inferer, rung = fitted(self.streaming, self.parts.network, tuple(image.shape), self._memory())
+        used.update(runtime=network.name, inferer=type(inferer).__name__, rung=rung)
+        steps = inferer.stream(image.as_tensor().to(self.parts.device), network)
         while True:
             # the modes are the thread's own: they must not be left on between two steps, where the caller runs
             with torch.no_grad(), self._autocast():
                 step = next(steps, None)
             if step is None:
+                used["rung"] = getattr(inferer, "rung", "") or rung
                 return
             if step.slab is not None:
                 take(step.slab.scores.float())
             yield Progress("infer", step.done, step.total)
+
+    def _network(self, image: MetaTensor, used: dict[str, str]) -> TorchNetwork | OpenVINONetwork:
+        """What computes this image: OpenVINO where asked for, or where it pays and agrees with PyTorch."""
+        automatic = (
+            self.parts.device.type == "cpu"
+            and self.torch_network.precision == "fp32"
+            and image[0].numel() >= OPENVINO_FROM
+            and openvino_installed()
+        )
+        if self.runtime == "torch" or (self.runtime == "auto" and not automatic):
+            return self.torch_network
+        if self._openvino is None:
+            network = OpenVINONetwork(self.parts.network, channels=image.shape[0], cache=user_cache())
+            try:
+                difference = network.check()
+            except Exception as error:
+                if self.runtime == "openvino":
+                    raise InputError(
+                        f"OpenVINO cannot run this network ({_last_line(error)}); use the runtime torch."
+                    ) from error
+                logger.info("OpenVINO cannot run this network: %s", error)
+                difference = float("inf")
+            self._openvino = network if difference < 1e-3 or self.runtime == "openvino" else self.torch_network
+        return self._openvino
+
+    def _memory(self) -> float:
+        """Bytes that inference may take."""
+        if self.memory_limit is not None:
+            return self.memory_limit * 2**30
+        if self.parts.device.type == "cuda":
+            return 0.8 * torch.cuda.mem_get_info(self.parts.device)[0]
+        return 0.8 * psutil.virtual_memory().available
 
     def _predict_at_once(self, image: MetaTensor) -> Generator[Progress, None, Tensor]:
         """Through an inferer that knows no steps: one per call of the network."""
@@ -252,7 +323,7 @@ class Segmenter:
                 f"{', '.join(names)}; {count} {'was' if count == 1 else 'were'} given."
             )
 
-    def _finished(self, labels: MetaTensor, case: Case, notes: list[str], seconds: Mapping[str, float]) -> Segmentation:
+    def _finished(self, labels: MetaTensor, case: Case, notes: list[str], used: dict[str, Any]) -> Segmentation:
         names, colors = self.parts.labels()
         for value in torch.unique(labels.as_tensor()).tolist():
             if value and value not in names:
@@ -263,8 +334,9 @@ class Segmenter:
             "version": str(parts.bundle.metadata.get("version", "")),
             "weights_sha256": parts.weights_sha256,
             "device": str(parts.device),
-            "inferer": type(parts.inferer).__name__,
-            "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+            "inferer": used["inferer"],
+            "runtime": used["runtime"],
+            "seconds": {stage: round(value, 3) for stage, value in used["seconds"].items()},
             "source": case.source.name,
             "notes": [note for note in notes if note],
             "versions": {"monai-unet": __version__, "monai": monai.__version__, "torch": torch.__version__},
@@ -288,6 +360,11 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise InputError("PyTorch sees no CUDA device on this computer; use --device cpu.")
     return chosen
+
+
+def user_cache() -> Path:
+    """Where compiled networks are kept for the next start: `~/.monai-unet/openvino`."""
+    return Path.home() / ".monai-unet" / "openvino"
 
 
 def _as_given(images: Images) -> list[Path] | MetaTensor:

@@ -25,6 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", required=True, help="name of a model (see: monai-unet bundles) or its folder")
     parser.add_argument("--checkpoint", metavar="FILE", help="weights instead of the model's own")
     parser.add_argument("--device", metavar="DEVICE", help="cpu or cuda; the default is cuda where there is one")
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "torch", "openvino"),
+        default="auto",
+        help="what computes the network on a CPU; auto: OpenVINO for large volumes where it is installed",
+    )
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="bf16 and fp16 for devices that have them"
+    )
+    parser.add_argument("--memory-limit", type=float, metavar="GIB", help="memory that inference may take, in GiB")
     parser.add_argument("--resume", action="store_true", help="skip cases finished before with this model and input")
     parser.add_argument(
         "--trust", action="store_true", help="agree to run a model that is not built in (its config can run any code)"
@@ -40,7 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
     segmenter = Segmenter.load(
-        arguments.bundle, device=arguments.device, checkpoint=arguments.checkpoint, trust=arguments.trust
+        arguments.bundle,
+        device=arguments.device,
+        checkpoint=arguments.checkpoint,
+        trust=arguments.trust,
+        runtime=arguments.runtime,
+        precision=arguments.precision,
+        memory_limit=arguments.memory_limit,
     )
     jobs = find_jobs(arguments.images, arguments.output, channels=max(1, len(segmenter.parts.channels)))
     live = sys.stderr.isatty() and not arguments.quiet

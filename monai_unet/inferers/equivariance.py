@@ -26,6 +26,7 @@ INSTANCE_STATISTICS: tuple[type[nn.Module], ...] = (
 
 def instance_statistics(network: Any) -> list[str]:
     """Names of the layers that look at all of their input at once (`InstanceNorm3d`, …), each kind once."""
+    network = getattr(network, "module", network)
     if not isinstance(network, nn.Module):
         return []
     kinds = {
@@ -57,6 +58,7 @@ def tiling_of(network: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     Raises:
         InputError: it declares none.
     """
+    network = getattr(network, "module", network)
     stride, field = getattr(network, "total_stride", None), getattr(network, "receptive_field", None)
     if stride is None or field is None:
         raise InputError(

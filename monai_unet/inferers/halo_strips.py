@@ -54,8 +54,8 @@ class HaloStripInferer(StreamingInferer):
         """
         require_equivariance(network, what="inference in strips")
         stride, field = (values[0] for values in tiling_of(network))
-        halo = _rounded_up(field // 2 if self.exact or self.halo is None else self.halo, stride)
-        height = _rounded_up(self.height, stride)
+        halo = rounded_up(field // 2 if self.exact or self.halo is None else self.halo, stride)
+        height = rounded_up(self.height, stride)
         averaged = Averaged([network], flips=self.flips, activation=self.activation)
         planes = image.shape[1]
         starts = range(0, planes, height)
@@ -79,7 +79,7 @@ def smallest_halo(
         The halo, and the smallest agreement over the images for each halo tried.
     """
     stride, field = (values[0] for values in tiling_of(network))
-    largest = _rounded_up(field // 2, stride)
+    largest = rounded_up(field // 2, stride)
     agreements: dict[int, float] = {}
     whole = [_labels(single[0]) for single in _whole(images, network)]
     for halo in range(0, largest + stride, stride):
@@ -104,5 +104,6 @@ def _labels(logits: Tensor) -> Tensor:
     return logits.argmax(0) if logits.shape[0] > 1 else logits[0] > 0
 
 
-def _rounded_up(value: int, multiple: int) -> int:
+def rounded_up(value: int, multiple: int) -> int:
+    """The smallest multiple that is not below `value`."""
     return -(-value // multiple) * multiple

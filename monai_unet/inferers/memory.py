@@ -1,15 +1,106 @@
-"""When memory does not suffice."""
+"""How much memory a network takes, and smaller steps when it does not suffice."""
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 import torch
+from torch import Tensor, nn
+
+from monai_unet.errors import InputError
+from monai_unet.inferers.equivariance import tiling_of
+from monai_unet.inferers.halo_strips import HaloStripInferer, rounded_up
+from monai_unet.inferers.out_of_memory import is_out_of_memory
+from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
+from monai_unet.inferers.streaming import StreamingInferer
+from monai_unet.inferers.whole_volume import WholeVolumeInferer
+
+__all__ = ["activation_bytes_per_voxel", "fitted", "is_out_of_memory"]
+
+MARGIN = 1.5
+"""For what the modules' outputs do not show: padding, joined features, the library's own buffers."""
+
+STRIPS = (128, 64, 32, 16)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of PyTorch, OpenVINO or Python says that memory ran out."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    return any(
-        words in text for words in ("out of memory", "can't allocate memory", "bad allocation", "not enough memory")
-    )
+def activation_bytes_per_voxel(module: nn.Module, channels: int, *, size: int = 32) -> float:
+    """Peak of the activations alive at once in a forward pass, in bytes per voxel of the input, with a margin."""
+    alive, peak = 0, 0
+
+    def freed(count: int) -> None:
+        nonlocal alive
+        alive -= count
+
+    def watch(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        nonlocal alive, peak
+        if isinstance(output, Tensor) and output.grad_fn is None:
+            count = output.numel() * output.element_size()
+            alive += count
+            peak = max(peak, alive)
+            weakref.finalize(output, freed, count)
+
+    leaves = [layer for layer in module.modules() if not list(layer.children())]
+    handles = [layer.register_forward_hook(watch) for layer in leaves]
+    device = next(module.parameters()).device
+    try:
+        with torch.no_grad():
+            module(torch.zeros(1, channels, *([size] * 3), device=device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return MARGIN * peak / size**3
+
+
+def fitted(
+    inferer: StreamingInferer, module: nn.Module, shape: tuple[int, ...], limit: float
+) -> tuple[StreamingInferer, str]:
+    """The inferer, or one that takes smaller steps to the same labels, for an image (channels, S, A, R).
+
+    Args:
+        limit: bytes that inference may take.
+
+    Returns:
+        The inferer, and a sentence about the rung that was taken; empty when nothing had to change.
+    """
+    channels, *size = shape
+    per_voxel = activation_bytes_per_voxel(module, channels)
+    if isinstance(inferer, StreamingSlidingWindowInferer):
+        return _smaller_batch(inferer, per_voxel, size, limit)
+    if isinstance(inferer, WholeVolumeInferer):
+        return _strips(inferer, module, per_voxel, size, limit)
+    return inferer, ""
+
+
+def _smaller_batch(
+    inferer: StreamingSlidingWindowInferer, per_voxel: float, size: list[int], limit: float
+) -> tuple[StreamingInferer, str]:
+    window = inferer.window_voxels(size) * per_voxel * (1 + len(inferer.flips))
+    batch = inferer.sw_batch_size
+    if batch * window <= limit:
+        return inferer, ""
+    batch = max(1, int(limit // window))
+    note = f"Windows were computed {batch} at a time to keep within {limit / 2**30:.1f} GiB."
+    if window > limit:
+        note = f"One window takes about {window / 2**30:.1f} GiB, more than the {limit / 2**30:.1f} GiB allowed."
+    return inferer.with_batch(batch), note
+
+
+def _strips(
+    inferer: WholeVolumeInferer, module: nn.Module, per_voxel: float, size: list[int], limit: float
+) -> tuple[StreamingInferer, str]:
+    copies = 1 + len(inferer.flips)
+    plane = size[1] * size[2] * per_voxel * copies
+    if size[0] * plane <= limit:
+        return inferer, ""
+    needed = f"The whole volume at once takes about {size[0] * plane / 2**30:.1f} GiB"
+    try:
+        stride, field = (values[0] for values in tiling_of(module))
+    except InputError:
+        return inferer, f"{needed}, more than the {limit / 2**30:.1f} GiB allowed, and this network cannot be cut."
+    if 0 in inferer.flips:
+        return inferer, f"{needed}, more than the {limit / 2**30:.1f} GiB allowed, and is mirrored along S."
+    halo = rounded_up(field // 2, stride)
+    height = next((h for h in STRIPS if (h + 2 * halo) * plane <= limit), STRIPS[-1])
+    strips = HaloStripInferer(height, exact=True, flips=inferer.flips, activation=inferer.activation)
+    return strips, f"{needed}; it was computed in strips of {strips.height} planes, which gives the same labels."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -12,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from monai_unet.inferers.averaging import Activation, Averaged
-from monai_unet.inferers.memory import is_out_of_memory
+from monai_unet.inferers.out_of_memory import is_out_of_memory
 from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
 
 Window = tuple[slice, ...]
@@ -54,9 +56,20 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         self.padding_mode, self.cval = padding_mode, cval
         self.flips, self.activation = tuple(flips), activation
         self.skip_below, self.accumulate_on = skip_below, accumulate_on
-        self.rung = f"{sw_batch_size} windows at once"
+        self.smallest_on_cpu = 2
+        self.rung = ""
         if any(not 0 <= o < 1 for o in ensure_tuple_rep(overlap, 3)):
             raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}")
+
+    def with_batch(self, size: int) -> StreamingSlidingWindowInferer:
+        """The same with `size` windows at once, even if that is one."""
+        other = copy.copy(self)
+        other.sw_batch_size, other.smallest_on_cpu = size, min(2, size)
+        return other
+
+    def window_voxels(self, size: Sequence[int]) -> int:
+        """Voxels of one window for an image of that size."""
+        return math.prod(fall_back_tuple(self.roi_size, tuple(size)))
 
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
         """Infer one image (channels, S, A, R)."""
@@ -68,7 +81,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
             windows = [w for w in windows if bool((image[(slice(None), *w)] > self.skip_below).any())] or windows[:1]
         device = torch.device(self.accumulate_on) if self.accumulate_on else image.device
         weights = compute_importance_map(roi, mode=self.mode, sigma_scale=self.sigma_scale, device=device)
-        at_once = max(2, self.sw_batch_size) if image.device.type == "cpu" else self.sw_batch_size
+        at_once = max(self.smallest_on_cpu, self.sw_batch_size) if image.device.type == "cpu" else self.sw_batch_size
         batches = even_batches(windows, at_once)
         height = max(batch[-1][0].stop - batch[0][0].start for batch in batches)
         slab = _OpenSlab(height, tuple(image.shape[2:]), weights.float(), device, before, size)
@@ -88,8 +101,9 @@ class StreamingSlidingWindowInferer(StreamingInferer):
             if not is_out_of_memory(error) or len(batch) == 1:
                 raise
         half = len(batch) // 2
-        self.rung = f"{half} window{'s' if half > 1 else ''} at once, because memory ran out"
-        self.sw_batch_size = half
+        self.rung = f"Memory ran out: windows were computed {half} at a time."
+        if image.device.type == "cuda":
+            torch.cuda.empty_cache()
         parts = [self._infer(image, part, network, *args, **kwargs) for part in (batch[:half], batch[half:])]
         return torch.cat(parts)
 
@@ -183,8 +197,9 @@ def even_batches(windows: Sequence[Window], size: int) -> list[list[Window]]:
     """Batches of at most `size` windows; a last batch of one takes a window from the one before, or joins it."""
     batches = [list(windows[i : i + size]) for i in range(0, len(windows), size)]
     if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        last = batches.pop()
         if size == 2:
-            batches[-2] += batches.pop()
+            batches[-1] += last
         else:
-            batches[-1].insert(0, batches[-2].pop())
+            batches.append([batches[-1].pop(), *last])
     return batches

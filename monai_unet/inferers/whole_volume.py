@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from monai_unet.inferers.averaging import Activation, Averaged
 from monai_unet.inferers.equivariance import require_equivariance
+from monai_unet.inferers.halo_strips import HaloStripInferer
+from monai_unet.inferers.out_of_memory import is_out_of_memory
 from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer
 
 
@@ -22,6 +25,8 @@ class WholeVolumeInferer(StreamingInferer):
         trained_whole: the network was trained on whole volumes, so that statistics over one are what it knows;
             otherwise a network with instance statistics is refused.
 
+    Where memory runs out the same labels come from `HaloStripInferer`, if the network allows it; `rung` says so.
+
     The result is logits (N, C, S, A, R); with flips, those of the mean probability. It carries the metadata of the
     input, so that `Invertd` can put it back on the grid of the file.
     """
@@ -31,6 +36,7 @@ class WholeVolumeInferer(StreamingInferer):
     ) -> None:
         super().__init__()
         self.flips, self.activation, self.trained_whole = tuple(flips), activation, trained_whole
+        self.rung = ""
 
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
         """Infer one image (channels, S, A, R): one step with everything.
@@ -41,4 +47,16 @@ class WholeVolumeInferer(StreamingInferer):
         if not self.trained_whole:
             require_equivariance(network, what="whole-volume inference")
         averaged = Averaged([network], flips=self.flips, activation=self.activation)
-        yield Step(1, 1, Slab(0, averaged(image[None], *args, **kwargs)[0]))
+        try:
+            logits = averaged(image[None], *args, **kwargs)[0]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or 0 in self.flips:
+                raise
+        else:
+            yield Step(1, 1, Slab(0, logits))
+            return
+        if image.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.rung = "Memory ran out: the volume was computed in strips, which gives the same labels."
+        strips = HaloStripInferer(32, exact=True, flips=self.flips, activation=self.activation)
+        yield from strips.stream(image, network, *args, **kwargs)

@@ -81,7 +81,8 @@ def test_a_network_on_the_cpu_never_gets_one_window_alone_where_there_are_two():
         for size in (2, 3, 4):
             batches = even_batches(windows, size)
             assert [w for batch in batches for w in batch] == windows
-            assert min(map(len, batches)) > 1 and max(map(len, batches)) <= max(3, size)
+            assert min(map(len, batches)) > 1
+            assert max(map(len, batches)) <= max(3, size)
 
 
 def test_windows_without_any_voxel_above_the_threshold_are_not_computed():
@@ -108,7 +109,7 @@ def test_a_batch_that_does_not_fit_is_halved_with_the_same_result(network):
     inferer = StreamingSlidingWindowInferer((16, 16, 16), sw_batch_size=4)
     with torch.no_grad():
         torch.testing.assert_close(inferer(image, small_memory), inferer(image, network))
-    assert "memory ran out" in inferer.rung
+    assert "Memory ran out" in inferer.rung
 
 
 def test_an_error_that_is_not_about_memory_is_not_swallowed():

@@ -1,0 +1,61 @@
+import pytest
+import torch
+from monai.networks.nets import UNet
+from segmentation_cases import balanced
+
+from monai_unet.errors import InputError
+from monai_unet.inferers import HaloStripInferer, StreamingSlidingWindowInferer, WholeVolumeInferer
+from monai_unet.inferers import runtime as runtimes
+from monai_unet.inferers.runtime import OpenVINONetwork, TorchNetwork, openvino_installed, require_precision
+from monai_unet.networks import build_unet
+
+CPU = torch.device("cpu")
+needs_openvino = pytest.mark.skipif(not openvino_installed(), reason="OpenVINO is not installed")
+
+
+@pytest.fixture(scope="module")
+def ours():
+    return balanced(build_unet("residual_unet", out_channels=3, channels=[8, 16, 32]), channels=1).eval()
+
+
+@needs_openvino
+@torch.no_grad()
+def test_openvino_gives_the_labels_of_pytorch_for_every_size(ours, tmp_path):
+    compiled = OpenVINONetwork(ours, channels=1, cache=tmp_path)
+    assert compiled.check() < 1e-3
+    for shape in ((40, 33, 21), (16, 48, 30)):
+        image = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(1))
+        for inferer in (WholeVolumeInferer([2]), StreamingSlidingWindowInferer((16, 16, 16)), HaloStripInferer(16)):
+            labels, expected = (inferer(image, network).argmax(1) for network in (compiled, ours))
+            assert (labels == expected).float().mean() >= 0.9999
+    assert len(compiled._compiled) == 1
+
+
+@needs_openvino
+@torch.no_grad()
+def test_openvino_runs_a_network_that_declares_nothing_shape_by_shape():
+    network = balanced(UNet(3, 1, 2, (4, 8, 8), (2, 2), norm="batch"), channels=1).eval()
+    compiled = OpenVINONetwork(network, channels=1)
+    for shape in ((2, 1, 16, 16, 16), (3, 1, 16, 16, 16), (2, 1, 24, 16, 8)):
+        tiles = torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+        torch.testing.assert_close(compiled(tiles), network(tiles), atol=1e-4, rtol=1e-3)
+
+
+@needs_openvino
+def test_a_compiled_network_with_instance_statistics_is_refused_too():
+    compiled = OpenVINONetwork(build_unet("unet", norm="instance", channels=[4, 8]).eval(), channels=1)
+    with pytest.raises(InputError, match="InstanceNorm3d"):
+        WholeVolumeInferer()(torch.zeros(1, 1, 16, 16, 16), compiled)
+
+
+def test_bf16_is_refused_on_a_processor_without_it(ours, monkeypatch):
+    monkeypatch.setattr(runtimes, "cpu_has_bf16", lambda: False)
+    with pytest.raises(InputError, match="avx512_bf16"):
+        TorchNetwork(ours, precision="bf16")
+    monkeypatch.setattr(runtimes, "cpu_has_bf16", lambda: True)
+    require_precision(CPU, "bf16")
+
+
+def test_fp16_is_refused_on_the_cpu():
+    with pytest.raises(InputError, match="fp32"):
+        require_precision(CPU, "fp16")
