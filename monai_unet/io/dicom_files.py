@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from monai_unet.errors import InputError
 
@@ -51,7 +52,7 @@ class FileHeader:
     Attributes:
         path: where it lies; inside a zip, as if the zip were a folder.
         dataset: the elements that geometry, grouping and decoding need, and `file_meta`.
-        pixel_offset: byte at which the pixel data element begins, or None where there is none.
+        pixel_offset: byte at which the pixel data element begins, 0 in a deflated file, None where there is none.
         size: bytes of the file.
     """
 
@@ -174,10 +175,19 @@ def _header(path: Path, stream: BinaryIO) -> FileHeader | DamagedFile | None:
         dataset = dcmread(stream, stop_before_pixels=True, specific_tags=_ELEMENTS, force=not prefixed)
         if not prefixed and "SOPClassUID" not in dataset:
             return None
-        offset = stream.tell()
+        if "SeriesInstanceUID" not in dataset and "DirectoryRecordSequence" not in dataset:
+            return DamagedFile(path, "it belongs to no series")
+        offset = 0 if _is_deflated(dataset) else stream.tell()
+        if offset >= size and "Image Storage" in UID(str(dataset.get("SOPClassUID", ""))).name:
+            return DamagedFile(path, "it ends before its pixels")
         return FileHeader(path, dataset, offset if offset < size else None, size)
     except Exception as error:
         return DamagedFile(path, f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _is_deflated(dataset: Dataset) -> bool:
+    meta = getattr(dataset, "file_meta", None)
+    return getattr(meta, "TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian
 
 
 def _referenced_files(directory: FileHeader) -> list[Path]:

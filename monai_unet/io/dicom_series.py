@@ -160,9 +160,17 @@ def _series_of(headers: Sequence[FileHeader]) -> Iterator[DicomSeries]:
             placed += _placed_frames(header)
         except NoPlaceError as error:
             unplaced.setdefault(str(error), []).append(header)
-    yield from map(_volume, parts_of(placed))
+    left_out = [header for members in unplaced.values() for header in members]
+    yield from (_with_left_out(_volume(part), left_out) for part in parts_of(placed))
     for reason, members in unplaced.items():
         yield _unplaced(members, [reason])
+
+
+def _with_left_out(series: DicomSeries, left_out: Sequence[FileHeader]) -> DicomSeries:
+    images = [header for header in left_out if header.dataset.get("Modality") not in NOT_IMAGES]
+    if not images:
+        return series
+    return replace(series, notes=(*series.notes, f"{len(images)} images of the series without a place were left out"))
 
 
 def _placed_frames(header: FileHeader) -> list[Frame]:
