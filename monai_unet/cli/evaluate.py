@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--predictions", metavar="DIR", help="label maps, one file per case, named as the references")
     source.add_argument("--references", metavar="DIR", help="reference label maps")
     source.add_argument(
+        "--images", metavar="DIR", help="image or DICOM folder of each case, for pictures and for DICOM"
+    )
+    source.add_argument(
         "--pairs", metavar="CSV", help="instead: a CSV with the columns prediction,reference[,case,image]"
     )
     source.add_argument(
@@ -116,7 +119,12 @@ def _pairing(arguments: argparse.Namespace) -> Any:
             arguments.dataset, arguments.key, arguments.predictions, probabilities=arguments.probabilities
         )
     if arguments.predictions and arguments.references:
-        return pairs.pair_folders(arguments.predictions, arguments.references, probabilities=arguments.probabilities)
+        return pairs.pair_folders(
+            arguments.predictions,
+            arguments.references,
+            images=arguments.images,
+            probabilities=arguments.probabilities,
+        )
     raise InputError(
         "Say what to score: --predictions DIR --references DIR, or --dataset DIR with --bundle NAME or --predictions "
         "DIR, or --pairs CSV."
@@ -125,7 +133,7 @@ def _pairing(arguments: argparse.Namespace) -> Any:
 
 def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict[int, str], dict[str, Any]]:
     """Names of the label values, and what is known of the model (empty without a bundle)."""
-    from monai_unet.evaluation.label_maps import label_values
+    from monai_unet.evaluation.label_maps import labels_in
 
     model: dict[str, Any] = {}
     if arguments.bundle:
@@ -134,9 +142,11 @@ def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict
         return _named(arguments.labels), model
     if pairing.labels:
         return dict(pairing.labels), model
-    values = sorted({value for pair in pairing.pairs for value in label_values(pair.reference)})
-    print(f"No label names given; scoring the values of the references, {values}.", file=sys.stderr)
-    return {value: f"label {value}" for value in values}, model
+    labels = labels_in((pair.reference, "".join(pair.images[:1])) for pair in pairing.pairs)
+    if not labels:
+        raise InputError("No reference holds a label, so there is nothing to score; name the labels: --labels 1=liver.")
+    print(f"No label names given (--labels); scoring {', '.join(labels.values())}.", file=sys.stderr)
+    return labels, model
 
 
 def _bundle_hashes(name: str) -> dict[str, Any]:
@@ -249,7 +259,7 @@ def _inputs(arguments: argparse.Namespace) -> dict[str, str]:
 
     named = {
         name: str(getattr(arguments, name))
-        for name in ("predictions", "references", "pairs", "dataset", "probabilities", "cluster")
+        for name in ("predictions", "references", "images", "pairs", "dataset", "probabilities", "cluster")
         if getattr(arguments, name)
     }
     if arguments.dataset:

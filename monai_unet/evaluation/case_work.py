@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monai_unet.errors import InputError
 from monai_unet.evaluation.calibration import Reliability, reliability
 from monai_unet.evaluation.detection import LesionRecord, Side, match_lesions
-from monai_unet.evaluation.label_maps import read_label_map, require_same_grid
+from monai_unet.evaluation.label_maps import read_label_map, read_probabilities, require_same_grid
 from monai_unet.evaluation.lesions import component_map, measure_lesions
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.scores import ClassScore, Status, score_case
@@ -135,8 +135,9 @@ class ScoreFiles:
         return CaseResult(pair, result.scores, result.lesions, result.calibration, seconds=time.process_time() - start)
 
     def _score(self, pair: Pair) -> CaseResult:
-        reference, grid = read_label_map(pair.reference)
-        prediction, predicted_grid = read_label_map(pair.prediction, like=grid)
+        names, images = self.settings.labels, pair.images[0] if pair.images else ""
+        reference, grid = read_label_map(pair.reference, labels=names, images=images)
+        prediction, predicted_grid = read_label_map(pair.prediction, labels=names, images=images)
         require_same_grid(predicted_grid, grid)
         image = image_on(pair, grid) if self.settings.lesion_labels else None
         scores, lesions = score_label_maps(
@@ -205,6 +206,6 @@ def image_on(pair: Pair, grid: Grid) -> NDArray[Any] | None:
 def _calibration(pair: Pair, reference: NDArray[Any], grid: Grid) -> Reliability | None:
     if not pair.probabilities:
         return None
-    volume = read_volume(pair.probabilities)
-    require_same_grid(grid_of(volume), grid)
-    return reliability(volume[0].numpy(), reference)
+    probabilities, probabilities_grid = read_probabilities(pair.probabilities)
+    require_same_grid(probabilities_grid, grid)
+    return reliability(probabilities, reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +13,115 @@ from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.overlap import HIGHEST_LABEL
-from monai_unet.io import Grid, grid_of, read_volume
+from monai_unet.io import Grid, find_series, grid_of, to_working_frame
+from monai_unet.io.dicom_files import is_dicom
+from monai_unet.io.dicom_object import kind_of
+from monai_unet.io.dicom_rtstruct import read_rtstruct
+from monai_unet.io.dicom_seg_read import read_seg
+from monai_unet.io.formats import format_of
+from monai_unet.io.results import StoredSegmentation
 
 _SAME_VOXEL = 0.01
 """Largest distance between partner voxels, as a share of the voxel edge, of what counts as one grid."""
 
 
-def read_label_map(path: str | Path, *, like: Grid | None = None) -> tuple[NDArray[Any], Grid]:
-    """Labels (S, A, R) of a file as unsigned integers, and their grid; nothing is resampled.
+def read_label_map(
+    path: str | Path, *, labels: Mapping[int, str] | None = None, images: str | Path = ""
+) -> tuple[NDArray[Any], Grid]:
+    """Labels (S, A, R) of a file as unsigned integers, and their grid; nothing is resampled or repaired.
 
-    `like` is the grid (S, A, R) that a DICOM object without the empty slices around its masks is put on.
+    Args:
+        path: NIfTI, NRRD, MetaImage, DICOM SEG or RTSTRUCT.
+        labels: DICOM only, which segments are wanted, by name; each becomes its value here.
+        images: DICOM only, the series that the segments were drawn on and whose grid they are put on.
 
     Raises:
         InputError: the file cannot be read, or holds values that are not labels.
     """
-    volume = read_volume(path, dtype=None)
-    return as_labels(volume[0].numpy(), where=str(path)), grid_of(volume)
+    file = Path(path)
+    if not file.exists():
+        raise InputError(f"{file} does not exist; check the path.")
+    if file.is_file() and is_dicom(file):
+        return _read_dicom(file, labels, images)
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; name the file that holds the labels.")
+    # read_volume would mend NaN and cast, which for labels would hide what is wrong with them
+    array, grid, _ = format_of(file).read(file)
+    working, working_grid = to_working_frame(array, grid)
+    return np.ascontiguousarray(as_labels(working, where=str(path))), working_grid
 
 
-def label_values(path: str | Path) -> list[int]:
-    """Label values other than 0 that a file holds, sorted; empty where it cannot be read (scoring will say why)."""
-    try:
-        labels, _ = read_label_map(path)
-    except InputError:
-        return []
-    return [int(value) for value in np.flatnonzero(np.bincount(labels.ravel())) if value]
+def read_probabilities(path: str | Path) -> tuple[NDArray[Any], Grid]:
+    """Voxels (S, A, R) of a file as they are, NaN too, and their grid.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{file} does not exist; check the path.")
+    array, grid, _ = format_of(file).read(file)
+    return to_working_frame(array, grid)
+
+
+def labels_in(paths: Iterable[tuple[str, str]]) -> dict[int, str]:
+    """Labels that occur in label maps, given as (path, images): values without names, or names from DICOM segments.
+
+    What cannot be read adds nothing; scoring will say why.
+    """
+    values: set[int] = set()
+    names: set[str] = set()
+    for path, images in paths:
+        try:
+            if Path(path).is_file() and is_dicom(Path(path)):
+                names |= {segment.name for segment in _stored(Path(path), images).segments}
+            else:
+                labels, _ = read_label_map(path)
+                values |= {int(value) for value in np.flatnonzero(np.bincount(labels.ravel())) if value}
+        except InputError:
+            continue
+    free = (value for value in range(1, HIGHEST_LABEL) if value not in values)
+    return {value: f"label {value}" for value in sorted(values)} | dict(zip(free, sorted(names), strict=False))
+
+
+def _read_dicom(file: Path, labels: Mapping[int, str] | None, images: str | Path) -> tuple[NDArray[Any], Grid]:
+    stored = _stored(file, images)
+    wanted = {name.casefold(): value for value, name in (labels or {}).items() if value != 0}
+    found: NDArray[Any] | None = None
+    for segment in stored.segments:
+        mask = stored.mask(segment.number)
+        if found is None:
+            found, grid = np.zeros(mask.shape[1:], np.uint16), grid_of(mask)
+        value = wanted.get(segment.name.casefold())
+        if value is None:
+            continue
+        inside = mask[0].numpy() >= 0.5 if stored.fractional else mask[0].numpy()
+        if found[inside].any():
+            raise InputError(f"{file}: segment '{segment.name}' overlaps another; score them one by one (--labels).")
+        found[inside] = value
+    if found is None:
+        raise InputError(f"{file} holds no segment; export it again.")
+    return found, grid
+
+
+def _stored(file: Path, images: str | Path) -> StoredSegmentation:
+    """A SEG or RTSTRUCT on the grid of the series below `images` that it was drawn on; a SEG can do without."""
+    kind = kind_of(file)
+    if kind not in ("seg", "rtstruct"):
+        raise InputError(f"{file} is DICOM but holds no segments; name a SEG or RTSTRUCT.")
+    if not images:
+        if kind == "seg":
+            return read_seg(file)
+        raise InputError(f"{file} holds contours, which need the images they were drawn on; name them (--images).")
+    read = read_seg if kind == "seg" else read_rtstruct
+    problem = InputError(f"{images} holds no image series that {file} was drawn on; name another folder.")
+    for series in find_series(images):
+        if series.grid is not None:
+            try:
+                return read(file, source=series)
+            except InputError as error:
+                problem = error
+    raise problem
 
 
 def labels_of(volume: MetaTensor, *, where: str) -> NDArray[Any]:
@@ -62,7 +147,7 @@ def as_labels(array: NDArray[Any], *, where: str) -> NDArray[Any]:
         return array
     if array.dtype == bool:
         return array.view(np.uint8)
-    lowest, highest, finite, whole = _range(np.ascontiguousarray(array).ravel())
+    lowest, highest, finite, whole = _range(np.asarray(array, array.dtype.newbyteorder("=")))
     if not finite:
         raise InputError(f"{where} holds NaN or infinite values; a label map of whole numbers is needed.")
     if not whole:
@@ -96,7 +181,7 @@ def require_same_grid(prediction: Grid, reference: Grid) -> None:
 @njit(cache=True, nogil=True)
 def _range(values):  # type: ignore[no-untyped-def]
     lowest, highest, finite, whole = 0.0, 0.0, True, True
-    for value in values:
+    for value in values.flat:
         number = float(value)
         if not np.isfinite(number):
             finite = False

@@ -48,16 +48,24 @@ class Pairing:
 
 
 def pair_folders(
-    predictions: str | Path, references: str | Path, *, probabilities: str | Path | None = None
+    predictions: str | Path,
+    references: str | Path,
+    *,
+    images: str | Path | None = None,
+    probabilities: str | Path | None = None,
 ) -> Pairing:
-    """Pair two folders by case name; images are looked for as an nnU-Net or Decathlon folder beside the references.
+    """Pair two folders by case name.
+
+    Args:
+        images: folder with one volume or DICOM folder per case; if None, the `images…` folder beside a `labels…` one.
+        probabilities: folder with the foreground probability of each case.
 
     Raises:
         InputError: a folder does not exist or holds no volume.
     """
     left, right = _by_name(Path(predictions)), _by_name(Path(references))
     root = Path(references).resolve().parent
-    images = _images_beside(Path(references))
+    shown = _images_in(Path(images)) if images else _images_beside(Path(references))
     pairs, refusals = [], []
     for case in sorted(left.keys() | right.keys()):
         problem = _problem(case, left.get(case, ()), right.get(case, ()), Path(predictions), Path(references))
@@ -69,7 +77,7 @@ def pair_folders(
                     case,
                     str(left[case][0]),
                     str(right[case][0]),
-                    images.get(case, ()),
+                    shown.get(case, ()),
                     _probabilities(probabilities, case),
                 )
             )
@@ -249,9 +257,17 @@ def _images_beside(references: Path) -> dict[str, tuple[str, ...]]:
     folder = references.parent / references.name.replace("labels", "images")
     if folder == references or not folder.is_dir():
         return {}
+    return _images_in(folder)
+
+
+def _images_in(folder: Path) -> dict[str, tuple[str, ...]]:
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; name the folder that holds the images.")
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
-        if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.name.startswith("."):
+        if path.is_dir():
+            found[path.name].append(str(path))
+        elif path.name.lower().endswith(VOLUME_SUFFIXES) and not path.name.startswith("."):
             name = case_name(path)
             found[name].append(str(path))
             if len(name) > 5 and name[-5] == "_" and name[-4:].isdigit():

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from monai_unet.pictures import PLANES
@@ -100,4 +101,5 @@ def _contours(axes: Axes, labels: NDArray[Any] | None, color: str, style: str) -
 def _letters(axes: Axes, letters: str) -> None:
     axes.set_axis_off()
     for letter, (x, y) in zip(letters, ((0.02, 0.5), (0.98, 0.5), (0.5, 0.97), (0.5, 0.03)), strict=True):
-        axes.text(x, y, letter, transform=axes.transAxes, color="white", fontsize=10, ha="center", va="center")
+        text = axes.text(x, y, letter, transform=axes.transAxes, color="white", fontsize=10, ha="center", va="center")
+        text.set_path_effects([withStroke(linewidth=2, foreground="black")])

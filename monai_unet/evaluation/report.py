@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation import plots
-from monai_unet.evaluation.case_work import CaseResult
+from monai_unet.evaluation.case_work import CaseResult, image_on
 from monai_unet.evaluation.detection import LesionRecord, Side
 from monai_unet.evaluation.label_maps import read_label_map
 from monai_unet.evaluation.metrics import DEFINITIONS
@@ -27,7 +27,6 @@ from monai_unet.evaluation.scores import ClassScore, Status
 from monai_unet.evaluation.statistics import Interval
 from monai_unet.evaluation.summary import Summary, metric_values
 from monai_unet.evaluation.tables import EMPTY_POLICY
-from monai_unet.io import grid_of, read_volume
 from monai_unet.io.atomic import write_text
 from monai_unet.version import __version__
 
@@ -63,7 +62,7 @@ def write_report(evaluation: Evaluation, summary: Summary | None, path: str | Pa
             version=__version__,
             evaluation=evaluation,
             summary=summary,
-            headline=_headline(summary, evaluation) if summary else "",
+            headline=_headline(summary) if summary else "",
             columns=[name for name in summary.mean_over_classes if _in_table(name)] if summary else [],
             distributions=_distributions(evaluation) if summary else [],
             pictures=_pictures(evaluation, path.parent),
@@ -132,16 +131,16 @@ def _in_table(name: str) -> bool:
     return name in ("dice", "hd95_mm", "assd_mm", "volume_difference_ml") or name.startswith("nsd_")
 
 
-def _headline(summary: Summary, evaluation: Evaluation) -> str:
+def _headline(summary: Summary) -> str:
     missed = sum(found.n_missed for found in summary.classes)
     spurious = sum(found.n_spurious for found in summary.classes)
     sentence = f"Mean Dice over classes {format_interval(summary.mean_over_classes['dice'])}"
     sentence += f", HD95 {format_interval(summary.mean_over_classes['hd95_mm'])} mm."
     if missed or spurious:
-        sentence += f" {missed} structures were missed and {spurious} were drawn where the reference has none."
+        sentence += f" Structures missed: {missed}; drawn where the reference has none: {spurious}."
     else:
         sentence += " No structure was missed and none was drawn where the reference has none."
-    return sentence + (f" {len(evaluation.refusals)} cases could not be scored." if evaluation.refusals else "")
+    return sentence
 
 
 def _distributions(evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -158,31 +157,32 @@ def _distributions(evaluation: Evaluation) -> list[tuple[str, str]]:
     return found
 
 
-def _mean_dice(result: CaseResult) -> float:
+def _rank(result: CaseResult) -> tuple[float, float]:
+    """A case is as bad as its worst class, so that a missed structure comes first."""
     known = [score.dice for score in result.scores if score.status is not Status.BOTH_EMPTY]
-    return float(np.mean(known)) if known else np.inf
+    return (min(known), float(np.mean(known))) if known else (np.inf, np.inf)
 
 
 def _pictures(evaluation: Evaluation, folder: Path) -> list[Picture]:
-    """The worst cases by mean Dice, and the median ones."""
-    ranked = [r for r in sorted(evaluation.results, key=_mean_dice) if isfinite(_mean_dice(r)) and r.pair.prediction]
+    """The worst cases, and the median ones."""
+    ranked = [r for r in sorted(evaluation.results, key=_rank) if isfinite(_rank(r)[0]) and r.pair.prediction]
     worst = ranked[: min(WORST, max(len(ranked) - TYPICAL, 1))]
     middle = (len(ranked) - TYPICAL) // 2
     typical = [result for result in ranked[max(middle, 0) : max(middle, 0) + TYPICAL] if result not in worst]
     chosen = [("worst", result) for result in worst] + [("median", result) for result in typical]
-    return [_picture(result, kind, folder) for kind, result in chosen]
+    return [_picture(result, kind, evaluation.settings.labels, folder) for kind, result in chosen]
 
 
-def _picture(result: CaseResult, kind: str, folder: Path) -> Picture:
+def _picture(result: CaseResult, kind: str, labels: Mapping[int, str], folder: Path) -> Picture:
     pair = result.pair
     files = {"prediction": pair.prediction, "reference": pair.reference}
     files |= {f"image {n}" if n > 1 else "image": path for n, path in enumerate(pair.images, start=1)}
     try:
-        reference, grid = read_label_map(pair.reference)
-        prediction, _ = read_label_map(pair.prediction, like=grid)
-        image = read_volume(pair.images[0]) if pair.images and Path(pair.images[0]).exists() else None
-        grey = image[0].numpy() if image is not None and grid_of(image).matches(grid, tolerance=0.01) else None
-        source = data_uri(case_picture(prediction, reference, spacing=grid.spacing, image=grey), "png")
+        images = pair.images[0] if pair.images else ""
+        reference, grid = read_label_map(pair.reference, labels=labels, images=images)
+        prediction, _ = read_label_map(pair.prediction, labels=labels, images=images)
+        picture = case_picture(prediction, reference, spacing=grid.spacing, image=image_on(pair, grid))
+        source = data_uri(picture, "png")
     except (InputError, OSError) as error:
         logger.warning("no picture of %s: %s", pair.case, error)
         source = ""

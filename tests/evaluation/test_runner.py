@@ -1,0 +1,109 @@
+"""Many cases survive dead workers, power cuts and kills; results are those of one process."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from monai_unet.errors import InputError
+from monai_unet.evaluation.case_work import CaseResult
+from monai_unet.evaluation.journal import Journal
+from monai_unet.evaluation.pairs import Pair
+from monai_unet.evaluation.runner import run_here, run_in_processes, run_on_cluster
+from monai_unet.evaluation.scores import ClassScore, Status
+
+
+def pairs(count: int) -> list[Pair]:
+    return [Pair(f"case_{n}", f"p{n}", f"r{n}") for n in range(count)]
+
+
+def result(pair: Pair) -> CaseResult:
+    value = len(pair.case) / 10
+    row = ClassScore(pair.case, 1, "x", Status.SCORED, value, value, value, value, value, value, (1.0,), (value,), 1, 1)
+    return CaseResult(pair, (row,))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Gives a result; dies on `deadly` cases, always or only the first time (then a file remembers it)."""
+
+    deadly: tuple[str, ...] = ()
+    once: str = ""
+
+    def __call__(self, pair: Pair) -> CaseResult:
+        if pair.case in self.deadly:
+            mark = Path(self.once) / pair.case if self.once else None
+            if mark is None or not mark.exists():
+                if mark is not None:
+                    mark.touch()
+                os._exit(9)
+        return result(pair)
+
+
+def by_case(results: list[CaseResult]) -> list[CaseResult]:
+    return sorted(results, key=lambda r: r.pair.case)
+
+
+def test_a_worker_that_dies_once_loses_no_case_and_one_that_always_dies_is_named(tmp_path: Path) -> None:
+    expected = by_case(list(run_here(pairs(6), Work())))
+    work = Work(deadly=("case_1",), once=str(tmp_path))
+    assert by_case(list(run_in_processes(pairs(6), work, workers=2))) == expected
+    assert (tmp_path / "case_1").exists()
+
+
+@pytest.mark.slow
+def test_a_case_that_always_kills_its_worker_is_given_up_and_the_rest_is_scored() -> None:
+    found = by_case(list(run_in_processes(pairs(5), Work(deadly=("case_3",)), workers=2)))
+    assert [r.pair.case for r in found if not r.failure] == ["case_0", "case_1", "case_2", "case_4"]
+    [failed] = [r for r in found if r.failure]
+    assert failed.pair.case == "case_3"
+    assert "died each time" in failed.failure
+
+
+def test_a_cluster_gives_the_same_results_when_a_worker_is_killed_midway(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed (extra: cluster)")
+    work = Work(deadly=("case_2",), once=str(tmp_path))
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        found = list(run_on_cluster(pairs(8), work, address=cluster.scheduler_address))
+    assert (tmp_path / "case_2").exists(), "no worker was killed"
+    assert by_case(found) == by_case(list(run_here(pairs(8), Work())))
+
+
+def test_a_cluster_that_does_not_answer_is_refused() -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed (extra: cluster)")
+    with pytest.raises(InputError, match="No Dask scheduler answers at"):
+        list(run_on_cluster(pairs(1), Work(), address="nonsense://here"))
+
+
+def test_journal_survives_a_power_cut_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, {"a": 1}, resume=False) as journal:
+        for pair in pairs(3):
+            journal.append(result(pair))
+    path.write_bytes(path.read_bytes()[:-20])
+    with Journal(path, {"a": 1}, resume=True) as journal:
+        assert [r.pair.case for r in journal.done()] == ["case_0", "case_1"]
+        journal.append(result(pairs(3)[2]))
+        assert list(journal.done()) == [result(pair) for pair in pairs(3)]
+
+
+def test_failed_and_changed_cases_are_done_again(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("p", "r")]
+    for file in files:
+        file.write_text("x")
+    good, bad = Pair("good", str(files[0]), str(files[1])), Pair("bad", "p", "r")
+    with Journal(tmp_path / "j", {}, resume=False) as journal:
+        journal.append(result(good))
+        journal.append(CaseResult(bad, failure="broken"))
+        assert [r.pair.case for r in journal.done()] == ["good"]
+        files[0].write_text("changed")
+        assert list(journal.done()) == []
+
+
+def test_a_journal_of_other_settings_is_not_continued(tmp_path: Path) -> None:
+    Journal(tmp_path / "j", {"tolerance": 1}, resume=False).__exit__(None, None, None)
+    with pytest.raises(InputError, match="other settings"):
+        Journal(tmp_path / "j", {"tolerance": 2}, resume=True)
