@@ -173,6 +173,9 @@ def _header(path: Path, stream: BinaryIO) -> FileHeader | DamagedFile | None:
     stream.seek(0)
     try:
         dataset = dcmread(stream, stop_before_pixels=True, specific_tags=_ELEMENTS, force=not prefixed)
+        # pydicom parses an element when it is asked for: better here, where damage is caught
+        for _ in dataset:
+            pass
         if not prefixed and "SOPClassUID" not in dataset:
             return None
         if "SeriesInstanceUID" not in dataset and "DirectoryRecordSequence" not in dataset:

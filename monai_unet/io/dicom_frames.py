@@ -56,9 +56,13 @@ class Frame:
 
     def trait(self, name: str) -> Any:
         """What may tell this image from another at the same place (a key of `TRAITS`); None where not stated."""
-        if self.groups is not None:
+        if self.groups is None:
+            return _first(self.header.dataset, TRAITS[name])
+        try:
             return _functional_trait(name, self)
-        return _first(self.header.dataset, TRAITS[name])
+        except Exception:
+            # damaged bytes make the parser raise anything; what cannot be read tells nothing apart
+            return None
 
 
 TRAITS: dict[str, tuple[str | int, ...]] = {
@@ -123,7 +127,13 @@ def frames_of(header: FileHeader) -> list[Frame]:
     """
     dataset = header.dataset
     if "PerFrameFunctionalGroupsSequence" in dataset:
-        return list(_functional_frames(header))
+        try:
+            return list(_functional_frames(header))
+        except NoPlaceError:
+            raise
+        except Exception as error:
+            # damaged bytes make the parser raise anything
+            raise NoPlaceError(f"it has damaged functional groups ({type(error).__name__})") from None
     if integer(dataset.get("NumberOfFrames"), 1) != 1:
         raise NoPlaceError("it is a multi-frame file without the place of each frame")
     place = _place(dataset, dataset, dataset)

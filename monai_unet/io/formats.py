@@ -90,7 +90,8 @@ def format_to_write(path: Path) -> VolumeFormat:
 
 
 def _decompressed(head: bytes) -> bytes:
+    # only NIfTI comes gzipped; not to the end, where a wrong checksum would hide what the file is
     try:
-        return zlib.decompressobj(wbits=31).decompress(head, 4096)
+        return zlib.decompressobj(wbits=31).decompress(head, 352)
     except zlib.error:
         return b""

@@ -23,7 +23,7 @@ def slice_dataset(pixels: np.ndarray, position: Sequence[float], series_uid: str
     dataset = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     dataset.Modality, dataset.SeriesInstanceUID = modality, series_uid
-    dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = series_uid + ".1", series_uid + ".2"
+    dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = series_uid[:60] + ".1", series_uid[:60] + ".2"
     dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = "Doe^Jane", "SECRET-4711", "19500101"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
