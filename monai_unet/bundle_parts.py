@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
+from monai.data import MetaTensor
 from monai.inferers import Inferer
 from monai.transforms import Compose, LoadImage, LoadImaged, SaveImage, SaveImaged
 from torch import nn
@@ -18,6 +19,7 @@ from torch import nn
 from monai_unet.catalogue import Bundle
 from monai_unet.errors import InputError
 from monai_unet.io import LoadVolumed, SaveLabelMapd
+from monai_unet.io.input_check import ExpectedInput, check_input
 from monai_unet.weights import check_stated_hash, load_weights, sha256_of
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)
@@ -85,6 +87,19 @@ class BundleParts:
         definition = image.get("channel_def", {})
         return [str(definition.get(str(i), f"channel {i}")) for i in range(int(image.get("num_channels", 0)))]
 
+    def warnings(self, image: MetaTensor) -> list[str]:
+        """Sentences that say what looks unlike the training images, for a bundle whose metadata describes these."""
+        described = self.bundle.metadata.get("monai_unet", {})
+        if not self.reads_working_frame:
+            return []
+        sentences = []
+        for index, channel in enumerate(described.get("channels", [])[: len(image)]):
+            expected = ExpectedInput.from_dict(channel.get("expected") or described.get("expected") or {})
+            if expected != ExpectedInput():
+                channel_image = MetaTensor(image[index : index + 1], affine=image.affine, meta=image.meta)
+                sentences += check_input(channel_image, expected)
+        return sentences
+
     def labels(self) -> tuple[dict[int, str], dict[int, tuple[int, int, int]]]:
         """Names and RGB colours (0 to 255) of the label values that the metadata names."""
         own = self.bundle.metadata.get("monai_unet", {}).get("labels")
@@ -148,7 +163,8 @@ def config_file(bundle: Bundle) -> Path:
 
 
 def _parser(bundle: Bundle, device: torch.device) -> ConfigParser:
-    parser = ConfigParser()
+    # without `excludes`, a bundle's "UNet" could be ours instead of MONAI's, whichever was imported first
+    parser = ConfigParser(excludes=["monai_unet"])
     try:
         parser.read_config(str(config_file(bundle)))
         parser.read_meta(str(bundle.root / "configs" / "metadata.json"))
@@ -205,7 +221,7 @@ def _stated_weights(parser: ConfigParser, bundle: Bundle) -> Path:
     candidates = [*stated, parser.get("ckpt")]
     for value in candidates:
         if isinstance(value, str) and value:
-            probe = ConfigParser({**parser.get(), "monai_unet_weights": value})
+            probe = ConfigParser({**parser.get(), "monai_unet_weights": value}, excludes=["monai_unet"])
             path = Path(str(probe.get_parsed_content("monai_unet_weights")))
             return path if path.is_absolute() else bundle.root / path
     return bundle.root / "models" / "model.pt"

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
+import hashlib
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import monai
-import psutil
 import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
 from monai_unet.bundle_parts import BundleParts, build_parts
 from monai_unet.catalogue import find_bundle
+from monai_unet.engine import Engine, Runtime, Used, activation_of, choose_device
 from monai_unet.errors import InputError
 from monai_unet.frames import Source, given_volume, label_map, read_source
 from monai_unet.fused import plan_fused
 from monai_unet.inferers.labels import NOT_A_NUMBER
-from monai_unet.inferers.memory import fitted
-from monai_unet.inferers.runtime import OpenVINONetwork, Precision, TorchNetwork, openvino_installed
-from monai_unet.inferers.stock import as_streaming
-from monai_unet.stepwise import stepwise
+from monai_unet.inferers.runtime import Precision
+from monai_unet.io import LabelEntry
 from monai_unet.trust import require_trust
+from monai_unet.uncertainty import entropy, on_source
 from monai_unet.version import __version__
+from monai_unet.weights import sha256_of
 
-logger = logging.getLogger(__name__)
-OPENVINO_FROM = 128**3
-"""Voxels of an image from which compiling the network for OpenVINO pays, in the runtime "auto"."""
-
-Runtime = Literal["auto", "torch", "openvino"]
 Images: TypeAlias = str | Path | Sequence[str | Path] | MetaTensor
 
 
@@ -56,12 +50,19 @@ class Segmentation:
         label_names: value → name.
         colors: value → RGB, 0 to 255.
         provenance: what made it from what: plain values, ready for JSON.
+        uncertainty: (1, S, A, R), 0 (sure) to 1, where it was asked for.
     """
 
     labels: MetaTensor
     label_names: dict[int, str]
     colors: dict[int, tuple[int, int, int]]
     provenance: dict[str, Any]
+    uncertainty: MetaTensor | None = None
+
+    @property
+    def table(self) -> dict[int, LabelEntry]:
+        """Names and colours as `write_label_map` takes them."""
+        return {value: LabelEntry(name, self.colors.get(value)) for value, name in self.label_names.items()}
 
 
 @dataclass
@@ -88,24 +89,8 @@ class Segmenter:
     >>> result = segmenter.segment("brain.nii.gz")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        parts: BundleParts,
-        *,
-        runtime: Runtime = "auto",
-        precision: Precision = "fp32",
-        memory_limit: float | None = None,
-    ) -> None:
-        if runtime not in ("auto", "torch", "openvino"):
-            raise InputError(f"there is no runtime '{runtime}'; use auto, torch or openvino.")
-        if runtime == "openvino" and not openvino_installed():
-            raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
-        if runtime == "openvino" and parts.device.type != "cpu":
-            raise InputError("OpenVINO computes on the CPU here; use --device cpu, or the runtime torch.")
-        self.parts, self.runtime, self.memory_limit = parts, runtime, memory_limit
-        self.streaming = as_streaming(parts.inferer)
-        self.torch_network = TorchNetwork(parts.network, precision=precision)
-        self._openvino: TorchNetwork | OpenVINONetwork | None = None
+    def __init__(self, parts: BundleParts, engine: Engine | None = None, *, uncertainty: bool = False) -> None:
+        self.parts, self.engine, self.uncertainty = parts, engine or Engine(parts), uncertainty
 
     @classmethod
     def load(
@@ -113,30 +98,37 @@ class Segmenter:
         bundle: str | Path,
         *,
         device: str | torch.device | None = None,
-        checkpoint: str | Path | None = None,
+        checkpoint: str | Path | Sequence[str | Path] | None = None,
         trust: bool = False,
         runtime: Runtime = "auto",
         precision: Precision = "fp32",
         memory_limit: float | None = None,
+        uncertainty: bool = False,
     ) -> Segmenter:
         """The bundle of that name or in that folder, built and with its weights.
 
         Args:
             device: "cpu", "cuda" or "cuda:1"; by default CUDA where there is one.
-            checkpoint: weights (a state dict or safetensors file) instead of the bundle's own.
+            checkpoint: weights (a state dict or safetensors file) instead of the bundle's own; several files are an
+                ensemble, whose probabilities are averaged.
             trust: the user's consent to run a bundle that is not built in; remembered for its present files.
-            runtime: "torch", "openvino", or "auto": OpenVINO on the CPU where it is installed and the volume is large
-                enough to repay its start.
-            precision: "fp32", or "bf16" and "fp16" where the device computes them at speed.
-            memory_limit: GiB that inference may take; by default four fifths of what is free.
+            runtime, precision, memory_limit: see `monai_unet.engine.Engine`.
+            uncertainty: also compute the voxel-wise entropy.
 
         Raises:
             InputError: unknown, not trusted, or cannot be built.
         """
         found = find_bundle(bundle)
         require_trust(found, consent=trust)
-        parts = build_parts(found, device=choose_device(device), checkpoint=checkpoint)
-        return cls(parts, runtime=runtime, precision=precision, memory_limit=memory_limit)
+        single = checkpoint is None or isinstance(checkpoint, (str, Path))
+        files = [checkpoint] if single else list(checkpoint)  # type: ignore[arg-type]
+        parts = build_parts(found, device=choose_device(device), checkpoint=files[0])  # type: ignore[arg-type]
+        members = [Path(str(file)) for file in files[1:]]
+        if members:
+            hashes = parts.weights_sha256 + "".join(sha256_of(path) for path in members if path.is_file())
+            parts.weights_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
+        engine = Engine(parts, members=members, runtime=runtime, precision=precision, memory_limit=memory_limit)
+        return cls(parts, engine, uncertainty=uncertainty)
 
     def segment(self, images: Images, *, progress: Callable[[Progress], None] | None = None) -> Segmentation:
         """Segment one case, see `steps`."""
@@ -179,7 +171,7 @@ class Segmenter:
         else:
             image, source = read_source(given, self.parts)
         image, notes = _finite(image, source.name)
-        case = Case({self.parts.image_key: image}, source, [*source.notes, *notes])
+        case = Case({self.parts.image_key: image}, source, [*source.notes, *notes, *self.parts.warnings(image)])
         case.seconds["read"] = time.perf_counter() - start
         return case
 
@@ -203,25 +195,33 @@ class Segmenter:
             InputError: the network gave something that is not a number.
         """
         image: MetaTensor = case.data[self.parts.image_key]
-        fused = plan_fused(self.parts, image) if self.streaming is not None else None
-        used = {"runtime": "torch", "inferer": type(self.parts.inferer).__name__, "rung": ""}
+        fused = plan_fused(self.parts, image) if self.engine.streaming is not None else None
+        sink = fused.sink() if fused is not None else None
+        slabs: list[Tensor] = []
+        doubts: list[Tensor] = []
+        used = Used()
         start = time.perf_counter()
-        if fused is not None:
-            sink = fused.sink()
-            yield from self._predict(image, lambda scores: sink.add(fused.scores(scores)), used)
-        else:
-            slabs: list[Tensor] = []
-            yield from self._predict(image, slabs.append, used)
+        for step in self.engine.run(image, used):
+            if step.slab is not None:
+                scores = step.slab.scores.float()
+                if fused is not None and sink is not None:
+                    sink.add(fused.scores(scores))
+                else:
+                    slabs.append(scores)
+                if self.uncertainty:
+                    doubts.append(entropy(scores, activation_of(self.parts)))
+            yield Progress("infer", step.done, step.total or None)
         seconds = case.seconds | {"infer": time.perf_counter() - start}
         start = time.perf_counter()
-        if fused is not None:
+        if fused is not None and sink is not None:
             processed = fused.finish(sink, case.data)
         else:
             processed = self._postprocessed(case, torch.cat(slabs, dim=1))
         labels, notes = label_map(processed, case.source)
+        doubt = on_source(torch.cat(doubts), image, case.source) if self.uncertainty else None
         seconds["postprocess"] = time.perf_counter() - start
         yield Progress("postprocess", 1, 1)
-        return self._finished(labels, case, [*case.notes, *notes, used.pop("rung")], {**used, "seconds": seconds})
+        return self._finished(labels, doubt, case, [*case.notes, *notes, used.rung], used, seconds)
 
     def _postprocessed(self, case: Case, logits: Tensor) -> Tensor:
         """The bundle's own postprocessing, as MONAI's evaluator calls it."""
@@ -231,90 +231,6 @@ class Segmenter:
         pred = MetaTensor(logits, meta=image.meta, applied_operations=image.applied_operations)
         return self.parts.postprocess({**case.data, "pred": pred})["pred"]
 
-    def _predict(
-        self, image: MetaTensor, take: Callable[[Tensor], object], used: dict[str, str]
-    ) -> Generator[Progress, None, None]:
-        """Run the network and hand over the logits (C, planes, A, R) slab by slab."""
-        if self.streaming is None:
-            take((yield from self._predict_at_once(image)))
-            return
-        network = self._network(image, used)
-        inferer, rung = fitted(self.streaming, self.parts.network, tuple(image.shape), self._memory())
-        used.update(runtime=network.name, inferer=type(inferer).__name__, rung=rung)
-        steps = inferer.stream(image.as_tensor().to(self.parts.device), network)
-        while True:
-            # the modes are the thread's own: they must not be left on between two steps, where the caller runs
-            with torch.no_grad(), self._autocast():
-                step = next(steps, None)
-            if step is None:
-                used["rung"] = getattr(inferer, "rung", "") or rung
-                return
-            if step.slab is not None:
-                take(step.slab.scores.float())
-            yield Progress("infer", step.done, step.total)
-
-    def _network(self, image: MetaTensor, used: dict[str, str]) -> TorchNetwork | OpenVINONetwork:
-        """What computes this image: OpenVINO where asked for, or where it pays and agrees with PyTorch."""
-        automatic = (
-            self.parts.device.type == "cpu"
-            and self.torch_network.precision == "fp32"
-            and image[0].numel() >= OPENVINO_FROM
-            and openvino_installed()
-        )
-        if self.runtime == "torch" or (self.runtime == "auto" and not automatic):
-            return self.torch_network
-        if self._openvino is None:
-            network = OpenVINONetwork(self.parts.network, channels=image.shape[0], cache=user_cache())
-            try:
-                difference = network.check()
-            except Exception as error:
-                if self.runtime == "openvino":
-                    raise InputError(
-                        f"OpenVINO cannot run this network ({_last_line(error)}); use the runtime torch."
-                    ) from error
-                logger.info("OpenVINO cannot run this network: %s", error)
-                difference = float("inf")
-            self._openvino = network if difference < 1e-3 or self.runtime == "openvino" else self.torch_network
-        return self._openvino
-
-    def _memory(self) -> float:
-        """Bytes that inference may take."""
-        if self.memory_limit is not None:
-            return self.memory_limit * 2**30
-        if self.parts.device.type == "cuda":
-            return 0.8 * torch.cuda.mem_get_info(self.parts.device)[0]
-        return 0.8 * psutil.virtual_memory().available
-
-    def _predict_at_once(self, image: MetaTensor) -> Generator[Progress, None, Tensor]:
-        """Through an inferer that knows no steps: one per call of the network."""
-        parts, count = self.parts, 0
-
-        def compute(report: Callable[[], None]) -> Tensor:
-            def network(*args: Any, **kwargs: Any) -> Any:
-                result = parts.network(*args, **kwargs)
-                report()
-                return result
-
-            with torch.no_grad(), self._autocast():
-                return parts.inferer(image.as_tensor().to(parts.device)[None], network)[0].float()
-
-        run = stepwise(compute)
-        try:
-            while True:
-                try:
-                    next(run)
-                except StopIteration as end:
-                    return end.value
-                count += 1
-                yield Progress("infer", count, None)
-        finally:
-            run.close()
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self.parts.amp and self.parts.device.type == "cuda":
-            return torch.autocast("cuda")
-        return contextlib.nullcontext()
-
     def _check_channels(self, given: Sequence[Path] | MetaTensor) -> None:
         names, count = self.parts.channels, len(given)
         if names and count != len(names):
@@ -323,7 +239,15 @@ class Segmenter:
                 f"{', '.join(names)}; {count} {'was' if count == 1 else 'were'} given."
             )
 
-    def _finished(self, labels: MetaTensor, case: Case, notes: list[str], used: dict[str, Any]) -> Segmentation:
+    def _finished(
+        self,
+        labels: MetaTensor,
+        doubt: MetaTensor | None,
+        case: Case,
+        notes: list[str],
+        used: Used,
+        seconds: dict[str, float],
+    ) -> Segmentation:
         names, colors = self.parts.labels()
         for value in torch.unique(labels.as_tensor()).tolist():
             if value and value not in names:
@@ -334,37 +258,15 @@ class Segmenter:
             "version": str(parts.bundle.metadata.get("version", "")),
             "weights_sha256": parts.weights_sha256,
             "device": str(parts.device),
-            "inferer": used["inferer"],
-            "runtime": used["runtime"],
-            "seconds": {stage: round(value, 3) for stage, value in used["seconds"].items()},
+            "inferer": used.inferer,
+            "runtime": used.runtime,
+            "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
             "source": case.source.name,
             "notes": [note for note in notes if note],
             "versions": {"monai-unet": __version__, "monai": monai.__version__, "torch": torch.__version__},
             "use": "For research use; not a medical device",
         }
-        return Segmentation(labels, names, colors, provenance)
-
-
-def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device asked for, or CUDA where there is one, else the CPU.
-
-    Raises:
-        InputError: CUDA was asked for and there is none.
-    """
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise InputError(f"there is no device called '{device}'; use cpu or cuda.") from None
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise InputError("PyTorch sees no CUDA device on this computer; use --device cpu.")
-    return chosen
-
-
-def user_cache() -> Path:
-    """Where compiled networks are kept for the next start: `~/.monai-unet/openvino`."""
-    return Path.home() / ".monai-unet" / "openvino"
+        return Segmentation(labels, names, colors, provenance, doubt)
 
 
 def _as_given(images: Images) -> list[Path] | MetaTensor:

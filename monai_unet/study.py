@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monai_unet.errors import InputError
-from monai_unet.io import case_name, find_cases, write_label_map
+from monai_unet.io import case_name, find_cases, write_label_map, write_volume
 from monai_unet.io.atomic import write_text
-from monai_unet.io.volume import VOLUME_SUFFIXES
+from monai_unet.io.formats import VOLUME_SUFFIXES
 from monai_unet.segmenter import Case, Progress, Segmentation, Segmenter
 from monai_unet.trust import folder_hash
 
@@ -33,6 +33,11 @@ class Job:
     def provenance(self) -> Path:
         """`<case>.json` beside the mask."""
         return self.target.with_name(case_name(self.target) + ".json")
+
+    @property
+    def uncertainty(self) -> Path:
+        """`<case>_uncertainty.nii.gz` beside the mask."""
+        return self.target.with_name(case_name(self.target) + "_uncertainty.nii.gz")
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,8 @@ def find_jobs(inputs: Sequence[str | Path], output: str | Path, *, channels: int
     if output.name.lower().endswith(VOLUME_SUFFIXES):
         if len(cases) > 1:
             raise InputError(f"{len(cases)} cases cannot be written to one file {output}; name a folder with -o.")
-        return [Job(cases[0], output)]
-    jobs = [Job(images, output / f"{_name(images)}.nii.gz") for images in cases]
+        return [Job(cases[0][1], output)]
+    jobs = [Job(images, output / f"{name}.nii.gz") for name, images in cases]
     targets: dict[Path, Job] = {}
     for job in jobs:
         other = targets.setdefault(job.target, job)
@@ -173,9 +178,12 @@ def _write(job: Job, result: Segmentation, key: dict[str, str], start: float) ->
     try:
         # a mask whose provenance is missing is made anew by --resume, so the old one goes first and the new one last
         job.provenance.unlink(missing_ok=True)
-        write_label_map(result.labels.as_tensor().numpy(), job.target, like=result.labels.meta)
-        labels = {str(value): name for value, name in sorted(result.label_names.items())}
-        write_text(job.provenance, json.dumps({**result.provenance, **key, "labels": labels}, indent=2) + "\n")
+        if result.uncertainty is not None:
+            write_volume(result.uncertainty, job.uncertainty)
+        labels = result.labels.as_tensor().numpy()
+        write_label_map(labels, job.target, like=result.labels.meta, table=result.table)
+        names = {str(value): name for value, name in sorted(result.label_names.items())}
+        write_text(job.provenance, json.dumps({**result.provenance, **key, "labels": names}, indent=2) + "\n")
     except Exception as error:
         return Outcome(job, error=_sentence(error))
     return Outcome(job, seconds=time.perf_counter() - start)
@@ -204,45 +212,35 @@ def _remove_abandoned(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _name(images: Sequence[Path]) -> str:
-    name = case_name(images[0])
-    return re.sub(r"_0000$", "", name) if len(images) > 1 else name
+def _cases(paths: Sequence[Path], channels: int) -> list[tuple[str, tuple[Path, ...]]]:
+    """(name, files of the channels) of each case."""
+    if channels > 1 and len(paths) > 1:
+        return [(re.sub(r"_0000$", "", case_name(paths[0])), tuple(paths))]
+    found = [case for path in paths for case in _cases_of(path, alone=len(paths) == 1)]
+    return found if channels == 1 else _grouped(found, channels)
 
 
-def _cases(paths: Sequence[Path], channels: int) -> list[tuple[Path, ...]]:
-    if len(paths) == 1 and paths[0].is_dir():
-        volumes = _volumes_in(paths[0])
-        if volumes:
-            return [(volume,) for volume in volumes] if channels == 1 else _grouped(paths[0], volumes, channels)
-    if channels > 1:
-        return [tuple(paths)]
-    return [case for path in paths for case in _cases_of(path)]
-
-
-def _cases_of(path: Path) -> list[tuple[Path, ...]]:
-    volumes = _volumes_in(path) if path.is_dir() else []
-    return [(volume,) for volume in volumes] or [(path,)]
-
-
-def _volumes_in(folder: Path) -> list[Path]:
-    """Volumes of a folder; none when it holds DICOM, which is one case."""
+def _cases_of(path: Path, *, alone: bool) -> list[tuple[str, tuple[Path, ...]]]:
     try:
-        return [Path(case["image"]) for case in find_cases(folder)]
+        return [(case["name"], (Path(case["image"]),)) for case in find_cases(path)]
     except InputError:
-        return []
+        if alone:
+            raise
+        # one of several: its sentence comes in its turn, the others are segmented
+        return [(case_name(path), (path,))]
 
 
-def _grouped(folder: Path, volumes: Sequence[Path], channels: int) -> list[tuple[Path, ...]]:
+def _grouped(found: Sequence[tuple[str, tuple[Path, ...]]], channels: int) -> list[tuple[str, tuple[Path, ...]]]:
     groups: dict[str, dict[int, Path]] = {}
-    for volume in volumes:
+    for _, (volume,) in found:
         match = re.fullmatch(r"(.+)_(\d{4})", case_name(volume))
         if match is None:
             raise InputError(
-                f"{volume} does not say which channel it is; in a folder for a model of {channels} channels files are "
-                "named <case>_0000.nii.gz, <case>_0001.nii.gz, …"
+                f"{volume} does not say which channel it is; name the {channels} files of one case, or in a folder "
+                "call them <case>_0000.nii.gz, <case>_0001.nii.gz, …"
             )
         groups.setdefault(match[1], {})[int(match[2])] = volume
     for name, group in groups.items():
         if sorted(group) != list(range(channels)):
-            raise InputError(f"case '{name}' in {folder} has channels {sorted(group)}; 0 to {channels - 1} are needed.")
-    return [tuple(group[i] for i in range(channels)) for group in groups.values()]
+            raise InputError(f"case '{name}' has channels {sorted(group)}; 0 to {channels - 1} are needed.")
+    return [(name, tuple(group[i] for i in range(channels))) for name, group in groups.items()]

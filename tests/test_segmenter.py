@@ -1,6 +1,6 @@
-import subprocess
-import sys
+import hashlib
 
+import monai.bundle
 import nibabel as nib
 import numpy as np
 import pytest
@@ -33,9 +33,16 @@ def test_labels_equal_those_of_monai_bundle_run(tmp_path, segmenter, weights):
     images.mkdir()
     for name in GEOMETRIES:
         write_image(images / f"{name}.nii.gz", name)
-    config = built_in_folder() / "hippocampus_mri" / "configs" / "inference.json"
-    arguments = ["--config_file", config, "--input", images, "--output_dir", tmp_path / "stock", "--ckpt", weights]
-    subprocess.run([sys.executable, "-m", "monai.bundle", "run", *map(str, arguments)], check=True, capture_output=True)
+    root = built_in_folder() / "hippocampus_mri"
+    monai.bundle.run(
+        config_file=str(root / "configs" / "inference.json"),
+        bundle_root=str(root),
+        input=str(images),
+        output_dir=str(tmp_path / "stock"),
+        ckpt=str(weights),
+        device=torch.device("cpu"),
+        amp=False,
+    )
     for name in GEOMETRIES:
         ours = written(segmenter.segment(images / f"{name}.nii.gz"), tmp_path / f"{name}.nii.gz")
         stock = nib.load(tmp_path / "stock" / f"{name}.nii.gz")
@@ -99,7 +106,7 @@ def test_provenance_states_what_made_the_labels(tmp_path, segmenter, weights):
     result = segmenter.segment(write_image(tmp_path / "image.nii.gz", "non-RAS"))
     made = result.provenance
     assert made["bundle"] == "hippocampus_mri"
-    assert made["weights_sha256"] == __import__("hashlib").sha256(weights.read_bytes()).hexdigest()
+    assert made["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert set(made["seconds"]) == {"read", "preprocess", "infer", "postprocess"}
     assert result.label_names == {1: "anterior hippocampus", 2: "posterior hippocampus"}
     assert result.colors[1] == (230, 159, 0)
@@ -110,3 +117,43 @@ def test_cuda_is_refused_where_there_is_none(weights):
         pytest.skip("this computer has CUDA")
     with pytest.raises(InputError, match="--device cpu"):
         Segmenter.load("hippocampus_mri", device="cuda", checkpoint=weights)
+
+
+def test_an_ensemble_averages_probabilities_and_the_entropy_is_theirs(tmp_path, segmenter, weights):
+    path = write_image(tmp_path / "image.nii.gz", "non-RAS")
+    other = hippocampus_weights(tmp_path / "other.pt", seed=3)
+    ensemble = Segmenter.load("hippocampus_mri", device="cpu", checkpoint=[weights, other], uncertainty=True)
+    result = ensemble.segment(path)
+    image = segmenter.preprocess(segmenter.read(path)).data["image"].as_tensor()[None]
+    with torch.no_grad():
+        mirrored = [
+            (net(image).softmax(1) + net(image.flip(4)).softmax(1).flip(4)) / 2 for net in ensemble.engine.modules
+        ]
+    mean = torch.stack(mirrored).mean(0)[0]
+    entropy = -(mean * mean.log()).sum(0) / np.log(3)
+    assert result.uncertainty is not None
+    torch.testing.assert_close(result.uncertainty.as_tensor()[0], entropy, atol=1e-4, rtol=1e-3)
+    assert result.provenance["weights_sha256"] != segmenter.segment(path).provenance["weights_sha256"]
+
+
+def test_a_memory_limit_gives_the_same_labels_and_says_what_was_done(tmp_path, weights):
+    path = write_image(tmp_path / "image.nii.gz", "oblique", shape=(40, 40, 90))
+    plain, limited = (
+        Segmenter.load("hippocampus_mri", device="cpu", checkpoint=weights, memory_limit=limit).segment(path)
+        for limit in (None, 0.05)
+    )
+    assert torch.equal(plain.labels.as_tensor(), limited.labels.as_tensor())
+    assert plain.provenance["notes"] == []
+    assert "strips" in " ".join(limited.provenance["notes"])
+    assert limited.provenance["inferer"] == "HaloStripInferer"
+
+
+def test_openvino_gives_the_same_labels(tmp_path, segmenter, weights, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    path = write_image(tmp_path / "image.nii.gz", "anisotropic")
+    compiled = Segmenter.load("hippocampus_mri", device="cpu", checkpoint=weights, runtime="openvino").segment(path)
+    assert compiled.provenance["runtime"] == "openvino"
+    equal = compiled.labels.as_tensor() == segmenter.segment(path).labels.as_tensor()
+    assert equal.float().mean() >= 0.9999

@@ -133,7 +133,7 @@ def test_a_mask_never_replaces_its_image(tmp_path):
 
 def test_channels_of_a_folder_are_grouped_by_number(tmp_path):
     for name in ("a_0000", "a_0001", "b_0000", "b_0001"):
-        (tmp_path / f"{name}.nii.gz").touch()
+        write_image(tmp_path / f"{name}.nii.gz", "oblique")
     jobs = find_jobs([tmp_path], tmp_path / "out", channels=2)
     assert [job.target.name for job in jobs] == ["a.nii.gz", "b.nii.gz"]
     assert [path.name for path in jobs[1].images] == ["b_0000.nii.gz", "b_0001.nii.gz"]

@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, metavar="OUT", help="folder for <case>.nii.gz, or one file name .nii.gz"
     )
     parser.add_argument("--bundle", required=True, help="name of a model (see: monai-unet bundles) or its folder")
-    parser.add_argument("--checkpoint", metavar="FILE", help="weights instead of the model's own")
+    parser.add_argument(
+        "--checkpoint",
+        nargs="+",
+        metavar="FILE",
+        help="weights instead of the model's own; several files are an ensemble",
+    )
     parser.add_argument("--device", metavar="DEVICE", help="cpu or cuda; the default is cuda where there is one")
     parser.add_argument(
         "--runtime",
@@ -35,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="bf16 and fp16 for devices that have them"
     )
     parser.add_argument("--memory-limit", type=float, metavar="GIB", help="memory that inference may take, in GiB")
+    parser.add_argument(
+        "--uncertainty", action="store_true", help="also write <case>_uncertainty.nii.gz, 0 (sure) to 1"
+    )
     parser.add_argument("--resume", action="store_true", help="skip cases finished before with this model and input")
     parser.add_argument(
         "--trust", action="store_true", help="agree to run a model that is not built in (its config can run any code)"
@@ -57,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         runtime=arguments.runtime,
         precision=arguments.precision,
         memory_limit=arguments.memory_limit,
+        uncertainty=arguments.uncertainty,
     )
     jobs = find_jobs(arguments.images, arguments.output, channels=max(1, len(segmenter.parts.channels)))
     live = sys.stderr.isatty() and not arguments.quiet

@@ -42,6 +42,11 @@ class Averaged:
         self.networks, self.activation = tuple(networks), activation
         self.mirrors: list[tuple[int, ...]] = [(), *(subsets if combined else [(axis,) for axis in axes])]
 
+    @property
+    def module(self) -> Any:
+        """The first network's module, whose kind is that of all."""
+        return getattr(self.networks[0], "module", self.networks[0])
+
     def __call__(self, tile: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """(N, channels, *spatial) → (N, C, *spatial)."""
         count = len(self.networks) * len(self.mirrors)

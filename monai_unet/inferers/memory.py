@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,12 +12,9 @@ from torch import Tensor, nn
 from monai_unet.errors import InputError
 from monai_unet.inferers.equivariance import tiling_of
 from monai_unet.inferers.halo_strips import HaloStripInferer, rounded_up
-from monai_unet.inferers.out_of_memory import is_out_of_memory
 from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
 from monai_unet.inferers.streaming import StreamingInferer
 from monai_unet.inferers.whole_volume import WholeVolumeInferer
-
-__all__ = ["activation_bytes_per_voxel", "fitted", "is_out_of_memory"]
 
 MARGIN = 1.5
 """For what the modules' outputs do not show: padding, joined features, the library's own buffers."""
@@ -53,18 +51,18 @@ def activation_bytes_per_voxel(module: nn.Module, channels: int, *, size: int = 
 
 
 def fitted(
-    inferer: StreamingInferer, module: nn.Module, shape: tuple[int, ...], limit: float
+    inferer: StreamingInferer, module: nn.Module, per_voxel: float, shape: Sequence[int], limit: float
 ) -> tuple[StreamingInferer, str]:
-    """The inferer, or one that takes smaller steps to the same labels, for an image (channels, S, A, R).
+    """The inferer, or one that takes smaller steps to the same labels, for an image of spatial `shape`.
 
     Args:
+        per_voxel: bytes of activations per voxel.
         limit: bytes that inference may take.
 
     Returns:
         The inferer, and a sentence about the rung that was taken; empty when nothing had to change.
     """
-    channels, *size = shape
-    per_voxel = activation_bytes_per_voxel(module, channels)
+    size = list(shape)
     if isinstance(inferer, StreamingSlidingWindowInferer):
         return _smaller_batch(inferer, per_voxel, size, limit)
     if isinstance(inferer, WholeVolumeInferer):

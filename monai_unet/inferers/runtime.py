@@ -76,7 +76,8 @@ class OpenVINONetwork:
         tiles = F.pad(tiles, self._padding(size)).contiguous()
         output = self._model(tuple(tiles.shape))(tiles.detach().numpy())[0]
         logits = torch.from_numpy(output.copy())
-        return logits[(..., *(slice(n) for n in size))]
+        crop: Any = (..., *(slice(n) for n in size))
+        return logits[crop]
 
     def check(self, size: int = 32) -> float:
         """Largest difference to PyTorch on a random tile, relative to the spread of the logits."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from monai_unet.inferers.averaging import Activation, Averaged
 from monai_unet.inferers.out_of_memory import is_out_of_memory
-from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
+from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, UnsuitableOutputError, single_output
 
 Window = tuple[slice, ...]
 
@@ -136,6 +136,10 @@ class _OpenSlab:
 
     def add(self, batch: Sequence[Window], logits: Tensor) -> None:
         """Add the weighted logits (N, C, *window) of windows that lie within the open planes."""
+        if logits.shape[2:] != self.weights.shape:
+            raise UnsuitableOutputError(
+                f"the network turns {tuple(self.weights.shape)} voxels into {tuple(logits.shape[2:])}"
+            )
         if self.sums is None:
             self.sums = torch.zeros((logits.shape[1], self.height, *self.plane), device=self.device)
         for (planes, *rest), tile in zip(batch, logits.to(self.device).float(), strict=True):

@@ -30,11 +30,20 @@ class Slab:
 
 @dataclass(frozen=True)
 class Step:
-    """One tile further: `done` of `total` tiles, and the slab that became final with it, if any."""
+    """One tile further: `done` of `total` tiles (0: not known), and the slab that became final with it, if any."""
 
     done: int
     total: int
     slab: Slab | None = None
+
+    @classmethod
+    def last(cls, done: int, scores: Tensor) -> Step:
+        """The end of a computation that gives everything at once."""
+        return cls(done, done, Slab(0, scores))
+
+
+class UnsuitableOutputError(ValueError):
+    """The network returns something that cannot be handed out in slabs; MONAI's inferers may know better."""
 
 
 class StreamingInferer(Inferer):
@@ -63,10 +72,10 @@ def single_output(output: Any) -> Tensor:
     """The full-resolution logits (N, C, *spatial) of what a network returns.
 
     Raises:
-        ValueError: something else than a tensor, or than a sequence that begins with one.
+        UnsuitableOutputError: something else than a tensor, or than a sequence that begins with one.
     """
     if isinstance(output, (list, tuple)) and output:
         output = output[0]
     if not isinstance(output, Tensor):
-        raise ValueError(f"the network must return a tensor of logits, got {type(output).__name__}")
+        raise UnsuitableOutputError(f"the network must return a tensor of logits, got {type(output).__name__}")
     return output.as_tensor() if isinstance(output, MetaTensor) else output
