@@ -15,12 +15,13 @@ from monai_unet.catalogue import Bundle
 from monai_unet.errors import InputError
 
 
-def load_weights(network: nn.Module, path: Path, *, key: str = "model") -> None:
+def load_weights(network: nn.Module, path: str | Path, *, key: str = "model") -> None:
     """Load a state dict, plain or under `key` of a larger checkpoint, from a PyTorch or safetensors file.
 
     Raises:
         InputError: missing, damaged, not only tensors, or of another network.
     """
+    path = Path(path)
     state = read_tensors(path)
     for name in (key, "model", "state_dict", "network"):
         if isinstance(state.get(name), Mapping):

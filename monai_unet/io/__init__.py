@@ -7,6 +7,7 @@ from monai_unet.io.dicom_series import DicomSeries, find_series, read_series
 from monai_unet.io.geometry import WORKING_AXES, Grid, from_working_frame, to_working_frame
 from monai_unet.io.label_table import LabelEntry
 from monai_unet.io.monai_reader import LoadVolumed, SaveLabelMapd, VolumeReader
+from monai_unet.io.save_handler import SaveHandler
 from monai_unet.io.volume import (
     case_name,
     grid_of,
@@ -19,11 +20,12 @@ from monai_unet.io.volume import (
 
 __all__ = [
     "WORKING_AXES",
-    "DicomSeries",
     "CaseStream",
+    "DicomSeries",
     "Grid",
     "LabelEntry",
     "LoadVolumed",
+    "SaveHandler",
     "SaveLabelMapd",
     "VolumeReader",
     "case_name",

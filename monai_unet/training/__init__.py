@@ -1,23 +1,26 @@
 """Training beyond MONAI and ignite: reproducible data, losses, handlers that every bundle names."""
 
 from monai_unet.training.averaging import WeightAverage
-from monai_unet.training.checkpoint import TrainingCheckpoint
-from monai_unet.training.handlers import exit_if_stopped, load_weights, training_handlers
+from monai_unet.training.checkpoint import TrainingCheckpoint, exit_if_stopped
+from monai_unet.training.early_stop import EarlyStop
+from monai_unet.training.history import History
 from monai_unet.training.losses import build_loss
 from monai_unet.training.reproducible import EpochSampler, SeededDataset, training_loader
 from monai_unet.training.schedule import warmup_polynomial
+from monai_unet.training.step import StepControl
 from monai_unet.training.validation import mean_class_dice
 
 __all__ = [
+    "EarlyStop",
     "EpochSampler",
+    "History",
     "SeededDataset",
+    "StepControl",
     "TrainingCheckpoint",
     "WeightAverage",
     "build_loss",
     "exit_if_stopped",
-    "load_weights",
     "mean_class_dice",
-    "training_handlers",
     "training_loader",
     "warmup_polynomial",
 ]

@@ -18,6 +18,7 @@ from monai_unet.errors import InputError
 from monai_unet.io.atomic import atomic_path
 from monai_unet.training.averaging import WeightAverage
 from monai_unet.training.reproducible import EpochSampler, derived_seed
+from monai_unet.weights import read_tensors
 
 LAST, BEST = "last.pt", "best.pt"
 logger = logging.getLogger(__name__)
@@ -104,13 +105,13 @@ class TrainingCheckpoint:
         raise InputError(f"{path} does not exist; --resume takes a run's folder or its {LAST}.")
 
     def _load(self, engine: Engine, path: Path) -> None:
+        state = read_tensors(path)
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
             for name, part in self.parts.items():
                 part.load_state_dict(state[name])
-        except (KeyError, RuntimeError, EOFError, OSError, ValueError) as error:
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise InputError(
-                f"{path} cannot be resumed: it is damaged or belongs to another configuration ({error})."
+                f"{path} cannot be resumed, it belongs to another network or configuration ({error})."
             ) from error
         iteration, length = state["trainer"]["iteration"], state["trainer"]["epoch_length"]
         if length != engine.state.epoch_length:
@@ -153,3 +154,10 @@ class TrainingCheckpoint:
 
 def _batch_size(engine: Engine) -> int:
     return int(engine.data_loader.batch_size)  # type: ignore[attr-defined]
+
+
+def exit_if_stopped(trainer: Engine) -> None:
+    """After a signal stopped the trainer, leave with the code that schedulers expect (128 + signal number)."""
+    number = getattr(trainer.state, "stopped_by", None)
+    if number is not None:
+        raise SystemExit(128 + number)

@@ -48,7 +48,7 @@ class History:
             self._bar = tqdm(total=total, desc=f"epoch {engine.state.epoch}/{engine.state.max_epochs}", leave=False)
 
     def _count(self, engine: Engine) -> None:
-        self._losses.append(float(engine.state.output["loss"]))
+        self._losses.append(float(engine.state.output["loss"].detach()))
         if self._bar is not None:
             self._bar.set_postfix(loss=f"{self._losses[-1]:.3f}")
             self._bar.update()

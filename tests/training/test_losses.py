@@ -144,7 +144,7 @@ def test_class_weights_weight_each_loss_as_its_formula_does(pair: tuple[torch.Te
     assert both == pytest.approx(values["dice"] + values["cross_entropy"], rel=1e-5)
 
 
-def test_deep_supervision_halves_the_weight_of_each_coarser_output(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_deep_supervision_halves_the_weight_of_each_coarser_output() -> None:
     logits, labels = torch.randn(1, CLASSES, 8, 8), torch.randint(0, CLASSES, (1, 1, 8, 8)).float()
     coarse, coarsest = torch.randn(1, CLASSES, 4, 4), torch.randn(1, CLASSES, 2, 2)
     single = build_loss("cross_entropy")

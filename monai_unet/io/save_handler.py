@@ -1,0 +1,27 @@
+"""Write each result of an evaluator as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ignite.engine import Engine, Events
+
+
+class SaveHandler:
+    """Evaluator handler that gives each post-processed case to a transform that writes it.
+
+    Args:
+        save: for example `SaveLabelMapd`; called with the evaluator's output of one case.
+    """
+
+    def __init__(self, save: Callable[[dict[str, Any]], Any]) -> None:
+        self.save = save
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an evaluator."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._save)
+
+    def _save(self, engine: Engine) -> None:
+        for output in engine.state.output:
+            self.save(output)

@@ -1,0 +1,66 @@
+import hashlib
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from monai_unet import package_index
+from monai_unet.errors import InputError
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A package index on this machine that holds one wheel of `brains`."""
+    root = tmp_path / "index"
+    (root / "simple" / "some-brains").mkdir(parents=True)
+    (root / "files").mkdir()
+    with zipfile.ZipFile(root / "files" / "some_brains-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("brains/data.txt", "grey matter")
+    page = '<a href="../../files/some_brains-1.0-py3-none-any.whl#sha256=abc">some_brains-1.0-py3-none-any.whl</a>'
+    (root / "simple" / "some-brains" / "index.html").write_text(page)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(root)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_address[1]}/simple/")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setattr(package_index, "_pip_config", dict)
+    monkeypatch.setenv("MONAI_UNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield root
+    server.shutdown()
+
+
+def _hash(root):
+    return hashlib.sha256((root / "files" / "some_brains-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+
+
+def test_a_file_is_found_on_the_index_and_kept(index):
+    name, sha256 = "some_brains-1.0-py3-none-any.whl", _hash(index)
+    path = package_index.fetch("Some_Brains", name, sha256=sha256)
+    assert package_index.member(path, "brains/data.txt") == b"grey matter"
+    (index / "files" / name).unlink()
+    assert package_index.fetch("Some_Brains", name, sha256=sha256) == path
+
+
+def test_another_hash_is_refused_and_nothing_kept(index):
+    with pytest.raises(InputError, match="has sha256"):
+        package_index.fetch("some-brains", "some_brains-1.0-py3-none-any.whl", sha256="0" * 64)
+    assert not list(package_index.cache_folder().glob("*"))
+
+
+def test_a_missing_file_is_named(index):
+    with pytest.raises(InputError, match=r"other-2.0.tar.gz could not be fetched .* no configured index has it"):
+        package_index.fetch("other", "other-2.0.tar.gz", sha256="0" * 64)
+
+
+def test_an_index_out_of_reach_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("MONAI_UNET_CACHE", str(tmp_path))
+    monkeypatch.setattr(package_index, "index_urls", lambda: ["http://127.0.0.1:9/simple"])
+    with pytest.raises(InputError, match="check the network"):
+        package_index.fetch("some-brains", "x.whl", sha256="0" * 64)
