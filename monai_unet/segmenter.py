@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -201,16 +202,17 @@ class Segmenter:
         doubts: list[Tensor] = []
         used = Used()
         start = time.perf_counter()
-        for step in self.engine.run(image, used):
-            if step.slab is not None:
-                scores = step.slab.scores.float()
-                if fused is not None and sink is not None:
-                    sink.add(fused.scores(scores))
-                else:
-                    slabs.append(scores)
-                if self.uncertainty:
-                    doubts.append(entropy(scores, activation_of(self.parts)))
-            yield Progress("infer", step.done, step.total or None)
+        with contextlib.closing(self.engine.run(image, used)) as tiles:
+            for step in tiles:
+                if step.slab is not None:
+                    scores = step.slab.scores.float()
+                    if fused is not None and sink is not None:
+                        sink.add(fused.scores(scores))
+                    else:
+                        slabs.append(scores)
+                    if self.uncertainty:
+                        doubts.append(entropy(scores, activation_of(self.parts)))
+                yield Progress("infer", step.done, step.total or None)
         seconds = case.seconds | {"infer": time.perf_counter() - start}
         start = time.perf_counter()
         if fused is not None and sink is not None:

@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", required=True, help="name of a model (see: monai-unet bundles) or its folder")
     parser.add_argument(
         "--checkpoint",
-        nargs="+",
+        action="append",
         metavar="FILE",
-        help="weights instead of the model's own; several files are an ensemble",
+        help="weights instead of the model's own; given several times: an ensemble",
     )
     parser.add_argument("--device", metavar="DEVICE", help="cpu or cuda; the default is cuda where there is one")
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 from monai_unet.inferers.averaging import Averaged
 from monai_unet.inferers.halo_strips import HaloStripInferer, smallest_halo
+from monai_unet.inferers.localised import LocalisedInferer
 from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
 from monai_unet.inferers.streaming import Slab, Step, StreamingInferer
 from monai_unet.inferers.whole_volume import WholeVolumeInferer
@@ -9,6 +10,7 @@ from monai_unet.inferers.whole_volume import WholeVolumeInferer
 __all__ = [
     "Averaged",
     "HaloStripInferer",
+    "LocalisedInferer",
     "Slab",
     "Step",
     "StreamingInferer",

@@ -1,0 +1,86 @@
+"""Find the region at low resolution first, then compute full resolution only there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, collect, single_output
+
+Box = tuple[slice, slice, slice]
+
+
+class LocalisedInferer(StreamingInferer):
+    """Another inferer inside the box that a small network finds in the image shrunk by `factor`; background outside.
+
+    Args:
+        inferer: computes the box at full resolution.
+        localiser: from the shrunk image (N, channels, s, a, r) to logits; any class but 0 (with one channel: above 0)
+            is the region. Named and loaded in the bundle's config.
+        factor: voxels that are averaged to one along each axis.
+        margin: voxels of the full resolution added to the box on every side.
+        smallest: the box has at least this size (S, A, R) where the image has, for example the inferer's window.
+
+    Where the localiser finds nothing the whole image is computed: a structure is missed by the model, not by the box.
+    """
+
+    def __init__(
+        self,
+        inferer: StreamingInferer,
+        localiser: nn.Module,
+        *,
+        factor: Sequence[int] | int = 4,
+        margin: Sequence[int] | int = 16,
+        smallest: Sequence[int] | int = 1,
+    ) -> None:
+        super().__init__()
+        self.inferer, self.localiser = inferer, localiser
+        self.factor, self.margin, self.smallest = _three(factor), _three(margin), _three(smallest)
+        self.rung = ""
+
+    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+        """Infer one image (channels, S, A, R)."""
+        box = self.box(image)
+        inside = collect(self._watched(image[(slice(None), *box)], network, *args, **kwargs))
+        logits = inside.new_full((inside.shape[0], *image.shape[1:]), -1.0)
+        if logits.shape[0] > 1:
+            # far from a tie also after interpolation and softmax
+            logits.fill_(-30.0)
+            logits[0] = 30.0
+        logits[(slice(None), *box)] = inside
+        yield Step(1, 1, Slab(0, logits))
+
+    def box(self, image: Tensor) -> Box:
+        """The part of an image (channels, S, A, R) that is computed."""
+        factor = [min(f, n) for f, n in zip(self.factor, image.shape[1:], strict=True)]
+        with torch.no_grad():
+            coarse = F.avg_pool3d(image[None], factor, ceil_mode=True, count_include_pad=False)
+            logits = single_output(self.localiser.to(image.device).eval()(coarse))[0]
+        region = logits.argmax(0) > 0 if logits.shape[0] > 1 else logits[0] > 0
+        if not bool(region.any()):
+            a, b, c = (slice(0, n) for n in image.shape[1:])
+            return a, b, c
+        places = region.nonzero()
+        low, high = places.amin(0).tolist(), places.amax(0).tolist()
+        a, b, c = (self._side(axis, low[axis], high[axis], factor[axis], image.shape[axis + 1]) for axis in range(3))
+        return a, b, c
+
+    def _side(self, axis: int, low: int, high: int, factor: int, size: int) -> slice:
+        start, stop = low * factor - self.margin[axis], (high + 1) * factor + self.margin[axis]
+        missing = max(0, self.smallest[axis] - (stop - start))
+        start, stop = start - missing // 2, stop + missing - missing // 2
+        start, stop = start - max(0, stop - size), stop - min(0, start)
+        return slice(max(0, start), min(size, stop))
+
+    def _watched(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+        yield from self.inferer.stream(image.contiguous(), network, *args, **kwargs)
+        self.rung = getattr(self.inferer, "rung", "")
+
+
+def _three(value: Sequence[int] | int) -> tuple[int, int, int]:
+    a, b, c = (value,) * 3 if isinstance(value, int) else value
+    return a, b, c
