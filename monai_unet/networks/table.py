@@ -108,6 +108,9 @@ _DIFFUSION: dict[str, dict[str, Any]] = {
     "l": {"channels": (32, 64, 128, 256), "attention": (False, False, True, True), "blocks": 2},
 }
 
+_SWITCHES = ("checkpointing", "deep_supervision")
+"""Options whose 0 or False asks for nothing, so that one config serves networks with and without them."""
+
 _SHARED = ("channels", "strides", "spacing", "skip", "norm", "deep_supervision", "checkpointing")
 
 NETWORKS: dict[str, Network] = {
@@ -179,7 +182,7 @@ NETWORKS: dict[str, Network] = {
         "arXiv:2201.01266",
         ("features", "checkpointing"),
         torchscript="trace, fixed size",
-        onnx="fixed size",
+        onnx="no",  # PyTorch's exporter loses the channels in front of instance normalisation
     ),
     "diffusion_unet": Network(
         lambda size, base, **options: DiffusionUNet(**base, **{**_DIFFUSION[size], **options}),
@@ -215,7 +218,7 @@ def build_unet(
         size: "s", "m" or "l".
         seed: of the initial weights.
         options: what the network's row offers beyond this: `skip`, `deep_supervision`, `checkpointing`, `spacing`
-            (mm per axis, from which strides follow), `norm`, and its class's own.
+            (mm per axis, from which strides follow), `norm`, and its class's own; None leaves an option out.
 
     Raises:
         InputError: unknown name, size or option; the message lists what exists.
@@ -227,6 +230,9 @@ def build_unet(
     if spatial_dims not in (2, 3):
         raise InputError(f"spatial_dims must be 2 or 3, got {spatial_dims!r}")
     network = NETWORKS[name]
+    off = [key for key, value in options.items() if value is None or (key in _SWITCHES and not value)]
+    for option in off:
+        del options[option]
     for option, value in options.items():
         if option not in network.options:
             having = [other for other, row in NETWORKS.items() if option in row.options]

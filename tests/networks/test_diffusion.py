@@ -114,7 +114,7 @@ def test_it_trains_and_is_validated_by_monais_engines() -> None:
 
 
 def test_training_without_the_label_says_what_to_set() -> None:
-    with pytest.raises(InputError, match="prepare_batch: training_batch"):
+    with pytest.raises(InputError, match=r"prepare_batch \(training_batch\)"):
         build_unet("diffusion_unet", spatial_dims=2, **TINY)(case()[0])
 
 

@@ -13,9 +13,9 @@ from monai_unet.networks.anisotropy import strides_and_kernels
 
 
 def test_the_plain_topology_computes_what_monais_dynunet_does() -> None:
-    channels, strides, kernels = (4, 6, 8, 10), [(1, 2), (2, 2), (2, 2)], [(1, 3), (3, 3), (3, 3), (3, 3)]
-    ours = DynUNet(2, 1, 3, channels=channels, strides=strides, kernels=kernels).eval()
-    theirs = MonaiDynUNet(2, 1, 3, kernels, [1, *strides], strides, filters=channels, trans_bias=True).eval()
+    channels, strides = (4, 6, 8, 10), [(1, 2), (2, 2), (2, 2)]
+    ours = DynUNet(2, 1, 3, channels=channels, strides=strides).eval()
+    theirs = MonaiDynUNet(2, 1, 3, [(3, 3)] * 4, [1, *strides], strides, filters=channels, trans_bias=True).eval()
     blocks = [theirs.input_block, *theirs.downsamples, theirs.bottleneck]
     pairs = list(zip(ours.encoder, blocks, strict=True))
     pairs += [(a, b.conv_block) for a, b in zip(ours.decoder, theirs.upsamples, strict=True)]

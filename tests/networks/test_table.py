@@ -129,6 +129,14 @@ def test_unknown_names_sizes_and_options_are_refused_with_what_exists() -> None:
         build_unet("unet", spacing=(1.0, 1.0))
 
 
+def test_an_option_that_is_off_may_be_named_for_any_network() -> None:
+    options = {"checkpointing": False, "deep_supervision": 0, "skip": None, "spacing": None}
+    plain, named = tiny("attention_unet", spatial_dims=2), tiny("attention_unet", spatial_dims=2, **options)
+    assert plain.state_dict().keys() == named.state_dict().keys()
+    with pytest.raises(InputError, match="attention_unet has no option 'checkpointing'"):
+        tiny("attention_unet", checkpointing=True)
+
+
 @pytest.mark.parametrize(("name", "skip"), [(n, s) for n, row in NETWORKS.items() for s in row.skips])
 def test_every_skip_mode_that_the_table_names_builds_and_none_has_no_connection(name: str, skip: str) -> None:
     network = tiny(name, spatial_dims=2, skip=skip, norm="batch").eval()
