@@ -10,15 +10,30 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+import psutil
 import torch
 from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
 
-from monai_unet.evaluation import Surface, score_case
+from monai_unet.evaluation import (
+    Surface,
+    read_label_map,
+    score_case,
+    summarise,
+    write_cases_csv,
+    write_summary_json,
+)
+from monai_unet.evaluation.case_work import ScoreFiles, Settings
+from monai_unet.evaluation.journal import Journal
+from monai_unet.evaluation.pairs import Pair
+from monai_unet.evaluation.runner import run_here
 
 SHAPE = (200, 512, 512)
 SPACING = (1.5, 0.8, 0.8)
@@ -87,15 +102,73 @@ def compare(name: str, pair: tuple[np.ndarray, np.ndarray], repeats: int) -> Non
         print(f"  {key:26s} {value:7.3f}   {value / three:6.3f} of MONAI's three calls")
 
 
+def many_cases(count: int) -> None:
+    """Print what an evaluation of small masks costs beyond reading and metrics, and how its memory grows."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        pairs = [_small_pair(root, number) for number in range(count)]
+        settings = Settings(labels={1: "anterior", 2: "posterior"})
+        work = ScoreFiles(settings)
+        work(pairs[0])
+
+        def bare() -> None:
+            for pair in pairs:
+                reference, grid = read_label_map(pair.reference)
+                prediction, _ = read_label_map(pair.prediction)
+                score_case(prediction, reference, spacing=grid.spacing, labels=settings.labels)
+
+        waited = 0.0
+
+        def whole() -> None:
+            nonlocal waited
+            results = []
+            with Journal(root / "journal.jsonl", {}, resume=False) as journal:
+                for result in run_here(pairs, work):
+                    start = time.perf_counter()
+                    journal.append(result)
+                    waited += time.perf_counter() - start
+                    results.append(result)
+            scores = [score for result in results for score in result.scores]
+            write_cases_csv(scores, root / "cases.csv")
+            write_summary_json(summarise(scores), root / "summary.json", surface=settings.surface)
+
+        before = psutil.Process().memory_info().rss
+        seconds = cpu(bare), cpu(whole)
+        grown = psutil.Process().memory_info().rss - before
+        print(f"\n{count} cases of 40x50x36 with two classes, this process, CPU ms per case")
+        print(f"  reading and metrics             {1000 * seconds[0] / count:7.2f}")
+        print(f"  whole evaluation, no report     {1000 * seconds[1] / count:7.2f}")
+        print(f"  added                           {1000 * (seconds[1] - seconds[0]) / count:7.2f}")
+        print(f"  journal with fsync, wall        {1000 * waited / count:7.2f}")
+        print(f"  memory grown over all cases     {grown / 2**20:7.1f} MiB")
+
+
+def _small_pair(root: Path, number: int) -> Pair:
+    random = np.random.default_rng(number)
+    reference = np.zeros((36, 50, 40), np.uint8)
+    reference[8:20, 15:35, 12:28] = 1
+    reference[20:30, 15:35, 12:28] = 2
+    prediction = np.roll(reference, int(random.integers(-2, 3)), axis=int(random.integers(3)))
+    paths = []
+    for kind, array in (("p", prediction), ("r", reference)):
+        paths.append(str(root / f"{kind}{number}.nii.gz"))
+        nib.save(nib.Nifti1Image(array.T, np.eye(4)), paths[-1])
+    return Pair(f"case_{number}", *paths)
+
+
 def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cases", type=int, default=0, help="also measure an evaluation of this many small masks")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    compare("tumour", tumour(), arguments.repeats)
-    compare("liver", liver(), arguments.repeats)
+    if arguments.repeats:
+        compare("tumour", tumour(), arguments.repeats)
+        compare("liver", liver(), arguments.repeats)
+    if arguments.cases:
+        many_cases(arguments.cases)
 
 
 if __name__ == "__main__":

@@ -196,10 +196,14 @@ def lesion_records(
 
 
 def image_on(pair: Pair, grid: Grid) -> NDArray[Any] | None:
-    """First channel of the case's image if it lies on the grid of the labels."""
+    """First channel of the case's image, or None where there is none on the grid of the labels: scores need none."""
     if not pair.images or not Path(pair.images[0]).exists():
         return None
-    volume = read_volume(pair.images[0])
+    try:
+        volume = read_volume(pair.images[0])
+    except InputError as error:
+        logger.warning("%s is scored without its image: %s", pair.case, error)
+        return None
     return volume[0].numpy() if grid_of(volume).matches(grid, tolerance=0.01) else None
 
 

@@ -48,9 +48,9 @@ def by_case(results: list[CaseResult]) -> list[CaseResult]:
 
 
 def test_a_worker_that_dies_once_loses_no_case_and_one_that_always_dies_is_named(tmp_path: Path) -> None:
-    expected = by_case(list(run_here(pairs(6), Work())))
+    expected = by_case(list(run_here(pairs(4), Work())))
     work = Work(deadly=("case_1",), once=str(tmp_path))
-    assert by_case(list(run_in_processes(pairs(6), work, workers=2))) == expected
+    assert by_case(list(run_in_processes(pairs(4), work, workers=2))) == expected
     assert (tmp_path / "case_1").exists()
 
 
