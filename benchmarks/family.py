@@ -153,32 +153,38 @@ def curve(folder: Path) -> list[list[float]]:
 
 
 def costs(name: str) -> dict[str, Any]:
-    """Parameters, GFLOPs of one pass over one patch, CPU or GPU seconds of it (median of 3, batch 2), passes."""
+    """Parameters, GFLOPs of one pass over one patch, passes, receptive field: counted, nothing is computed."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network, passes = build_unet(name, out_channels=3).eval().to(device), 1
+    with torch.device("meta"):
+        network, passes = build_unet(name, out_channels=3).eval(), 1
+        patch = torch.randn(1, 1, *PATCH)
     if isinstance(network, DiffusionUNet):
-        passes = network.samples * network.steps
-        network.samples = network.steps = 1
-    field = receptive_field(build_unet(name, spatial_dims=2))  # the same along each axis, and sooner measured
-    patch = torch.randn(1, 1, *PATCH, device=device)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        passes, network.samples, network.steps = network.samples * network.steps, 1, 1
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(patch)
-    pair, seconds = patch.repeat(2, 1, 1, 1, 1), []
+    field = receptive_field(build_unet(name, spatial_dims=2))  # the same along each axis, and sooner measured
+    return {
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "gflops": counter.get_total_flops() / 1e9,
+        "passes": passes,
+        "receptive_field": field[0] if field else None,
+    }
+
+
+def speed(name: str) -> dict[str, Any]:
+    """CPU or GPU seconds of one pass over one patch: median of 3, in batches of 2."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = build_unet(name, out_channels=3).eval().to(device)
+    if isinstance(network, DiffusionUNet):
+        network.samples = network.steps = 1
+    pair, seconds = torch.randn(2, 1, *PATCH, device=device), []
     for _ in range(4):
         start = clock()
         with torch.inference_mode():
             network(pair)
         seconds.append((clock() - start) / 2)
-    return {
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "gflops": counter.get_total_flops() / 1e9,
-        "passes": passes,
-        "seconds": float(np.median(seconds[1:])),
-        "receptive_field": field[0] if field else None,
-        "device": device_name(),
-    }
+    return {"seconds": float(np.median(seconds[1:])), "device": device_name()}
 
 
 def device_name() -> str:
@@ -209,10 +215,12 @@ def main() -> None:
         from family_smoke import write_dataset
 
         arguments.dataset_dir = write_dataset(arguments.output / "data")
-    for name in [] if arguments.smoke else arguments.networks:
-        if name not in results.content["costs"]:
-            results.content["costs"][name] = costs(name)
-            results.save()
+    for measured in () if arguments.smoke else (costs, speed):
+        for name in arguments.networks:
+            known = results.content["costs"].setdefault(name, {})
+            if ("parameters" if measured is costs else "seconds") not in known:
+                known.update(measured(name))
+                results.save()
     if not arguments.costs:
         for run in runs:
             if run.key in results.content["runs"]:

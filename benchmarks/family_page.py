@@ -70,9 +70,9 @@ def costs(results: dict[str, Any]) -> str:
                 f"`{name}`",
                 f"{cost['parameters'] / 1e6:.2f}",
                 f"{cost['gflops']:.1f}{passes}",
-                f"{cost['seconds']:.2f}",
+                f"{cost['seconds']:.2f}" if "seconds" in cost else NOT_RUN,
                 field,
-                cost["device"],
+                cost.get("device", "–"),
             ]
         )
     return _table(head, rows)
