@@ -54,6 +54,7 @@ class Engine:
         runtime: "torch", "openvino", or "auto": OpenVINO on the CPU where it is installed, agrees with PyTorch, and
             the volume is large enough to repay its start.
         precision: "fp32", or "bf16" and "fp16" where the device computes them at speed.
+        compiled: use `torch.compile` with CUDA graphs.
         memory_limit: GiB that inference may take; by default four fifths of what is free.
 
     Raises:
@@ -67,6 +68,7 @@ class Engine:
         members: Sequence[Path] = (),
         runtime: Runtime = "auto",
         precision: Precision = "fp32",
+        compiled: bool = False,
         memory_limit: float | None = None,
     ) -> None:
         if runtime not in ("auto", "torch", "openvino"):
@@ -80,7 +82,7 @@ class Engine:
         self.parts, self.runtime, self.precision, self.memory_limit = parts, runtime, precision, memory_limit
         self.streaming = as_streaming(parts.inferer)
         self.modules = [parts.network, *(_member(parts, path) for path in members)]
-        self._torch = [TorchNetwork(module, precision=precision) for module in self.modules]
+        self._torch = [TorchNetwork(module, precision=precision, compiled=compiled) for module in self.modules]
         self._openvino: list[OpenVINONetwork] | None = None
         self._bytes_per_voxel: float | None = None
 

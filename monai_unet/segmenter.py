@@ -103,6 +103,7 @@ class Segmenter:
         trust: bool = False,
         runtime: Runtime = "auto",
         precision: Precision = "fp32",
+        compiled: bool = False,
         memory_limit: float | None = None,
         uncertainty: bool = False,
     ) -> Segmenter:
@@ -113,7 +114,7 @@ class Segmenter:
             checkpoint: weights (a state dict or safetensors file) instead of the bundle's own; several files are an
                 ensemble, whose probabilities are averaged.
             trust: the user's consent to run a bundle that is not built in; remembered for its present files.
-            runtime, precision, memory_limit: see `monai_unet.engine.Engine`.
+            runtime, precision, compiled, memory_limit: see `monai_unet.engine.Engine`.
             uncertainty: also compute the voxel-wise entropy.
 
         Raises:
@@ -128,7 +129,14 @@ class Segmenter:
         if members:
             hashes = parts.weights_sha256 + "".join(sha256_of(path) for path in members if path.is_file())
             parts.weights_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
-        engine = Engine(parts, members=members, runtime=runtime, precision=precision, memory_limit=memory_limit)
+        engine = Engine(
+            parts,
+            members=members,
+            runtime=runtime,
+            precision=precision,
+            compiled=compiled,
+            memory_limit=memory_limit,
+        )
         return cls(parts, engine, uncertainty=uncertainty)
 
     def segment(self, images: Images, *, progress: Callable[[Progress], None] | None = None) -> Segmentation:

@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="bf16 and fp16 for devices that have them"
     )
+    parser.add_argument(
+        "--compile", action="store_true", help="torch.compile with CUDA graphs, for many cases on a GPU"
+    )
     parser.add_argument("--memory-limit", type=float, metavar="GIB", help="memory that inference may take, in GiB")
     parser.add_argument(
         "--uncertainty", action="store_true", help="also write <case>_uncertainty.nii.gz, 0 (sure) to 1"
@@ -52,11 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Segment every case; 0 all done, 1 none, 2 some failed."""
+    if threading.current_thread() is not threading.main_thread():
+        return _run(arguments)
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _run(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from monai_unet.segmenter import Progress, Segmenter
     from monai_unet.study import Job, find_jobs, segment_jobs
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)
     segmenter = Segmenter.load(
         arguments.bundle,
         device=arguments.device,
@@ -64,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         trust=arguments.trust,
         runtime=arguments.runtime,
         precision=arguments.precision,
+        compiled=arguments.compile,
         memory_limit=arguments.memory_limit,
         uncertainty=arguments.uncertainty,
     )

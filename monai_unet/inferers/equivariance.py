@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
 from monai_unet.errors import InputError
+from monai_unet.networks import receptive_field
 
 INSTANCE_STATISTICS: tuple[type[nn.Module], ...] = (
     nn.InstanceNorm1d,
@@ -53,16 +55,25 @@ def require_equivariance(network: Any, *, what: str) -> None:
 
 
 def tiling_of(network: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Total stride and receptive field per axis that a network declares.
+    """Total stride, which the network must declare, and receptive field per axis, declared or else measured once.
 
     Raises:
-        InputError: it declares none.
+        InputError: it declares no stride, or sees the whole input.
     """
     network = getattr(network, "module", network)
-    stride, field = getattr(network, "total_stride", None), getattr(network, "receptive_field", None)
-    if stride is None or field is None:
+    stride = getattr(network, "total_stride", None)
+    if stride is None or not isinstance(network, nn.Module):
         raise InputError(
-            f"strips need a network that declares `total_stride` and `receptive_field()`, as monai_unet.networks.UNet "
-            f"does; {type(network).__name__} does not; use a sliding window."
+            f"strips need a network that declares its `total_stride`, as those of monai_unet.networks do; "
+            f"{type(network).__name__} does not; use a sliding window."
         )
-    return tuple(stride), tuple(field())
+    if network not in _FIELDS:
+        field = receptive_field(network)
+        if field is None:
+            require_equivariance(network, what="inference in strips")
+            raise InputError(f"{type(network).__name__} sees the whole volume at once; use a sliding window.")
+        _FIELDS[network] = field
+    return tuple(stride), _FIELDS[network]
+
+
+_FIELDS: WeakKeyDictionary[nn.Module, tuple[int, ...]] = WeakKeyDictionary()
