@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.uid import (
@@ -28,6 +32,22 @@ KINDS: dict[str, str] = {
 }
 """SOP class of a result → short name of its kind."""
 
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    np.linalg.LinAlgError,
+    pydicom.errors.BytesLengthException,
+    struct.error,
+)
+"""What parsing and understanding a damaged dataset raises."""
+
 _NAMES = {"seg": "a DICOM segmentation (SEG)", "rtstruct": "an RT structure set", "sr": "a structured report"}
 
 
@@ -35,9 +55,25 @@ def kind_of(path: str | Path) -> str | None:
     """ "seg", "rtstruct" or "sr" if the file is a DICOM result, None for any other file, DICOM or not."""
     try:
         header = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-    except (OSError, pydicom.errors.InvalidDicomError, EOFError, ValueError, KeyError, AttributeError):
+        return KINDS.get(str(header.get("SOPClassUID", "")))
+    except (pydicom.errors.InvalidDicomError, *_DAMAGE):
         return None
-    return KINDS.get(str(header.get("SOPClassUID", "")))
+
+
+@contextmanager
+def damage_named(path: str | Path) -> Iterator[None]:
+    """Say in one sentence that a file is damaged where its content makes no sense.
+
+    Raises:
+        InputError: the reason, in place of the parser's error.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except _DAMAGE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} is damaged, or lacks what it should hold ({reason}); it cannot be used.") from None
 
 
 def open_result(path: str | Path, kind: str) -> FileDataset:
@@ -55,7 +91,7 @@ def open_result(path: str | Path, kind: str) -> FileDataset:
         raise InputError(f"{path} is a folder; name the file of {_NAMES[kind]} in it.") from None
     except pydicom.errors.InvalidDicomError:
         raise InputError(f"{path} is not a DICOM file; give {_NAMES[kind]}.") from None
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{path} cannot be read as DICOM, it is damaged or cut short ({error}); copy it again."
         ) from None

@@ -13,8 +13,10 @@ import highdicom as hd
 import numpy as np
 from highdicom.base import SOPClass
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
+from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from monai_unet.errors import InputError
@@ -22,12 +24,13 @@ from monai_unet.io import dicom_provenance as provenance
 from monai_unet.io.atomic import atomic_path
 from monai_unet.io.contours import Polygon, fill, trace
 from monai_unet.io.dicom_codes import Meaning
-from monai_unet.io.dicom_object import open_result
+from monai_unet.io.dicom_object import damage_named, open_result
 from monai_unet.io.dicom_source import FLIP_XY, SourceImages, SourcePlane, SourceSeries
 from monai_unet.io.mask_frames import Masks, frames_on
 from monai_unet.io.results import RESEARCH_USE, AlgorithmIdentity, Segment, StoredSegmentation
 
 _DETACHED_STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
+_CONTOUR_DATA = Tag("ContourData")
 OFF_PLANE = 0.25
 """Largest distance of a contour from the slice it is counted to, in slice spacings."""
 
@@ -166,8 +169,23 @@ def _contours(mask: NDArray[np.bool_], images: SourceImages) -> Iterator[Dataset
             item.ContourImageSequence = [_image(plane)]
             item.ContourGeometricType = "CLOSED_PLANAR"
             item.NumberOfContourPoints = len(points)
-            item.ContourData = [f"{value:.4f}" for value in points.ravel()]
+            item[_CONTOUR_DATA] = _decimals(points)
             yield item
+
+
+def _decimals(points: NDArray[np.float64]) -> RawDataElement:
+    """Coordinates as the bytes of a decimal string: pydicom makes and checks an object for each number otherwise."""
+    text = "\\".join(f"{value:.4f}" for value in points.ravel()).encode("ascii")
+    text += b" " * (len(text) % 2)
+    return RawDataElement(_CONTOUR_DATA, "DS", len(text), text, 0, is_implicit_VR=True, is_little_endian=True)
+
+
+def _points(contour: Dataset) -> NDArray[np.float64]:
+    """Corners (n, 3) of a contour in LPS mm, without an object for each number."""
+    element = contour.get_item(_CONTOUR_DATA)
+    value = element.value if element is not None else b""
+    numbers = value.split(b"\\") if isinstance(value, bytes) else list(value)
+    return np.array(numbers, dtype=float).reshape(-1, 3)
 
 
 def read_rtstruct(path: str | Path, *, source: SourceSeries) -> StoredSegmentation:
@@ -182,15 +200,12 @@ def read_rtstruct(path: str | Path, *, source: SourceSeries) -> StoredSegmentati
     dataset = open_result(path, "rtstruct")
     if source.grid is None:
         raise InputError(f"{path}: the source series holds no volume; give the folder of the series it was drawn on.")
-    notes = _check_series(path, dataset, source.headers()[0])
-    try:
+    with damage_named(path):
+        notes = _check_series(path, dataset, source.headers()[0])
         rois = _numbered(dataset)
         contours, skipped = _read_contours(path, dataset, rois, np.linalg.inv(source.grid.affine), source.grid.shape)
         segments = [_segment(dataset, item, number) for item, number in rois]
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} lacks what a structure set needs ({error}); it cannot be used.") from None
+        referenced_series = _referenced_series(dataset)
     if skipped:
         notes = "; ".join(filter(None, [notes, f"{skipped} contours that enclose nothing were left out"]))
     columns, rows, _ = source.grid.shape
@@ -200,7 +215,7 @@ def read_rtstruct(path: str | Path, *, source: SourceSeries) -> StoredSegmentati
             yield k, fill(polygons, (rows, columns))
 
     return StoredSegmentation(
-        str(path), segments, source.grid, planes, referenced_series=_referenced_series(dataset), notes=notes
+        str(path), segments, source.grid, planes, referenced_series=referenced_series, notes=notes
     )
 
 
@@ -250,11 +265,10 @@ def _read_contours(
     skipped = 0
     for roi in dataset.get("ROIContourSequence") or []:
         for contour in roi.get("ContourSequence") or []:
-            if not str(contour.ContourGeometricType).startswith("CLOSED") or len(contour.ContourData) < 9:
+            if not str(contour.ContourGeometricType).startswith("CLOSED") or len(points := _points(contour)) < 3:
                 skipped += 1
                 continue
-            points = np.array(contour.ContourData, dtype=float).reshape(-1, 3) * FLIP_XY
-            voxels = points @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+            voxels = (points * FLIP_XY) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
             k = round(float(voxels[:, 2].mean()))
             if np.abs(voxels[:, 2] - k).max() > OFF_PLANE or not 0 <= k < shape[2]:
                 raise InputError(

@@ -16,10 +16,13 @@ from pydicom.sr.coding import Code
 
 from monai_unet.errors import InputError
 from monai_unet.io.dicom_codes import Meaning
-from monai_unet.io.dicom_object import open_result
+from monai_unet.io.dicom_object import damage_named, open_result
 from monai_unet.io.dicom_source import FLIP_XY, SourceSeries
 from monai_unet.io.geometry import Grid
 from monai_unet.io.results import Segment, StoredSegmentation
+
+LARGEST_EDGE = 20_000
+"""Voxels along an axis beyond which a header is believed to be damaged."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +44,30 @@ def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> StoredS
         InputError: not a readable SEG, no position in a patient, uneven slices, or voxels that are not the source's.
     """
     dataset = open_result(path, "seg")
-    if not _has_positions(dataset):
+    with damage_named(path):
+        placed = _has_positions(dataset)
+    if not placed:
         raise InputError(f"{path} has no positions in a patient (an X-ray or a microscopy slide); it cannot be used.")
     if source is not None:
         _check_frame_of_reference(path, dataset, source)
-    try:
+    with damage_named(path):
         frames = _frames(dataset)
         grid = _grid(dataset, frames, source.grid if source is not None else None, path)
         segments = [_segment(item) for item in dataset.SegmentSequence if int(item.SegmentNumber) > 0]
-    except (AttributeError, KeyError, IndexError, TypeError) as error:
-        raise InputError(f"{path} lacks what a segmentation in a patient needs ({error}); it cannot be used.") from None
-    kind = str(dataset.get("SegmentationType", ""))
-    slice_of = {frame.index: _slice(frame.position, grid) for frame in frames}
+        kind = str(dataset.get("SegmentationType", ""))
+        slice_of = {frame.index: _slice(frame.position, grid) for frame in frames}
+        scale = 1.0 / float(dataset.MaximumFractionalValue) if kind == "FRACTIONAL" else 1.0
+        referenced_series = _referenced_series(dataset)
+    if max(grid.shape) > LARGEST_EDGE:
+        raise InputError(f"{path} spans {grid.shape[2]} slices of {grid.shape[0]}×{grid.shape[1]}; it is damaged.")
 
     def planes(number: int) -> Iterator[tuple[int, NDArray[Any]]]:
         for frame in frames:
             if frame.segment not in (0, number):
                 continue
-            pixels = _pixels(dataset, frame.index, path)
+            pixels = _pixels(dataset, frame.index, grid, path)
             if kind == "FRACTIONAL":
-                yield slice_of[frame.index], pixels.astype(np.float32) / float(dataset.MaximumFractionalValue)
+                yield slice_of[frame.index], pixels.astype(np.float32) * np.float32(scale)
             else:
                 yield slice_of[frame.index], pixels == number if kind == "LABELMAP" else pixels.astype(bool)
 
@@ -71,7 +78,7 @@ def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> StoredS
         planes,
         fractional=kind == "FRACTIONAL",
         onto=source.grid if source is not None else None,
-        referenced_series=_referenced_series(dataset),
+        referenced_series=referenced_series,
     )
 
 
@@ -83,11 +90,25 @@ def _has_positions(dataset: Dataset) -> bool:
     )
 
 
-def _pixels(dataset: FileDataset, index: int, path: str | Path) -> NDArray[Any]:
-    try:
-        return pixel_array(dataset, index=index, raw=True)
-    except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
-        raise InputError(f"{path}: frame {index + 1} cannot be decoded ({error}); copy the file again.") from None
+def _pixels(dataset: FileDataset, index: int, grid: Grid, path: str | Path) -> NDArray[Any]:
+    with damage_named(path):
+        if dataset.BitsAllocated == 1 and not dataset.file_meta.TransferSyntaxUID.is_compressed:
+            return _unpacked(dataset.PixelData, index, (int(dataset.Rows), int(dataset.Columns)))
+        pixels = pixel_array(dataset, index=index, raw=True)
+        if pixels.shape != grid.shape[1::-1]:
+            raise ValueError(f"frame {index + 1} is {pixels.shape}")
+        return pixels
+
+
+def _unpacked(packed: bytes, index: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """One frame of bits: frames follow each other without padding, the first pixel in the lowest bit (PS3.5 8.1.1).
+
+    pydicom 3.0.2 cannot decode a single frame that does not begin on a whole byte.
+    """
+    size = shape[0] * shape[1]
+    first, shift = divmod(index * size, 8)
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8, offset=first), count=shift + size, bitorder="little")
+    return bits[shift : shift + size].reshape(shape)
 
 
 def _frames(dataset: Dataset) -> list[_Frame]:

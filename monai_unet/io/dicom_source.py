@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,7 +65,7 @@ class SourceImages:
     """Headers of a series, made fit to build results on, and its images matched to the slices of its grid by position.
 
     Raises:
-        InputError: no images, no frame of reference, or a slice of the grid that no image lies on.
+        InputError: no images, or a slice of the grid that no image lies on.
     """
 
     def __init__(self, series: SourceSeries) -> None:
@@ -72,12 +73,32 @@ class SourceImages:
         if not unique or series.grid is None:
             raise InputError("The source series holds no volume; give the folder of the series the mask was drawn on.")
         self.grid = series.grid
-        self.headers = [_completed(header, self.orientation) for header in unique.values()]
-        if not self.first.get("FrameOfReferenceUID"):
-            raise InputError(
-                f"Source series {self.first.get('SeriesInstanceUID')} has no Frame of Reference UID, so nothing can be "
-                "placed on it; write the mask as NIfTI or NRRD instead."
-            )
+        self.headers = [self._completed(header) for header in unique.values()]
+
+    def _completed(self, header: Dataset) -> Dataset:
+        """A copy with what every result needs: empty where it is missing; orientation and spacing shared by all images.
+
+        highdicom looks for both in the shared functional groups, where not every scanner puts them.
+        """
+        completed = copy.copy(header)
+        for keyword in _REQUIRED_MAY_BE_EMPTY:
+            if keyword not in completed:
+                setattr(completed, keyword, "")
+        if not completed.get("FrameOfReferenceUID"):
+            # some anonymisers remove it; the same one for every result on this series
+            completed.FrameOfReferenceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, completed.SeriesInstanceUID).int}"
+        if "SharedFunctionalGroupsSequence" in completed:
+            shared = copy.copy(completed.SharedFunctionalGroupsSequence[0])
+            shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [Dataset()], [Dataset()]
+            shared.PlaneOrientationSequence[0].ImageOrientationPatient = self.orientation
+            shared.PixelMeasuresSequence[0].PixelSpacing = [_decimal(self.grid.spacing[n]) for n in (1, 0)]
+            shared.PixelMeasuresSequence[0].SliceThickness = _decimal(self.grid.spacing[2])
+            completed.SharedFunctionalGroupsSequence = [shared]
+        else:
+            completed.ImageOrientationPatient = self.orientation
+            if not completed.get("SliceThickness"):
+                completed.SliceThickness = _decimal(self.grid.spacing[2])
+        return completed
 
     @property
     def first(self) -> Dataset:
@@ -88,7 +109,7 @@ class SourceImages:
     def orientation(self) -> list[float]:
         """Direction cosines (LPS) of a growing column index and a growing row index."""
         directions = (self.grid.affine[:3, :2] / np.array(self.grid.spacing[:2])).T * FLIP_XY
-        return [float(value) for value in directions.ravel()]
+        return [_decimal(value) for value in directions.ravel()]
 
     @cached_property
     def planes(self) -> list[SourcePlane]:
@@ -109,6 +130,11 @@ class SourceImages:
         return found
 
 
+def _decimal(value: float) -> float:
+    """What fits into the 16 characters of a decimal string."""
+    return float(f"{value:.10g}")
+
+
 def _planes(header: Dataset) -> Iterator[SourcePlane]:
     if "PerFrameFunctionalGroupsSequence" not in header:
         yield SourcePlane(header, None, np.array(header.ImagePositionPatient, dtype=float))
@@ -117,21 +143,3 @@ def _planes(header: Dataset) -> Iterator[SourcePlane]:
     for number, own in enumerate(header.PerFrameFunctionalGroupsSequence, start=1):
         item = (own.get("PlanePositionSequence") or shared.PlanePositionSequence)[0]
         yield SourcePlane(header, number, np.array(item.ImagePositionPatient, dtype=float))
-
-
-def _completed(header: Dataset, orientation: list[float]) -> Dataset:
-    """A copy with what every result needs: empty where it is missing, and one orientation for all images."""
-    completed = copy.copy(header)
-    for keyword in _REQUIRED_MAY_BE_EMPTY:
-        if keyword not in completed:
-            setattr(completed, keyword, "")
-    if "ImageOrientationPatient" in completed:
-        completed.ImageOrientationPatient = orientation
-    elif "SharedFunctionalGroupsSequence" in completed:
-        shared = copy.copy(completed.SharedFunctionalGroupsSequence[0])
-        if "PlaneOrientationSequence" not in shared:
-            item = Dataset()
-            item.ImageOrientationPatient = orientation
-            shared.PlaneOrientationSequence = [item]
-            completed.SharedFunctionalGroupsSequence = [shared]
-    return completed

@@ -18,7 +18,7 @@ from pydicom.sr.coding import Code
 from monai_unet.errors import InputError
 from monai_unet.io import dicom_provenance as provenance
 from monai_unet.io.atomic import atomic_path
-from monai_unet.io.dicom_object import open_result
+from monai_unet.io.dicom_object import damage_named, open_result
 from monai_unet.io.dicom_seg_read import read_seg
 from monai_unet.io.dicom_source import SourceImages, SourceSeries
 from monai_unet.io.results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment
@@ -206,18 +206,25 @@ def read_sr(path: str | Path) -> Report:
         InputError: not a structured report, or no group with a volume in it.
     """
     dataset = open_result(path, "sr")
-    groups = [item for item in _descendants(dataset) if _name(item) == codes.DCM.MeasurementGroup]
-    found = [lesion for lesion in map(_lesion, groups) if lesion is not None]
+    with damage_named(path):
+        groups = [item for item in _descendants(dataset) if _name(item) == codes.DCM.MeasurementGroup]
+        found = [lesion for lesion in map(_lesion, groups) if lesion is not None]
+        segmentations, images = _references(groups)
     if not found:
         raise InputError(f"{path} holds no volume of a lesion; it is another kind of report.")
-    segments: set[str] = set()
+    return Report(tuple(found), next(iter(sorted(segmentations)), ""), frozenset(images))
+
+
+def _references(groups: Sequence[Dataset]) -> tuple[set[str], set[str]]:
+    """SOPInstanceUIDs of the segmentations and of the images that measurement groups name."""
+    segmentations: set[str] = set()
     images: set[str] = set()
     for group in groups:
         for item in _descendants(group):
             for reference in item.get("ReferencedSOPSequence") or []:
                 is_segment = "ReferencedSegmentNumber" in reference
-                (segments if is_segment else images).add(str(reference.ReferencedSOPInstanceUID))
-    return Report(tuple(found), next(iter(sorted(segments)), ""), frozenset(images))
+                (segmentations if is_segment else images).add(str(reference.ReferencedSOPInstanceUID))
+    return segmentations, images
 
 
 def _lesion(group: Dataset) -> LesionMeasurements | None:

@@ -51,7 +51,7 @@ class Phantom:
 def write_phantom(
     folder: Path,
     *,
-    shape: tuple[int, int, int] = (20, 16, 7),
+    shape: tuple[int, int, int] = (21, 17, 7),
     orientation: Sequence[float] = AXIAL,
     spacing: tuple[float, float, float] = (0.8, 0.9, 2.5),
     origin: Sequence[float] = (-31.5, 17.25, -120.0),
