@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from monai_unet.errors import InputError
@@ -27,7 +28,7 @@ DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, NotImplementedError, OSError, EOFError)
 # Element keywords (and private tags) read from every file; everything else stays on disk.
-_ELEMENTS: list[Any] = [
+_KEYWORDS: tuple[str | int, ...] = (
     "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "StudyDate", "SeriesDate", "AcquisitionDate",
     "AcquisitionTime", "ContentTime", "Modality", "Manufacturer", "SeriesDescription", "StudyDescription",
     "BodyPartExamined", "ScanOptions", "SliceThickness", "SpacingBetweenSlices", "RepetitionTime", "EchoTime",
@@ -42,7 +43,8 @@ _ELEMENTS: list[Any] = [
     0x0019100A,  # Siemens: number of images in a mosaic
     0x0019100C,  # Siemens: b-value
     0x00431039,  # GE: b-value
-]  # fmt: skip
+)  # fmt: skip
+_ELEMENTS = [Tag(keyword) for keyword in _KEYWORDS]
 
 
 @dataclass(frozen=True)
@@ -173,19 +175,29 @@ def _header(path: Path, stream: BinaryIO) -> FileHeader | DamagedFile | None:
     stream.seek(0)
     try:
         dataset = dcmread(stream, stop_before_pixels=True, specific_tags=_ELEMENTS, force=not prefixed)
-        # pydicom parses an element when it is asked for: better here, where damage is caught
-        for _ in dataset:
-            pass
         if not prefixed and "SOPClassUID" not in dataset:
             return None
         if "SeriesInstanceUID" not in dataset and "DirectoryRecordSequence" not in dataset:
             return DamagedFile(path, "it belongs to no series")
+        # pydicom parses an element when it is asked for: those that sort the files here, where damage is caught
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality"):
+            dataset.get(keyword)
         offset = 0 if _is_deflated(dataset) else stream.tell()
         if offset >= size and "Image Storage" in UID(str(dataset.get("SOPClassUID", ""))).name:
             return DamagedFile(path, "it ends before its pixels")
         return FileHeader(path, dataset, offset if offset < size else None, size)
     except Exception as error:
         return DamagedFile(path, f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def damage_in(header: FileHeader) -> DamagedFile | None:
+    """Parse every element that was read, and name the first that cannot be."""
+    try:
+        for _ in header.dataset:
+            pass
+    except Exception as error:
+        return DamagedFile(header.path, f"{type(error).__name__}: {error}".splitlines()[0])
+    return None
 
 
 def _is_deflated(dataset: Dataset) -> bool:

@@ -110,8 +110,14 @@ def read_quantities(frames: Sequence[Frame], out: NDArray[Any]) -> None:
 
         def fill(places: list[int]) -> None:
             wanted = [frames[place] for place in places]
-            for place, frame, stored in zip(places, wanted, _decoded(wanted, files), strict=True):
-                _quantities(frame, stored, out[place])
+            try:
+                for place, frame, stored in zip(places, wanted, _decoded(wanted, files), strict=True):
+                    _quantities(frame, stored, out[place])
+            except InputError:
+                raise
+            except Exception as error:
+                # damaged bytes make the parser raise anything
+                raise InputError(f"{wanted[0].header.path} is damaged ({error}); copy it again.") from None
 
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             for _ in pool.map(fill, by_file.values()):

@@ -20,7 +20,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from monai_unet.errors import InputError
-from monai_unet.io.dicom_files import DamagedFile, FileHeader, ZipAwareOpener, read_headers
+from monai_unet.io.dicom_files import DamagedFile, FileHeader, ZipAwareOpener, damage_in, read_headers
 from monai_unet.io.dicom_frames import Frame, NoPlaceError, frames_of, number
 from monai_unet.io.dicom_geometry import QUIET, TOLERATED, Stack, describe_gaps, plane_of, stack
 from monai_unet.io.dicom_groups import Part, parts_of, repeated
@@ -114,7 +114,9 @@ def find_series(path: str | Path) -> list[DicomSeries]:
     headers, damaged = read_headers(path)
     if not headers:
         raise InputError(_nothing_found(path, damaged))
-    found = [series for members in _by_uid(headers) for series in _series_of(members)]
+    found = [series for members in _by_uid(headers) for series in _listed(members, damaged)]
+    if not found:
+        raise InputError(_nothing_found(path, damaged))
     return [_with_damage(series, damaged) for series in _numbered(found)]
 
 
@@ -124,6 +126,21 @@ def _numbered(found: Sequence[DicomSeries]) -> Iterator[DicomSeries]:
     for series in found:
         seen[series.uid] += 1
         yield series if total[series.uid] == 1 else replace(series, id=f"{series.uid}/{seen[series.uid]}")
+
+
+def _listed(headers: Sequence[FileHeader], damaged: list[DamagedFile]) -> list[DicomSeries]:
+    """Volumes of a series; files with a damaged element are moved to `damaged`."""
+    try:
+        return list(_series_of(headers))
+    except Exception:
+        # damaged bytes make the parser raise anything; to parse all elements of all files up front would be slow
+        found = {header.path: damage_in(header) for header in headers}
+        broken = [damage for damage in found.values() if damage is not None]
+        if not broken:
+            raise
+        damaged += broken
+        sound = [header for header in headers if found[header.path] is None]
+        return list(_series_of(sound))
 
 
 def _nothing_found(path: Path, damaged: Sequence[DamagedFile]) -> str:
@@ -245,7 +262,7 @@ def _unplaced(headers: Sequence[FileHeader], problems: list[str]) -> DicomSeries
         files=tuple(header.path for header in headers),
         grid=None,
         plane="",
-        frames=sum(int(header.dataset.get("NumberOfFrames") or 1) for header in headers),
+        frames=len(headers),
         tilt=0.0,
         problems=tuple(problems),
         notes=(),
