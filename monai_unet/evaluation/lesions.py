@@ -59,11 +59,15 @@ def component_map(mask: ArrayLike, *, connectivity: int = 26) -> NDArray[np.int3
     ranks = {6: 1, 18: 2, 26: 3}
     if connectivity not in ranks:
         raise ValueError(f"connectivity must be 6, 18 or 26, got {connectivity}")
-    parts, count = ndimage.label(np.asarray(mask), ndimage.generate_binary_structure(3, ranks[connectivity]))
+    inside = np.asarray(mask).astype(bool, copy=False)
+    numbered = np.zeros(inside.shape, np.int32)
+    box = _bounding_box(inside)
+    parts, count = ndimage.label(inside[box], ndimage.generate_binary_structure(3, ranks[connectivity]))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    renumbered = np.zeros(count + 1, np.int32)
-    renumbered[1 + np.argsort(-sizes, kind="stable")] = np.arange(1, count + 1)
-    return renumbered[parts]
+    order = np.zeros(count + 1, np.int32)
+    order[1 + np.argsort(-sizes, kind="stable")] = np.arange(1, count + 1)
+    numbered[box] = order[parts]
+    return numbered
 
 
 def measure_lesions(
@@ -127,6 +131,15 @@ def acquisition_axis(grid: Grid) -> int:
     if spacing[thickest] > _CLEARLY_THICKER * np.delete(spacing, thickest).max():
         return thickest
     return int(np.argmax(np.abs(grid.affine[2, :3]) / spacing))
+
+
+def _bounding_box(inside: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Box of the voxels inside; empty where there are none."""
+    box = []
+    for axis in range(3):
+        found = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
+        box.append(slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0))
+    return tuple(box)
 
 
 def _measure(

@@ -80,12 +80,13 @@ def run_on_cluster(pairs: Sequence[Pair], work: Work, *, address: str) -> Genera
     except (OSError, ValueError) as error:
         raise InputError(f"No Dask scheduler answers at {address} ({error}); start one or check the address.") from None
     with client:
-        threads = max(1, sum(client.nthreads().values()))
         waiting = list(reversed(pairs))
         started: dict[Any, Pair] = {}
         running = as_completed(loop=client.loop)
         while waiting or started:
-            while waiting and len(started) < threads * _QUEUED_PER_WORKER:
+            # asked again each time: on Slurm and Kubernetes workers come and go
+            room = _QUEUED_PER_WORKER * max(1, sum(client.nthreads().values()))
+            while waiting and len(started) < room:
                 future = client.submit(work, waiting[-1], pure=False)
                 started[future.key] = waiting.pop()
                 running.add(future)
