@@ -19,7 +19,7 @@ ifneq ($(XVFB),)
 PYTEST := QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1000x24" $(PYTEST)
 endif
 
-.PHONY: demo test test-slow lint clean system-packages
+.PHONY: demo test test-slow lint family family-smoke memory clean system-packages
 
 demo: $(READY)
 	$(BIN)/monai-unet demo --output $(OUT)
@@ -53,6 +53,16 @@ $(VENV)/.ready-dev: $(READY)
 
 system-packages:
 	$(PYTHON) tools/system_packages.py test
+
+# trains each network of the family under one budget; resumes from what its results file holds
+family: $(READY)
+	$(BIN)/python benchmarks/family.py --dataset_dir $(MONAI_UNET_DATA)/Task04_Hippocampus
+
+family-smoke: $(READY)
+	$(BIN)/python benchmarks/family.py --smoke
+
+memory: $(READY)
+	$(BIN)/python benchmarks/memory.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info runs $(OUT)

@@ -1,6 +1,8 @@
 """Training beyond MONAI and ignite: reproducible data, losses, handlers that every bundle names."""
 
 from monai_unet.training.averaging import WeightAverage
+from monai_unet.training.batch import training_batch
+from monai_unet.training.budget import TimeBudget, budget_schedule
 from monai_unet.training.checkpoint import TrainingCheckpoint, exit_if_stopped
 from monai_unet.training.early_stop import EarlyStop
 from monai_unet.training.history import History
@@ -16,11 +18,14 @@ __all__ = [
     "History",
     "SeededDataset",
     "StepControl",
+    "TimeBudget",
     "TrainingCheckpoint",
     "WeightAverage",
+    "budget_schedule",
     "build_loss",
     "exit_if_stopped",
     "mean_class_dice",
+    "training_batch",
     "training_loader",
     "warmup_polynomial",
 ]

@@ -11,7 +11,7 @@ from metadata_rules import violations
 from monai.bundle import ckpt_export, create_workflow, onnx_export, verify_net_in_out
 
 from monai_unet.catalogue import find_bundles
-from monai_unet.weights import load_weights, read_tensors
+from monai_unet.weights import load_weights, read_tensors, sha256_of
 
 BUNDLES = {bundle.name: bundle for bundle in find_bundles() if bundle.built_in}
 SHARED_PARTS = ("network_def", "preprocessing", "inferer", "postprocessing")
@@ -54,6 +54,7 @@ def test_weights_are_a_small_plain_state_dict(bundle):
     assert state
     assert all(isinstance(tensor, torch.Tensor) and bool(tensor.isfinite().all()) for tensor in state.values())
     assert path.stat().st_size <= MAX_WEIGHTS
+    assert sha256_of(path) == bundle.metadata["monai_unet"]["weights_sha256"]
 
 
 @pytest.mark.parametrize("part", SHARED_PARTS)

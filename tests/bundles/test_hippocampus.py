@@ -68,7 +68,7 @@ def test_evaluation_scores_each_case_of_the_list(trained, dataset, tmp_path):
     with (tmp_path / "scores" / "cases.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["case"] for row in rows} == {"case_05", "case_06"}
-    assert {row["label"] for row in rows} == {"anterior hippocampus", "posterior hippocampus"}
+    assert {row["name"] for row in rows} == {"anterior hippocampus", "posterior hippocampus"}
 
 
 def test_inference_names_bad_cases_and_goes_on(tmp_path):
