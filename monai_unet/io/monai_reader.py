@@ -12,6 +12,7 @@ from monai.transforms import LoadImaged, MapTransform
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
+from monai_unet.io.label_table import LabelEntry
 from monai_unet.io.volume import case_name, read_volume, write_label_map
 
 
@@ -20,7 +21,14 @@ class VolumeReader(ImageReader):
 
     Name it through `LoadVolumed`: MONAI's `LoadImaged` tries its other readers when this one refuses a file, and
     these silently return wrong geometry for the very cases that are refused here.
+
+    Args:
+        options: `series`, `uneven` and `tilt` of `read_volume`, for DICOM.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options = options
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether this reader is the one to use: always, it names what it cannot read."""
@@ -28,7 +36,7 @@ class VolumeReader(ImageReader):
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[MetaTensor]:
         """Volumes of the named files or DICOM folders."""
-        return [read_volume(Path(name)) for name in ensure_tuple(data)]
+        return [read_volume(Path(name), **self.options) for name in ensure_tuple(data)]
 
     def get_data(self, img: Any) -> tuple[NDArray[Any], dict[str, Any]]:
         """Array (S, A, R), or (C, S, A, R) for several files on one grid, and its metadata."""
@@ -43,32 +51,47 @@ class VolumeReader(ImageReader):
 class LoadVolumed(LoadImaged):
     """MONAI's `LoadImaged` with `VolumeReader` and no other: a refused file is an error, never a second guess.
 
-    Gives MetaTensors (C, S, A, R), channel first. Args as `monai.transforms.LoadImaged`.
+    Gives MetaTensors (C, S, A, R), channel first. Args as `monai.transforms.LoadImaged`, and `reader_options`: those
+    of `VolumeReader`.
     """
 
-    def __init__(self, keys: KeysCollection, **kwargs: Any) -> None:
+    def __init__(self, keys: KeysCollection, *, reader_options: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(keys, reader=None, ensure_channel_first=True, image_only=True, **kwargs)
+        self.reader_options = dict(reader_options or {})
 
     def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
         """Load each key's path (or list of paths, one per channel)."""
-        return super().__call__(data, reader=reader or VolumeReader())
+        return super().__call__(data, reader=reader or VolumeReader(**self.reader_options))
 
 
 class SaveLabelMapd(MapTransform):
     """Write the label map at each key as `<output_dir>/<case>.nii.gz` on the grid of the file it came from.
 
-    Input: MetaTensor (1, S, A, R) in the working frame whose `meta` was made by `LoadVolumed`.
+    Input: MetaTensor (1, S, A, R) in the working frame whose `meta` was made by `LoadVolumed`. `names` (label value →
+    name) go into the file's header.
     """
 
-    def __init__(self, keys: KeysCollection, *, output_dir: str, suffix: str = "", allow_missing_keys: bool = False):
+    def __init__(
+        self,
+        keys: KeysCollection,
+        *,
+        output_dir: str,
+        suffix: str = "",
+        names: Mapping[int, str] | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.output_dir = Path(output_dir)
         self.suffix = suffix
+        # keys of a JSON object are strings
+        self.table = {int(value): LabelEntry(name) for value, name in (names or {}).items()}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Write, and pass the data on."""
         for key in self.key_iterator(dict(data)):
             labels = data[key]
             name = case_name(labels.meta["filename_or_obj"]) + self.suffix
-            write_label_map(labels.cpu().numpy(), self.output_dir / f"{name}.nii.gz", like=labels.meta)
+            write_label_map(
+                labels.cpu().numpy(), self.output_dir / f"{name}.nii.gz", like=labels.meta, table=self.table
+            )
         return dict(data)
