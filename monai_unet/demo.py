@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from monai.data import MetaTensor
 from numpy.typing import NDArray
 
@@ -21,7 +22,7 @@ from monai_unet.segmenter import Segmentation, Segmenter
 WHEEL = "nilearn-0.14.1-py3-none-any.whl"
 WHEEL_SHA256 = "725206484e9fb3f6691f9c2d20204a068759d5072f12055324702ee0cb2bbe8a"
 TEMPLATE = "nilearn/datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
-"""MNI152 T1 template, ICBM 2009a nonlinear symmetric, 1 mm, skull-stripped: a mean of 152 brains (Fonov et al. 2011)."""
+"""MNI152 T1 template (ICBM 2009a symmetric, Fonov et al. 2011), 1 mm, skull-stripped: a mean of 152 brains."""
 
 BOX_MM = 60.0
 CENTRES_MM = {"left": (-27.0, -22.0, -14.0), "right": (27.0, -22.0, -14.0)}
@@ -96,8 +97,12 @@ def crop(image: MetaTensor, box: tuple[slice, ...]) -> MetaTensor:
     affine = np.asarray(image.affine, dtype=float).copy()
     affine[:3, 3] += affine[:3, :3] @ [s.start for s in box]
     data = image.as_tensor()[(slice(None), *box)].clone()
-    meta = {**image.meta, "original_affine": affine, "spatial_shape": np.asarray(data.shape[1:])}
-    return MetaTensor(data, affine=affine, meta=meta)
+    meta = {
+        **{k: v for k, v in image.meta.items() if k != "affine"},
+        "original_affine": affine,
+        "spatial_shape": np.asarray(data.shape[1:]),
+    }
+    return MetaTensor(data, affine=torch.as_tensor(affine), meta=meta)
 
 
 def label_volumes(segmentation: Segmentation) -> dict[str, float]:

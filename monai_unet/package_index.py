@@ -19,6 +19,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from monai_unet.errors import InputError
 from monai_unet.io.atomic import atomic_path
@@ -119,7 +120,7 @@ def _links(page: str, base: str) -> Iterator[str]:
         yield urllib.parse.urldefrag(urllib.parse.urljoin(base, html.unescape(href))).url
 
 
-def _open(url: str) -> urllib.request.addinfourl:
+def _open(url: str) -> Any:
     certificates = _environment().get("cert") or os.environ.get("SSL_CERT_FILE")
     context = ssl.create_default_context(cafile=certificates) if url.startswith("https:") else None
     request = urllib.request.Request(url, headers={"Accept": "text/html", "User-Agent": "monai-unet"})

@@ -85,8 +85,12 @@ def _contours(axes: Axes, labels: NDArray[Any], colors: Mapping[int, Color], sty
 
 
 def _letters(axes: Axes, letters: str) -> None:
-    places = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"))
-    places += ((0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom"))
+    places = (
+        (0.02, 0.5, "left", "center"),
+        (0.98, 0.5, "right", "center"),
+        (0.5, 0.98, "center", "top"),
+        (0.5, 0.02, "center", "bottom"),
+    )
     for letter, (x, y, horizontal, vertical) in zip(letters, places, strict=True):
         axes.text(x, y, letter, color="yellow", transform=axes.transAxes, ha=horizontal, va=vertical, fontsize=11)
     axes.set_axis_off()

@@ -1,4 +1,4 @@
-"""Datasets in the layout of the Medical Segmentation Decathlon: a folder with `dataset.json` and paths relative to it."""
+"""Datasets in the layout of the Medical Segmentation Decathlon: `dataset.json` with paths relative to its folder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def dataset_cases(dataset_dir: str | Path, key: str) -> list[dict[str, Any]]:
 def _absolute(root: Path, entry: Any, key: str) -> dict[str, Any]:
     if not isinstance(entry, dict) or "image" not in entry or "label" not in entry:
         raise InputError(f"{root / 'dataset.json'}: a case under '{key}' needs both image and label, got {entry!r}.")
-    case = {name: _paths(root, value) if name in ("image", "label") else value for name, value in entry.items()}
+    case: dict[str, Any] = {
+        name: _paths(root, value) if name in ("image", "label") else value for name, value in entry.items()
+    }
     for name in ("image", "label"):
         for path in case[name] if isinstance(case[name], list) else [case[name]]:
             if not Path(path).exists():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines import Evaluator
 
 
 class SaveHandler:
@@ -18,10 +19,10 @@ class SaveHandler:
     def __init__(self, save: Callable[[dict[str, Any]], Any]) -> None:
         self.save = save
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Evaluator) -> None:
         """Register with an evaluator."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._save)
 
-    def _save(self, engine: Engine) -> None:
+    def _save(self, engine: Evaluator) -> None:
         for output in engine.state.output:
             self.save(output)

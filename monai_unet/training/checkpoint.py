@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines import Evaluator, SupervisedTrainer
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -50,7 +51,7 @@ class TrainingCheckpoint:
         scheduler: LRScheduler,
         sampler: EpochSampler,
         average: WeightAverage | None = None,
-        evaluator: Engine | None = None,
+        evaluator: Evaluator | None = None,
         resume: str = "",
         seed: int = 0,
         writes: bool = True,
@@ -64,7 +65,7 @@ class TrainingCheckpoint:
         self.stopped_by: int | None = None
         self._resumed_inside = False
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: SupervisedTrainer) -> None:
         """Attach to the trainer; reads the checkpoint to resume from when the run starts."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._seed_epoch)
@@ -73,7 +74,7 @@ class TrainingCheckpoint:
         if self.evaluator is not None:
             self.evaluator.add_event_handler(Events.COMPLETED, self._save_best)
 
-    def save(self, engine: Engine) -> None:
+    def save(self, engine: SupervisedTrainer) -> None:
         """Write `last.pt`."""
         if not self.writes:
             return
@@ -86,7 +87,7 @@ class TrainingCheckpoint:
         with atomic_path(self.output_dir / LAST) as temporary:
             torch.save(state, temporary)
 
-    def _start(self, engine: Engine) -> None:
+    def _start(self, engine: SupervisedTrainer) -> None:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)
         path = self._resume_path()
@@ -104,7 +105,7 @@ class TrainingCheckpoint:
             return None
         raise InputError(f"{path} does not exist; --resume takes a run's folder or its {LAST}.")
 
-    def _load(self, engine: Engine, path: Path) -> None:
+    def _load(self, engine: SupervisedTrainer, path: Path) -> None:
         state = read_tensors(path)
         try:
             for name, part in self.parts.items():
@@ -130,7 +131,7 @@ class TrainingCheckpoint:
             self.evaluator.state.best_metric_epoch = state["best"]["epoch"]
         logger.info("resumed from %s at iteration %d", path, iteration)
 
-    def _seed_epoch(self, engine: Engine) -> None:
+    def _seed_epoch(self, engine: SupervisedTrainer) -> None:
         self.sampler.epoch = engine.state.epoch
         if not self._resumed_inside:
             torch.manual_seed(derived_seed(self.seed, engine.state.epoch))
@@ -139,24 +140,24 @@ class TrainingCheckpoint:
     def _on_signal(self, number: int, frame: object) -> None:
         self.stopped_by = number
 
-    def _stop_if_asked(self, engine: Engine) -> None:
+    def _stop_if_asked(self, engine: SupervisedTrainer) -> None:
         if self.stopped_by is not None:
             engine.state.stopped_by = self.stopped_by
             self.save(engine)
             logger.warning("stopped by signal %d; go on with --resume %s", self.stopped_by, self.output_dir / LAST)
             engine.terminate()
 
-    def _save_best(self, engine: Engine) -> None:
+    def _save_best(self, engine: Evaluator) -> None:
         if self.writes and engine.state.best_metric_epoch == engine.state.epoch:
             with atomic_path(self.output_dir / BEST) as temporary:
                 torch.save(self.validated.state_dict(), temporary)
 
 
-def _batch_size(engine: Engine) -> int:
-    return int(engine.data_loader.batch_size)  # type: ignore[attr-defined]
+def _batch_size(engine: SupervisedTrainer) -> int:
+    return int(engine.data_loader.batch_size)  # type: ignore[union-attr,arg-type]
 
 
-def exit_if_stopped(trainer: Engine) -> None:
+def exit_if_stopped(trainer: SupervisedTrainer) -> None:
     """After a signal stopped the trainer, leave with the code that schedulers expect (128 + signal number)."""
     number = getattr(trainer.state, "stopped_by", None)
     if number is not None:

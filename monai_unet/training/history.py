@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines import Evaluator, SupervisedTrainer
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
@@ -25,14 +26,14 @@ class History:
         writes: whether this process writes (rank 0 of a distributed run).
     """
 
-    def __init__(self, output_dir: str | Path, evaluator: Engine, *, writes: bool = True) -> None:
+    def __init__(self, output_dir: str | Path, evaluator: Evaluator, *, writes: bool = True) -> None:
         self.output_dir, self.evaluator, self.writes = Path(output_dir), evaluator, writes
         self._losses: list[float] = []
         self._start = 0.0
         self._bar: tqdm | None = None
         self._board: Any = None
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: SupervisedTrainer) -> None:
         """Attach to the trainer, after the validation handler."""
         if not self.writes:
             return
@@ -41,19 +42,19 @@ class History:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._close)
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
-    def _open(self, engine: Engine) -> None:
+    def _open(self, engine: SupervisedTrainer) -> None:
         self._losses, self._start = [], time.monotonic()
         if sys.stderr.isatty():
             total = engine.state.epoch_length
             self._bar = tqdm(total=total, desc=f"epoch {engine.state.epoch}/{engine.state.max_epochs}", leave=False)
 
-    def _count(self, engine: Engine) -> None:
+    def _count(self, engine: SupervisedTrainer) -> None:
         self._losses.append(float(engine.state.output["loss"].detach()))
         if self._bar is not None:
             self._bar.set_postfix(loss=f"{self._losses[-1]:.3f}")
             self._bar.update()
 
-    def _close(self, engine: Engine) -> None:
+    def _close(self, engine: SupervisedTrainer) -> None:
         if self._bar is not None:
             self._bar.close()
         epoch, state = engine.state.epoch, self.evaluator.state
@@ -61,7 +62,7 @@ class History:
         row = {
             "epoch": epoch,
             "loss": round(sum(self._losses) / max(1, len(self._losses)), 5),
-            "learning_rate": f"{engine.optimizer.param_groups[0]['lr']:.3g}",  # type: ignore[attr-defined]
+            "learning_rate": f"{engine.optimizer.param_groups[0]['lr']:.3g}",
             "seconds": round(time.monotonic() - self._start, 1),
             "validation": round(float(state.metrics[state.key_metric_name]), 5) if validated else "",
         }
@@ -88,6 +89,6 @@ class History:
             if row[name] != "":
                 self._board.add_scalar(name, float(row[name]), row["epoch"])
 
-    def _finish(self, engine: Engine) -> None:
+    def _finish(self, engine: SupervisedTrainer) -> None:
         if self._board is not None:
             self._board.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from ignite.engine import Engine, Events
-from monai.engines import IterationEvents
+from ignite.engine import Events
+from monai.engines import IterationEvents, SupervisedTrainer
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -33,19 +33,19 @@ class StepControl:
     ) -> None:
         self.network, self.scheduler, self.average, self.max_norm = network, scheduler, average, max_norm
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: SupervisedTrainer) -> None:
         """Attach to a MONAI `SupervisedTrainer`, before the validation."""
         engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self._clip)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
         if self.average is not None:
             self.average.attach(engine)
 
-    def _clip(self, engine: Engine) -> None:
-        if getattr(engine, "scaler", None) is not None:
-            engine.scaler.unscale_(engine.optimizer)  # type: ignore[attr-defined]
+    def _clip(self, engine: SupervisedTrainer) -> None:
+        if engine.scaler is not None:
+            engine.scaler.unscale_(engine.optimizer)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
 
-    def _advance(self, engine: Engine) -> None:
+    def _advance(self, engine: SupervisedTrainer) -> None:
         loss = float(engine.state.output["loss"].detach())
         if not math.isfinite(loss):
             raise RuntimeError(
