@@ -84,12 +84,17 @@ def stack(positions: ArrayLike, orientation: ArrayLike, spacing: ArrayLike, thic
     return Stack(order, places, LPS_TO_RAS @ affine, tilt, float(off.max()), float(sideways.max()))
 
 
+def usual_gap(gaps: NDArray[np.float64]) -> float:
+    """The spacing that a series was meant to have: its lower quartile, as missing slices only widen gaps."""
+    return float(np.quantile(gaps, 0.25, method="lower"))
+
+
 def describe_gaps(stack: Stack) -> str:
     """What is irregular about the spacing, with the places along the normal where it happens, as one clause."""
     if stack.sideways > TOLERATED:
         return f"slices do not lie on one line, they are shifted sideways by up to {stack.sideways:.1f} pixels"
     gaps = stack.gaps
-    smallest = float(np.median(gaps))
+    smallest = usual_gap(gaps)
     ratio = gaps / smallest
     wide = np.flatnonzero(ratio > 1.5)
     if len(wide) and np.all(np.abs(ratio - np.round(ratio)) < TOLERATED):

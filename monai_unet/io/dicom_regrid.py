@@ -8,18 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from monai_unet.io.dicom_geometry import usual_gap
 from monai_unet.io.geometry import Grid
 
 
 def evenly_spaced(voxels: NDArray[Any], grid: Grid, places: NDArray[np.float64]) -> tuple[NDArray[Any], Grid]:
-    """Interpolate linearly along the slices to their median spacing; the first and the last stay where they are.
+    """Interpolate linearly along the slices to their usual spacing; the first and the last stay where they are.
 
     Args:
         voxels: (columns, rows, n).
         grid: of `voxels`, its affine through the first and the last slice.
         places: (n,) mm of each slice along the normal from the first, increasing.
     """
-    count = round(float(places[-1] / np.median(np.diff(places)))) + 1
+    count = round(float(places[-1] / usual_gap(np.diff(places)))) + 1
     wanted = np.linspace(0.0, places[-1], count)
     above = np.clip(np.searchsorted(places, wanted), 1, len(places) - 1)
     weight = (wanted - places[above - 1]) / (places[above] - places[above - 1])

@@ -16,12 +16,12 @@ from monai_unet.io.input_check import ExpectedInput, check_input
 
 
 def phantom(seed: int = 0, *, spacing: float = 2.0, shape: tuple[int, int, int] = (24, 32, 32)) -> MetaTensor:
-    """A CT-like body with a spine behind and a liver on the right, in (S, A, R)."""
+    """A CT-like body with a spine behind and a cavity on the right, in (S, A, R)."""
     rng = np.random.default_rng(seed)
     s, a, r = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
     voxels = np.where(a**2 + r**2 < 0.8, 40.0, -1000.0)
     voxels[(a + 0.6) ** 2 + r**2 < 0.04] = 700
-    voxels[(a**2 + (r - 0.4) ** 2 < 0.1) & (s < 0)] = 900
+    voxels[((a - 0.2) ** 2 + (r - 0.45) ** 2 < 0.2) & (s < 0.2)] = -700
     voxels[((a - 0.2) ** 2 + r**2 < 0.3) & (s > 0.2)] = -800
     voxels += rng.normal(0, 10, shape)
     affine = torch.eye(4, dtype=torch.float64)[[2, 1, 0, 3]] * spacing
