@@ -39,6 +39,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from monai_unet.inferers import HaloStripInferer, StreamingInferer, StreamingSlidingWindowInferer, WholeVolumeInferer
 from monai_unet.inferers.labels import LabelSink, Zoom
 from monai_unet.inferers.runtime import OpenVINONetwork, openvino_installed
+from monai_unet.inferers.sliding_window import plan_windows
 from monai_unet.networks import build_unet
 
 Variants = dict[str, Callable[[], Any]]
@@ -93,11 +94,11 @@ def windows() -> Variants:
         compiled = OpenVINONetwork(module, channels=1)
         compiled.check()
         variants["ours, OpenVINO"] = lambda: labels_of(inferer, image, compiled)
-        tiles, count = smooth((2, 1, *WINDOW)), 50
+        tiles, count = smooth((2, 1, *WINDOW)), len(plan_windows(SHAPE, WINDOW, 0.5))
 
         def bare() -> None:
-            for _ in range(count // 2):
-                compiled(tiles)
+            for start in range(0, count, 2):
+                compiled(tiles[: count - start])
 
         variants[f"the network alone, OpenVINO, {count} windows"] = bare
     return variants
@@ -315,8 +316,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("benchmark", choices=[*BENCHMARKS, "memory"])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--shape", type=int, nargs=3, metavar=("S", "A", "R"), help="voxels of `windows` and `whole`")
     parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.shape:
+        globals()["SHAPE"] = tuple(arguments.shape)
     if arguments.peak is not None:
         peak(arguments.benchmark, arguments.peak)
     elif arguments.benchmark in ("memory", "classes"):

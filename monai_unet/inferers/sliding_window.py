@@ -73,6 +73,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
 
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
         """Infer one image (channels, S, A, R)."""
+        self.rung = ""
         size = tuple(image.shape[1:])
         roi = fall_back_tuple(self.roi_size, size)
         image, before = self._padded(image, roi)
@@ -90,6 +91,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
             finished = slab.advance(batch[0][0].start)
             yield Step(done, len(batches), finished)
             slab.add(batch, self._infer(image, batch, averaged, *args, **kwargs))
+            self.rung = self.rung or slab.rung
         yield Step(len(batches), len(batches), slab.advance(image.shape[1]))
 
     def _infer(self, image: Tensor, batch: Sequence[Window], network: Network, *args: Any, **kwargs: Any) -> Tensor:
@@ -133,6 +135,7 @@ class _OpenSlab:
         self.before, self.size, self.start, self.emitted = before, size, 0, 0
         self.total = torch.zeros((height, *plane), device=device)
         self.sums: Tensor | None = None
+        self.rung = ""
 
     def add(self, batch: Sequence[Window], logits: Tensor) -> None:
         """Add the weighted logits (N, C, *window) of windows that lie within the open planes."""
@@ -141,11 +144,23 @@ class _OpenSlab:
                 f"the network turns {tuple(self.weights.shape)} voxels into {tuple(logits.shape[2:])}"
             )
         if self.sums is None:
-            self.sums = torch.zeros((logits.shape[1], self.height, *self.plane), device=self.device)
+            self.sums = self._opened(logits.shape[1])
         for (planes, *rest), tile in zip(batch, logits.to(self.device).float(), strict=True):
             place = (slice(planes.start - self.start, planes.stop - self.start), *rest)
             self.sums[(slice(None), *place)].addcmul_(tile, self.weights)
             self.total[place] += self.weights
+
+    def _opened(self, classes: int) -> Tensor:
+        """Room for the sums of all classes: on the CPU where the device has none."""
+        shape = (classes, self.height, *self.plane)
+        try:
+            return torch.zeros(shape, device=self.device)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or self.device.type == "cpu":
+                raise
+        self.rung = "Memory ran out: windows were added up on the CPU."
+        self.device, self.total, self.weights = torch.device("cpu"), self.total.cpu(), self.weights.cpu()
+        return torch.zeros(shape)
 
     def advance(self, start: int) -> Slab | None:
         """Close the planes before `start` and return them as mean logits, without the padding."""

@@ -44,6 +44,7 @@ class WholeVolumeInferer(StreamingInferer):
         Raises:
             InputError: the network has instance statistics.
         """
+        self.rung = ""
         if not self.trained_whole:
             require_equivariance(network, what="whole-volume inference")
         averaged = Averaged([network], flips=self.flips, activation=self.activation)
