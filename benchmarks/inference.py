@@ -327,7 +327,8 @@ def main() -> None:
         source = "whole" if arguments.benchmark == "memory" else "classes"
         print("| variant | peak RSS GiB | above the start GiB |\n| --- | --- | --- |", flush=True)
         for variant in range(len(BENCHMARKS[source]())):
-            subprocess.run([sys.executable, __file__, source, "--peak", str(variant)], check=True)
+            shape = ["--shape", *map(str, arguments.shape)] if arguments.shape else []
+            subprocess.run([sys.executable, __file__, source, "--peak", str(variant), *shape], check=True)
     else:
         measure(BENCHMARKS[arguments.benchmark](), arguments.repeats)
 
