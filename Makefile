@@ -29,7 +29,7 @@ test: system-packages $(VENV)/.ready-dev
 
 .PHONY: run-tests
 run-tests: lint
-	$(PYTEST) -m "not slow" -p no:cacheprovider
+	$(PYTEST) -m "not slow" -p no:cacheprovider -n 2 --dist loadfile
 
 test-slow: $(VENV)/.ready-dev
 	$(PYTEST) -m slow -p no:cacheprovider

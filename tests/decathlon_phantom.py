@@ -11,7 +11,7 @@ import numpy as np
 SHAPE = (20, 26, 18)
 
 
-def make_dataset(folder: Path, *, training: int = 4, validation: int = 1, test: int = 2) -> Path:
+def make_dataset(folder: Path, *, training: int = 4, validation: int = 2, test: int = 2) -> Path:
     """Write images, labels (1 anterior half, 2 posterior half) and `dataset.json`; returns the folder."""
     counts = {"training": training, "validation": validation, "test": test}
     lists: dict[str, list[dict[str, str]]] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name its users know
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError

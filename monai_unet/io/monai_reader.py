@@ -67,8 +67,8 @@ class LoadVolumed(LoadImaged):
 class SaveLabelMapd(MapTransform):
     """Write the label map at each key as `<output_dir>/<case>.nii.gz` on the grid of the file it came from.
 
-    Input: MetaTensor (1, S, A, R) in the working frame whose `meta` was made by `LoadVolumed`. `names` (label value →
-    name) go into the file's header.
+    Input: MetaTensor (1, S, A, R) in the working frame whose `meta` was made by `LoadVolumed`. The case is what stands
+    under "name" (see `find_cases`), else the file's own name. `names` (label value → name) go into the file's header.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class SaveLabelMapd(MapTransform):
         """Write, and pass the data on."""
         for key in self.key_iterator(dict(data)):
             labels = data[key]
-            name = case_name(labels.meta["filename_or_obj"]) + self.suffix
+            name = str(data.get("name") or case_name(labels.meta["filename_or_obj"])) + self.suffix
             write_label_map(
                 labels.cpu().numpy(), self.output_dir / f"{name}.nii.gz", like=labels.meta, table=self.table
             )

@@ -47,7 +47,7 @@ def read(path: Path) -> tuple[NDArray[Any], Grid, str]:
             shape = _volume_shape(header, path)
             grid, notes = trusted_grid(header, shape, path)
             array = _voxels(stream, header, shape, path)
-    except (EOFError, OSError, ValueError, igzip_lib.IsalError, HeaderDataError) as error:
+    except (EOFError, OSError, ValueError, igzip_lib.IsalError, HeaderDataError) as error:  # type: ignore[misc]
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -166,7 +166,7 @@ def _nifti_header(path: Path | None) -> nib.Nifti1Header | None:
     try:
         with _opened(path) as stream:
             return _header(stream, path)
-    except (InputError, EOFError, OSError, ValueError, igzip_lib.IsalError, HeaderDataError):
+    except (InputError, EOFError, OSError, ValueError, igzip_lib.IsalError, HeaderDataError):  # type: ignore[misc]
         return None
 
 

@@ -13,7 +13,7 @@ class SaveHandler:
     """Evaluator handler that gives each post-processed case to a transform that writes it.
 
     Args:
-        save: for example `SaveLabelMapd`; called with the evaluator's output of one case.
+        save: for example `SaveLabelMapd`; called with batch and output of one case, joined.
     """
 
     def __init__(self, save: Callable[[dict[str, Any]], Any]) -> None:
@@ -24,5 +24,5 @@ class SaveHandler:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._save)
 
     def _save(self, engine: Evaluator) -> None:
-        for output in engine.state.output:
-            self.save(output)
+        for given, output in zip(engine.state.batch, engine.state.output, strict=True):  # type: ignore[arg-type]
+            self.save({**given, **output})

@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813 - the name its users know
+import SimpleITK as sitk
 
 from monai_unet.errors import InputError
 from monai_unet.io import grid_of, read_volume
