@@ -74,7 +74,9 @@ def write_bundle(root: Path, inference: dict[str, Any], metadata: dict[str, Any]
     (root / "configs" / "inference.json").write_text(json.dumps(inference))
     (root / "configs" / "metadata.json").write_text(json.dumps(metadata))
     torch.manual_seed(seed)
-    network = ConfigParser({"network_def": inference["network_def"]}).get_parsed_content("network_def")
+    network = ConfigParser({"network_def": inference["network_def"]}, excludes=["monai_unet"]).get_parsed_content(
+        "network_def"
+    )
     network = balanced(network, channels=inference["network_def"]["in_channels"])
     torch.save(network.state_dict(), root / "models" / "model.pt")
     return root
