@@ -43,7 +43,7 @@ def download(name: str, output: Path, *, url: str | None = None, md5: str | None
                 hash_type="md5",
                 progress=True,
             )
-        except (OSError, RuntimeError) as error:
+        except Exception as error:  # MONAI raises plain `Exception` for what requests could not reach
             raise InputError(f"{name} could not be downloaded from {address} ({error}); check the network.") from error
     published = folder / "dataset_published.json"
     if not published.is_file():

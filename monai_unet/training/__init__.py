@@ -1,6 +1,5 @@
 """Training beyond MONAI and ignite: reproducible data, losses, handlers that every bundle names."""
 
-from monai_unet.training.averaging import WeightAverage
 from monai_unet.training.batch import training_batch
 from monai_unet.training.budget import TimeBudget, budget_schedule
 from monai_unet.training.checkpoint import TrainingCheckpoint, exit_if_stopped
@@ -11,6 +10,7 @@ from monai_unet.training.reproducible import EpochSampler, SeededDataset, traini
 from monai_unet.training.schedule import warmup_polynomial
 from monai_unet.training.step import StepControl
 from monai_unet.training.validation import mean_class_dice
+from monai_unet.training.weight_average import WeightAverage
 
 __all__ = [
     "EarlyStop",

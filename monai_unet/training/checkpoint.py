@@ -17,8 +17,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from monai_unet.errors import InputError
 from monai_unet.io.atomic import atomic_path
-from monai_unet.training.averaging import WeightAverage
 from monai_unet.training.reproducible import EpochSampler, derived_seed
+from monai_unet.training.weight_average import WeightAverage
 from monai_unet.weights import read_tensors
 
 LAST, BEST = "last.pt", "best.pt"

@@ -10,7 +10,7 @@ from monai.engines import IterationEvents, SupervisedTrainer
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from monai_unet.training.averaging import WeightAverage
+from monai_unet.training.weight_average import WeightAverage
 
 
 class StepControl:
