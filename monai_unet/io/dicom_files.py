@@ -10,7 +10,7 @@ import io
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,10 @@ from monai_unet.errors import InputError
 
 PREFIX = b"DICM"
 DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
+
+# The header of a slice is a few KB; where it is longer, the file itself is parsed.
+_HEAD_BYTES = 1 << 16
+_AHEAD = 256
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, NotImplementedError, OSError, EOFError)
 # Element keywords (and private tags) read from every file; everything else stays on disk.
@@ -134,16 +138,53 @@ def read_headers(path: Path) -> tuple[list[FileHeader], list[DamagedFile]]:
 
 
 def _headers(paths: Sequence[Path]) -> tuple[list[FileHeader], list[DamagedFile]]:
-    # Threads hide the latency of network drives; parsing itself holds the interpreter lock.
+    return _sorted_out(_header_of_head(path, head) for path, head in _read_ahead(paths))
+
+
+def _read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, tuple[bytes, int] | OSError]]:
+    """Each path with the first bytes and the size of its file.
+
+    Threads wait for the drive; parsing holds the interpreter lock, and threads that parse hinder each other.
+    """
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return _sorted_out(pool.map(_header_of_file, paths, chunksize=16))
+        for start in range(0, len(paths), _AHEAD):
+            some = paths[start : start + _AHEAD]
+            yield from zip(some, pool.map(_head, some), strict=True)
+
+
+def _head(path: Path) -> tuple[bytes, int] | OSError:
+    try:
+        with path.open("rb", buffering=0) as stream:
+            return stream.read(_HEAD_BYTES), stream.seek(0, io.SEEK_END)
+    except OSError as error:
+        return error
+
+
+def _header_of_head(path: Path, head: tuple[bytes, int] | OSError) -> FileHeader | DamagedFile | None:
+    if isinstance(head, OSError):
+        return DamagedFile(path, str(head.strerror))
+    first, size = head
+    found = _header(path, io.BytesIO(first), size)
+    cut = len(first) < size
+    if cut and (isinstance(found, DamagedFile) or (isinstance(found, FileHeader) and _reaches(found, len(first)))):
+        with path.open("rb") as stream:
+            return _header(path, stream, size)
+    return found
+
+
+def _reaches(header: FileHeader, length: int) -> bool:
+    """Whether a header may go on behind the first `length` bytes of its file."""
+    return header.pixel_offset is None or header.pixel_offset == 0 or header.pixel_offset >= length
 
 
 def _headers_in_zip(path: Path) -> tuple[list[FileHeader], list[DamagedFile]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = sorted(m.filename for m in archive.infolist() if not m.is_dir())
-            return _sorted_out(_header(path / name, io.BytesIO(archive.read(name))) for name in members)
+            return _sorted_out(
+                _header(path / name, io.BytesIO(archive.read(name)), archive.getinfo(name).file_size)
+                for name in members
+            )
     except _ZIP_ERRORS as error:
         raise InputError(f"{path} is not a zip that can be unpacked ({error}); unpack it yourself.") from None
 
@@ -159,19 +200,10 @@ def _sorted_out(found: Iterable[FileHeader | DamagedFile | None]) -> tuple[list[
     return headers, damaged
 
 
-def _header_of_file(path: Path) -> FileHeader | DamagedFile | None:
-    try:
-        with path.open("rb") as stream:
-            return _header(path, stream)
-    except OSError as error:
-        return DamagedFile(path, str(error.strerror))
-
-
-def _header(path: Path, stream: BinaryIO) -> FileHeader | DamagedFile | None:
+def _header(path: Path, stream: BinaryIO, size: int) -> FileHeader | DamagedFile | None:
     prefixed = stream.read(132)[128:] == PREFIX
     if not prefixed and path.suffix.lower() not in DICOM_SUFFIXES:
         return None
-    size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     try:
         dataset = dcmread(stream, stop_before_pixels=True, specific_tags=_ELEMENTS, force=not prefixed)
