@@ -24,7 +24,6 @@ from typing import Any
 from monai_unet.errors import InputError
 from monai_unet.io.atomic import atomic_path
 
-DEFAULT_INDEX = "https://pypi.org/simple"
 TIMEOUT_SECONDS = 60
 
 
@@ -76,10 +75,19 @@ def member(archive: Path, name: str) -> bytes:
 
 
 def index_urls() -> list[str]:
-    """Simple-index addresses in pip's order: environment, then pip's configuration files, then PyPI."""
+    """Simple-index addresses in pip's order: environment, then pip's configuration files, then pip's own default."""
     settings = {**_pip_config(), **_environment()}
-    urls = [settings.get("index-url", DEFAULT_INDEX), *settings.get("extra-index-url", "").split()]
+    urls = [settings.get("index-url") or _default_index(), *settings.get("extra-index-url", "").split()]
     return [url.rstrip("/") for url in urls if url]
+
+
+def _default_index() -> str:
+    """What pip falls back on; empty in an environment without pip."""
+    try:
+        from pip._internal.models.index import PyPI
+    except ImportError:
+        return ""
+    return str(PyPI.simple_url)
 
 
 def _environment() -> dict[str, str]:

@@ -50,6 +50,22 @@ def test_a_missing_file_is_named(index):
         package_index.fetch("other", "other-2.0.tar.gz", sha256="0" * 64)
 
 
+def test_settings_come_in_pips_order(monkeypatch):
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+    monkeypatch.setattr(package_index, "_pip_config", dict)
+    (default,) = package_index.index_urls()
+    assert default.startswith("https://")
+    monkeypatch.setattr(
+        package_index,
+        "_pip_config",
+        lambda: {"index-url": "https://a/simple/", "extra-index-url": "https://b https://c"},
+    )
+    assert package_index.index_urls() == ["https://a/simple", "https://b", "https://c"]
+    monkeypatch.setenv("PIP_INDEX_URL", "https://d/simple")
+    assert package_index.index_urls()[0] == "https://d/simple"
+
+
 def test_an_index_out_of_reach_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("MONAI_UNET_CACHE", str(tmp_path))
     monkeypatch.setattr(package_index, "index_urls", lambda: ["http://127.0.0.1:9/simple"])
