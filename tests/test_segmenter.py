@@ -143,7 +143,7 @@ def test_a_memory_limit_gives_the_same_labels_and_says_what_was_done(tmp_path, w
         for limit in (None, 0.05)
     )
     assert torch.equal(plain.labels.as_tensor(), limited.labels.as_tensor())
-    assert plain.provenance["notes"] == []
+    assert "strips" not in " ".join(plain.provenance["notes"])
     assert "strips" in " ".join(limited.provenance["notes"])
     assert limited.provenance["inferer"] == "HaloStripInferer"
 

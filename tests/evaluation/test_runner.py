@@ -63,6 +63,7 @@ def test_a_case_that_always_kills_its_worker_is_given_up_and_the_rest_is_scored(
     assert "died each time" in failed.failure
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_results_when_a_worker_is_killed_midway(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed (extra: cluster)")
     work = Work(deadly=("case_2",), once=str(tmp_path))
