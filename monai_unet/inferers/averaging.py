@@ -16,6 +16,10 @@ SMALLEST = torch.finfo(torch.float32).tiny
 """Probabilities are kept from 0, whose logarithm no interpolation survives."""
 
 
+RIGHT_TO_LEFT = 4
+"""Axis of a tensor (N, channels, S, A, R)."""
+
+
 class Averaged:
     """Mean of probabilities over networks and mirrored copies, given back as logits.
 
@@ -25,6 +29,8 @@ class Averaged:
         combined: use every combination of the axes, as nnU-Net does, instead of one axis at a time.
         activation: "softmax" for classes that exclude each other (the result is log probabilities), "sigmoid" for
             regions that may overlap (the result is the logit of the mean probability).
+        mirrored_pairs: output channels of structures with a right and a left one, which change places in a copy that
+            is mirrored along the last axis.
     """
 
     def __init__(
@@ -34,12 +40,14 @@ class Averaged:
         flips: Sequence[int] = (),
         combined: bool = False,
         activation: Activation = "softmax",
+        mirrored_pairs: Sequence[Sequence[int]] = (),
     ) -> None:
         if activation not in ("softmax", "sigmoid"):
             raise ValueError(f"activation must be softmax or sigmoid, got {activation!r}")
         axes = [axis + 2 for axis in flips]
         subsets = chain.from_iterable(combinations(axes, n) for n in range(1, len(axes) + 1))
         self.networks, self.activation = tuple(networks), activation
+        self.partner = {a: b for pair in mirrored_pairs for a, b in (tuple(pair), tuple(pair)[::-1])}
         self.mirrors: list[tuple[int, ...]] = [(), *(subsets if combined else [(axis,) for axis in axes])]
 
     @property
@@ -58,8 +66,13 @@ class Averaged:
             output = single_output(network(torch.cat([tile.flip(m) for m in self.mirrors]), *args, **kwargs)).float()
             output = output.softmax(1) if self.activation == "softmax" else output.sigmoid()
             for part, mirror in zip(output.split(tile.shape[0]), self.mirrors, strict=True):
-                part = part.flip(mirror)
+                part = self._mirrored_back(part, mirror)
                 total = part if total is None else total + part
         assert total is not None
         mean = (total / count).clamp_min(SMALLEST)
         return mean.log() if self.activation == "softmax" else mean.log() - (1 - mean).clamp_min(SMALLEST).log()
+
+    def _mirrored_back(self, output: Tensor, mirror: tuple[int, ...]) -> Tensor:
+        if self.partner and RIGHT_TO_LEFT in mirror:
+            output = output[:, [self.partner.get(channel, channel) for channel in range(output.shape[1])]]
+        return output.flip(mirror)

@@ -25,8 +25,8 @@ class HaloStripInferer(StreamingInferer):
             multiple of the total stride. None, or `exact`, uses half of the full receptive field: then each voxel
             sees exactly what it sees in the whole volume.
         exact: ignore `halo`.
-        flips, activation: as for `WholeVolumeInferer`, along A and R alone: a strip mirrored along S would lie
-            between the multiples of the stride.
+        flips, activation, mirrored_pairs: as for `WholeVolumeInferer`, along A and R alone: a strip mirrored along S
+            would lie between the multiples of the stride.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class HaloStripInferer(StreamingInferer):
         exact: bool = False,
         flips: Sequence[int] = (),
         activation: Activation = "softmax",
+        mirrored_pairs: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__()
         if 0 in flips:
@@ -44,7 +45,7 @@ class HaloStripInferer(StreamingInferer):
         if height < 1 or (halo is not None and halo < 0):
             raise ValueError(f"height must be positive and halo not negative, got {height} and {halo}")
         self.height, self.halo, self.exact = height, halo, exact
-        self.flips, self.activation = tuple(flips), activation
+        self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
 
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
         """Infer one image (channels, S, A, R).
@@ -56,7 +57,7 @@ class HaloStripInferer(StreamingInferer):
         stride, field = (values[0] for values in tiling_of(network))
         halo = rounded_up(field // 2 if self.exact or self.halo is None else self.halo, stride)
         height = rounded_up(self.height, stride)
-        averaged = Averaged([network], flips=self.flips, activation=self.activation)
+        averaged = Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)
         planes = image.shape[1]
         starts = range(0, planes, height)
         for done, start in enumerate(starts, start=1):

@@ -100,5 +100,6 @@ def _strips(
         return inferer, f"{needed}, more than the {limit / 2**30:.1f} GiB allowed, and is mirrored along S."
     halo = rounded_up(field // 2, stride)
     height = next((h for h in STRIPS if (h + 2 * halo) * plane <= limit), STRIPS[-1])
-    strips = HaloStripInferer(height, exact=True, flips=inferer.flips, activation=inferer.activation)
+    mirrors: dict[str, Any] = {"flips": inferer.flips, "mirrored_pairs": inferer.mirrored_pairs}
+    strips = HaloStripInferer(height, exact=True, activation=inferer.activation, **mirrors)
     return strips, f"{needed}; it was computed in strips of {strips.height} planes, which gives the same labels."

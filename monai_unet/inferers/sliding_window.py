@@ -29,7 +29,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         sw_batch_size: windows computed at once; on the CPU never one alone where there are two (PyTorch computes
             batches of one by a path that is half as fast for small networks).
         mode: "gaussian" or "constant" weights; `sigma_scale`, `padding_mode` and `cval` as in MONAI.
-        flips, activation: as for `WholeVolumeInferer`, per window.
+        flips, activation, mirrored_pairs: as for `WholeVolumeInferer`, per window.
         skip_below: windows in which no voxel of any channel is above this intensity (after preprocessing) are not
             computed, and voxels in no other window are background. Only for networks trained on images cut that way.
         accumulate_on: device of the slab, by default that of the image.
@@ -47,6 +47,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         cval: float = 0.0,
         flips: Sequence[int] = (),
         activation: Activation = "softmax",
+        mirrored_pairs: Sequence[Sequence[int]] = (),
         skip_below: float | None = None,
         accumulate_on: str | torch.device | None = None,
     ) -> None:
@@ -54,7 +55,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         self.roi_size, self.overlap, self.sw_batch_size = roi_size, overlap, sw_batch_size
         self.mode, self.sigma_scale = BlendMode(mode), sigma_scale
         self.padding_mode, self.cval = padding_mode, cval
-        self.flips, self.activation = tuple(flips), activation
+        self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
         self.skip_below, self.accumulate_on = skip_below, accumulate_on
         self.smallest_on_cpu = 2
         self.rung = ""
@@ -86,7 +87,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         batches = even_batches(windows, at_once)
         height = max(batch[-1][0].stop - batch[0][0].start for batch in batches)
         slab = _OpenSlab(height, tuple(image.shape[2:]), weights.float(), device, before, size)
-        averaged = Averaged([network], flips=self.flips, activation=self.activation)
+        averaged = Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)
         for done, batch in enumerate(batches):
             finished = slab.advance(batch[0][0].start)
             yield Step(done, len(batches), finished)

@@ -22,6 +22,8 @@ class WholeVolumeInferer(StreamingInferer):
         flips: spatial axes (of S, A, R: 0, 1, 2); for each, a mirrored copy is computed too, mirrored back, and the
             probabilities are averaged.
         activation: "softmax" or, for region outputs, "sigmoid"; what probabilities are.
+        mirrored_pairs: output channels of paired structures, for example [[3, 4]] for right and left parotid, which
+            change places in a copy mirrored along R.
         trained_whole: the network was trained on whole volumes, so that statistics over one are what it knows;
             otherwise a network with instance statistics is refused.
 
@@ -32,10 +34,16 @@ class WholeVolumeInferer(StreamingInferer):
     """
 
     def __init__(
-        self, flips: Sequence[int] = (), *, activation: Activation = "softmax", trained_whole: bool = False
+        self,
+        flips: Sequence[int] = (),
+        *,
+        activation: Activation = "softmax",
+        mirrored_pairs: Sequence[Sequence[int]] = (),
+        trained_whole: bool = False,
     ) -> None:
         super().__init__()
-        self.flips, self.activation, self.trained_whole = tuple(flips), activation, trained_whole
+        self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
+        self.trained_whole = trained_whole
         self.rung = ""
 
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
@@ -47,7 +55,7 @@ class WholeVolumeInferer(StreamingInferer):
         self.rung = ""
         if not self.trained_whole:
             require_equivariance(network, what="whole-volume inference")
-        averaged = Averaged([network], flips=self.flips, activation=self.activation)
+        averaged = Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)
         try:
             logits = averaged(image[None], *args, **kwargs)[0]
         except (RuntimeError, MemoryError) as error:
@@ -59,5 +67,7 @@ class WholeVolumeInferer(StreamingInferer):
         if image.device.type == "cuda":
             torch.cuda.empty_cache()
         self.rung = "Memory ran out: the volume was computed in strips, which gives the same labels."
-        strips = HaloStripInferer(32, exact=True, flips=self.flips, activation=self.activation)
+        strips = HaloStripInferer(
+            32, exact=True, flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs
+        )
         yield from strips.stream(image, network, *args, **kwargs)

@@ -1,5 +1,6 @@
 """Training beyond MONAI and ignite: reproducible data, losses, handlers that every bundle names."""
 
+from monai_unet.training.augmentation import ct_intensities, mr_intensities, patch_of_a_class
 from monai_unet.training.batch import training_batch
 from monai_unet.training.budget import TimeBudget, budget_schedule
 from monai_unet.training.checkpoint import TrainingCheckpoint, exit_if_stopped
@@ -23,8 +24,11 @@ __all__ = [
     "WeightAverage",
     "budget_schedule",
     "build_loss",
+    "ct_intensities",
     "exit_if_stopped",
     "mean_class_dice",
+    "mr_intensities",
+    "patch_of_a_class",
     "training_batch",
     "training_loader",
     "warmup_polynomial",

@@ -28,3 +28,20 @@ def test_a_probability_of_zero_stays_a_finite_logit():
         [lambda x: torch.tensor([[200.0], [-200.0]]).T.reshape(1, 2, 1, 1, 1).repeat(x.shape[0], 1, 1, 1, 1)], flips=[2]
     )
     assert torch.isfinite(certain(torch.zeros(1, 1, 1, 1, 1))).all()
+
+
+@torch.no_grad()
+def test_paired_structures_change_places_in_the_mirrored_copy():
+    """A network that calls whatever lies at low R class 1 and the rest class 2: mirrored back, both agree."""
+
+    def by_place(x):
+        logits = torch.full((x.shape[0], 3, *x.shape[2:]), -9.0)
+        logits[:, 1, ..., :4], logits[:, 2, ..., 4:] = 9.0, 9.0
+        return logits
+
+    image = torch.zeros(1, 1, 4, 4, 8)
+    paired = Averaged([by_place], flips=[2], mirrored_pairs=[[1, 2]])(image)
+    torch.testing.assert_close(paired.argmax(1), by_place(image).argmax(1))
+    assert float(paired.exp().amax(1).min()) > 0.99
+    unpaired = Averaged([by_place], flips=[2])(image)
+    assert float(unpaired.exp().amax(1).max()) < 0.51
