@@ -1,0 +1,163 @@
+"""Case: open a study, choose its series, plane and window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFileDialog, QListWidget, QListWidgetItem
+
+from monai_unet.io.formats import VOLUME_SUFFIXES
+from monai_unet.io.inventory import Entry
+from napari_plugin.controller import Controller
+from napari_plugin.hanging import PLANES, plane_of, show_plane
+from napari_plugin.opening import details, title
+from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.settings import remember, setting
+from napari_plugin.shortcuts import key_of
+from napari_plugin.windows import AUTOMATIC, CT_WINDOWS, limits_of
+
+_ENTRY = Qt.ItemDataRole.UserRole
+
+
+class CasePanel(Panel):
+    """Open buttons, the series of the study (tick one to add it), planes and windows."""
+
+    def __init__(self, controller: Controller, toggle_planes: Callable[[], None]) -> None:
+        super().__init__("1  Case")
+        self.controller = controller
+        self.file_button = button("Open file…", "Open a NIfTI, NRRD, MHA or DICOM file, or a zip", self._ask_file)
+        self.folder_button = button("Open folder…", "Open a folder with a DICOM study", self._ask_folder)
+        self.series = QListWidget()
+        self.series.setToolTip("Double click: show this series. Tick: show it together with the first.")
+        self.series.setMaximumHeight(92)
+        self.series.itemDoubleClicked.connect(self._on_double_click)
+        self.series.itemChanged.connect(self._on_ticked)
+        self.geometry_line = sentence("Open a study, drop it here, or try File > Open Sample.")
+        self.plane_buttons = {
+            name: button(name.capitalize(), f"Show the {name} plane", self._shower(name), name=name, checkable=True)
+            for name in PLANES
+        }
+        self.planes_button = button(
+            "Three planes", "Show the other two planes beside it, linked", toggle_planes, name="planes", checkable=True
+        )
+        self.side_by_side = button(
+            "Side by side", "Show the ticked series side by side", self._side_by_side, checkable=True
+        )
+        self.window = QComboBox()
+        self.window.setToolTip("Grey-level window")
+        for name in (AUTOMATIC, *CT_WINDOWS):
+            self.window.addItem(f"Window: {name}  {key_of(f'window {name}')}", name)
+        self.window.activated.connect(lambda index: self.set_window(self.window.itemData(index)))
+        self.add(self.file_button, self.folder_button)
+        self.add(self.series)
+        self.add(self.geometry_line)
+        self.add(*self.plane_buttons.values())
+        self.add(self.planes_button, self.side_by_side)
+        self.add(self.window)
+        controller.entries_changed.connect(self._list)
+        controller.images_changed.connect(self._list)
+        controller.viewer.dims.events.order.connect(self._mark_plane)
+        self._list()
+        self._mark_plane()
+
+    def show_plane(self, name: str) -> None:
+        """Show a plane in the main canvas."""
+        show_plane(self.controller.viewer, name)
+        self._mark_plane()
+
+    def set_window(self, name: str) -> None:
+        """Apply a window to every image shown; the presets are in Hounsfield units and left alone for other images."""
+        self.window.setCurrentIndex(self.window.findData(name))
+        for image in self.controller.images:
+            layer = self.controller.layer_of(image)
+            if layer is not None:
+                low, high = limits_of(name, image.array, image.modality)
+                ends = layer.contrast_limits_range
+                layer.contrast_limits_range = (min(low, ends[0]), max(high, ends[1]))
+                layer.contrast_limits = (low, high)
+        reference = self.controller.reference
+        if name != AUTOMATIC and reference is not None and reference.modality not in ("", "CT"):
+            self.controller.say(
+                f"The window '{name}' is in Hounsfield units, and {reference.name} is {reference.modality}; "
+                "automatic fits it.",
+                "warning",
+            )
+
+    def release(self) -> None:
+        """Let go of the viewer."""
+        self.controller.viewer.dims.events.order.disconnect(self._mark_plane)
+
+    def _shower(self, name: str) -> Callable[[], None]:
+        return lambda: self.show_plane(name)
+
+    def _mark_plane(self, event: object = None) -> None:
+        shown = plane_of(self.controller.viewer).name
+        for name, made in self.plane_buttons.items():
+            made.setChecked(name == shown)
+
+    def _list(self) -> None:
+        shown = [image.entry for image in self.controller.images]
+        self.series.blockSignals(True)
+        self.series.clear()
+        for entry in self.controller.entries:
+            item = QListWidgetItem(("⚠ " if entry.problems else "") + title(entry))
+            item.setData(_ENTRY, entry)
+            item.setToolTip(details(entry))
+            flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+            item.setFlags(flags if entry.problems else flags | Qt.ItemFlag.ItemIsUserCheckable)
+            if not entry.problems:
+                item.setCheckState(Qt.CheckState.Checked if entry in shown else Qt.CheckState.Unchecked)
+            self.series.addItem(item)
+        self.series.blockSignals(False)
+        self.series.setVisible(self.series.count() > 0)
+        self.side_by_side.setEnabled(len(shown) > 1)
+        self._describe()
+
+    def _describe(self) -> None:
+        image = self.controller.reference
+        if image is None:
+            return
+        grid = image.grid
+        size, mm = "×".join(map(str, grid.shape[::-1])), "×".join(f"{s:.3g}" for s in grid.spacing[::-1])
+        self.geometry_line.setText(f"<b>{image.name}</b>  {image.modality} {size}, {mm} mm {image.entry.plane}")
+        self.geometry_line.setToolTip(details(image.entry))
+
+    def _on_double_click(self, item: QListWidgetItem) -> None:
+        entry: Entry = item.data(_ENTRY)
+        if entry.problems:
+            self.controller.say(f"{title(entry)} cannot be opened: {'; '.join(entry.problems)}", "error")
+        else:
+            self.controller.open_entry(entry)
+
+    def _on_ticked(self, item: QListWidgetItem) -> None:
+        entry: Entry = item.data(_ENTRY)
+        reference = self.controller.reference
+        if item.checkState() == Qt.CheckState.Checked:
+            self.controller.add_entry(entry)
+        elif reference is not None and entry == reference.entry:
+            self._list()
+            self.controller.say("The segmentation lies on this series; double click another one to replace it.")
+        else:
+            self.controller.remove_entry(entry)
+
+    def _side_by_side(self) -> None:
+        grid = self.controller.viewer.canvas.grid
+        grid.enabled = self.side_by_side.isChecked()
+        grid.stride = 1
+
+    def _ask_file(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in (*VOLUME_SUFFIXES, ".dcm", ".zip"))
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a volume", str(setting("folder")), f"Volumes ({patterns});;All files (*)"
+        )
+        self._open(path)
+
+    def _ask_folder(self) -> None:
+        self._open(QFileDialog.getExistingDirectory(self, "Open a DICOM study", str(setting("folder"))))
+
+    def _open(self, path: str) -> None:
+        if path:
+            remember("folder", str(Path(path).parent))
+            self.controller.open_paths([path])

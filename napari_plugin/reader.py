@@ -1,0 +1,58 @@
+"""npe2 reader: volumes and DICOM studies dropped on napari or named on its command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.utils.notifications import show_info
+
+from monai_unet.errors import InputError
+from monai_unet.io.dicom_files import is_dicom
+from monai_unet.io.formats import VOLUME_SUFFIXES
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Any]] | None:
+    """The reader where the path may hold a volume, else None."""
+    paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
+    return read if all(_may_hold_volume(p) for p in paths) else None
+
+
+def read(path: str | list[str]) -> list[Any]:
+    """Layers of the volumes of a path: of a DICOM study the largest series.
+
+    Where the dock is open, the case goes there and napari gets no layer from here.
+    """
+    from napari_plugin.hanging import hang, image_layer
+    from napari_plugin.opening import best_of, list_images, open_image, title
+    from napari_plugin.widget import dock_of
+
+    paths = [path] if isinstance(path, str) else list(path)
+    viewer = napari.current_viewer()
+    dock = dock_of(viewer)
+    if dock is not None:
+        dock.controller.open_paths(paths)
+        return [(None,)]
+    layers: list[Any] = []
+    for one in paths:
+        entries = list_images(one)
+        image = open_image(best_of(entries))
+        others = [title(entry) for entry in entries if entry is not image.entry]
+        if others:
+            show_info(f"{image.name} is shown. Also there: {'; '.join(others)}. The dock lists them.")
+        layers.append(image_layer(image))
+    if not layers:
+        raise InputError("no path was given.")
+    if viewer is not None:
+        hang(viewer)
+    return layers
+
+
+def _may_hold_volume(path: Path) -> bool:
+    if path.is_dir():
+        return True
+    return path.is_file() and (path.name.lower().endswith((*VOLUME_SUFFIXES, ".zip")) or is_dicom(path))

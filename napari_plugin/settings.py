@@ -1,0 +1,35 @@
+"""What the plugin remembers, kept by napari: Preferences > Plugins shows and changes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.settings import get_plugin_settings
+
+DEFAULTS: dict[str, Any] = {
+    "three_planes": False,
+    "run_after_prompt": True,
+    "opacity": 0.4,
+    "bundle": "",
+    "folder": "",
+}
+
+
+def setting(name: str) -> Any:
+    """A remembered value; its default where napari does not know this plugin (run from a script, uninstalled)."""
+    group = _group()
+    return DEFAULTS[name] if group is None else getattr(group, name)
+
+
+def remember(name: str, value: Any) -> None:
+    """Keep a value for the next start."""
+    group = _group()
+    if group is not None:
+        setattr(group, name, type(DEFAULTS[name])(value))
+
+
+def _group() -> Any:
+    try:
+        return get_plugin_settings("monai-unet").reading
+    except (AttributeError, KeyError):
+        return None

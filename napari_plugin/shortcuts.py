@@ -1,0 +1,60 @@
+"""The keys of the dock in one table.
+
+They are window shortcuts of Qt: these win over the keys of napari's layers, text fields still get their letters, and
+two viewers in one process do not take each other's. None of napari's own keys is taken but Ctrl+Z and
+Ctrl+Shift+Z, whose undo would not know of the session's, and Escape while something runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QWidget
+
+KEYS = {
+    "axial": "8",
+    "coronal": "9",
+    "sagittal": "0",
+    "planes": "F8",
+    "window automatic": "F1",
+    "window brain": "F2",
+    "window stroke": "F3",
+    "window lung": "F4",
+    "window mediastinum": "F5",
+    "window abdomen": "F6",
+    "window bone": "F7",
+    "segment": "Ctrl+Return",
+    "cancel": "Esc",
+    "sign": "Q",
+    "point": "G",
+    "scribble": "H",
+    "box": "J",
+    "lasso": "K",
+    "accept": "U",
+    "drop": "Shift+U",
+    "undo": "Ctrl+Z",
+    "redo": "Ctrl+Shift+Z",
+    "new object": "N",
+    "hide": "W",
+    "fill between": "Shift+F",
+    "uncertain": "Shift+N",
+    "save": "Ctrl+Shift+S",
+}
+
+
+def key_of(name: str) -> str:
+    """The key of an action; empty where it has none."""
+    return KEYS.get(name, "")
+
+
+def bind(parent: QWidget, actions: Mapping[str, Callable[[], object]]) -> list[QShortcut]:
+    """Bind the keys of the named actions within the window of `parent`; they go with `parent`."""
+    made = []
+    for name, action in actions.items():
+        shortcut = QShortcut(QKeySequence(KEYS[name]), parent)
+        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+        shortcut.activated.connect(action)
+        made.append(shortcut)
+    return made
