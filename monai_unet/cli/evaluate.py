@@ -143,8 +143,6 @@ def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict
     if pairing.labels:
         return dict(pairing.labels), model
     labels = labels_in((pair.reference, "".join(pair.images[:1])) for pair in pairing.pairs)
-    if not labels:
-        raise InputError("No reference holds a label, so there is nothing to score; name the labels: --labels 1=liver.")
     print(f"No label names given (--labels); scoring {', '.join(labels.values())}.", file=sys.stderr)
     return labels, model
 

@@ -68,9 +68,14 @@ def labels_in(paths: Iterable[tuple[str, str]]) -> dict[int, str]:
     """Labels that occur in label maps, given as (path, images): values without names, or names from DICOM segments.
 
     What cannot be read adds nothing; scoring will say why.
+
+    Raises:
+        InputError: no label map holds a label; the sentence is that of the first file that could not be read.
     """
     values: set[int] = set()
     names: set[str] = set()
+    problem = InputError("No reference holds a label, so there is nothing to score; name the labels: --labels 1=liver.")
+    unread: list[InputError] = []
     for path, images in paths:
         try:
             if Path(path).is_file() and is_dicom(Path(path)):
@@ -78,8 +83,10 @@ def labels_in(paths: Iterable[tuple[str, str]]) -> dict[int, str]:
             else:
                 labels, _ = read_label_map(path)
                 values |= {int(value) for value in np.flatnonzero(np.bincount(labels.ravel())) if value}
-        except InputError:
-            continue
+        except InputError as error:
+            unread.append(error)
+    if not values and not names:
+        raise next(iter(unread), problem)
     free = (value for value in range(1, HIGHEST_LABEL) if value not in values)
     return {value: f"label {value}" for value in sorted(values)} | dict(zip(free, sorted(names), strict=False))
 
