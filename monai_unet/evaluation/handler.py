@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.utils import string_list_all_gather
+from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation import provenance as origin
 from monai_unet.evaluation.case_work import CaseResult, Settings, image_on, score_label_maps
+from monai_unet.evaluation.detection import LesionRecord
 from monai_unet.evaluation.label_maps import labels_of, read_label_map, require_same_grid
 from monai_unet.evaluation.outputs import Evaluation, collect, write_outputs
 from monai_unet.evaluation.pairs import Pair, unique_names
+from monai_unet.evaluation.regions import score_regions
+from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.surface import Surface
 from monai_unet.evaluation.tables import text_table
-from monai_unet.io import case_name, grid_of, write_label_map
+from monai_unet.io import Grid, case_name, grid_of, write_label_map
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +44,9 @@ class ScoreHandler:
         tolerance_mm: tolerance or tolerances of the normalized surface Dice.
         surface: definition of the surface, "area" or "voxel".
         lesions: label values whose connected parts are scored as lesions.
+        regions: score these regions (name → label values, they may overlap) instead of the labels one by one.
+        convert: turns the reference's values into those of `labels`, given the array, the name of its convention (under
+            "convention" in the batch) and `name=` of the file; None: they are the same.
         pred_key, label_key, image_key: where prediction, label and image stand in the evaluator's output and batch.
         provenance: written into `summary.json`: bundle, version, hashes.
     """
@@ -52,14 +59,19 @@ class ScoreHandler:
         tolerance_mm: float | Sequence[float] = 1.0,
         surface: Surface | str = Surface.AREA,
         lesions: Sequence[int] = (),
+        regions: Mapping[str, Sequence[int]] | None = None,
+        convert: Callable[..., NDArray[Any]] | None = None,
         pred_key: str = "pred",
         label_key: str = "label",
         image_key: str = "image",
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
+        self.regions = {str(name): [int(v) for v in values] for name, values in (regions or {}).items()}
+        self.convert = convert
+        named = dict(enumerate(self.regions, start=1)) if self.regions else labels
         self.settings = Settings(
-            labels={int(value): str(name) for value, name in labels.items()},
+            labels={int(value): str(name) for value, name in named.items()},
             tolerances_mm=tuple(tolerance_mm) if isinstance(tolerance_mm, Sequence) else (float(tolerance_mm),),
             surface=Surface(surface),
             lesion_labels=tuple(int(value) for value in lesions),
@@ -90,12 +102,12 @@ class ScoreHandler:
             # until all cases are known, a path is the case's name
             pair = Pair(image or reference, "", reference, (image,) if image else ())
             try:
-                self._results.append(self._score(pair, prediction))
+                self._results.append(self._score(pair, prediction, str(given.get("convention", ""))))
             except InputError as error:
                 logger.warning("%s: %s", pair.case, error)
                 self._results.append(CaseResult(pair, failure=str(error)))
 
-    def _score(self, pair: Pair, prediction: Any) -> CaseResult:
+    def _score(self, pair: Pair, prediction: Any, convention: str) -> CaseResult:
         if not isinstance(prediction, MetaTensor):
             raise InputError(
                 "the prediction has no geometry (not a MetaTensor): it was not put back on the file's grid."
@@ -103,17 +115,34 @@ class ScoreHandler:
         if not pair.reference:
             raise InputError("the label's file is not known; give the label's path under its key.")
         reference, grid = read_label_map(pair.reference)
+        if self.convert is not None:
+            reference = self.convert(reference, convention, name=pair.reference)
         labels = labels_of(prediction, where="the prediction")
         require_same_grid(grid_of(prediction), grid)
         image = image_on(pair, grid) if self.settings.lesion_labels else None
-        scores, lesions = score_label_maps(
-            labels, reference, grid=grid, settings=self.settings, image=image, case=pair.case
-        )
+        scores, lesions = self._scores(labels, reference, grid, image, pair.case)
         # two folders may hold files of one name, and which names repeat is known only at the end
         name = f"{Path(pair.case).parent.name}_{case_name(pair.case)}"
         written = self.output_dir / "predictions" / f"{name}.nii.gz"
         write_label_map(labels, written, like=prediction.meta)
         return CaseResult(replace(pair, prediction=str(written)), scores, lesions)
+
+    def _scores(
+        self, labels: NDArray[Any], reference: NDArray[Any], grid: Grid, image: NDArray[Any] | None, case: str
+    ) -> tuple[tuple[ClassScore, ...], tuple[LesionRecord, ...]]:
+        settings = self.settings
+        if not self.regions:
+            return score_label_maps(labels, reference, grid=grid, settings=settings, image=image, case=case)
+        rows = score_regions(
+            labels,
+            reference,
+            spacing=grid.spacing,
+            regions=self.regions,
+            tolerance_mm=settings.tolerances_mm,
+            surface=settings.surface,
+            case=case,
+        )
+        return tuple(rows), ()
 
     def _write(self, engine: Engine) -> None:
         results = self._gathered()

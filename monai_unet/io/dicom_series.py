@@ -358,6 +358,8 @@ def read_series(
         "filename_or_obj": str(path),
         "notes": "; ".join(notes),
         "series_uid": chosen.id,
+        "frame_of_reference_uid": chosen.frame_of_reference_uid,
+        "description": chosen.description,
         "modality": chosen.modality,
     }
     return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)

@@ -64,6 +64,23 @@ class LoadVolumed(LoadImaged):
         return super().__call__(data, reader=reader or VolumeReader(**self.reader_options))
 
 
+class LoadChannelsd(LoadVolumed):
+    """Load the sequences of a case as one MetaTensor (C, S, A, R), a channel of zeros for each that is None.
+
+    The value of each key is a list in the order of the bundle's channels, see `monai_unet.io.channels.read_channels`.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
+        """Load each key's sequences."""
+        from monai_unet.io.channels import read_channels
+
+        result = dict(data)
+        for key in self.key_iterator(result):
+            files = result[key]
+            result[key] = read_channels(files if isinstance(files, list | tuple) else [files])
+        return result
+
+
 class SaveLabelMapd(MapTransform):
     """Write the label map at each key as `<output_dir>/<case>.nii.gz` on the grid of the file it came from.
 

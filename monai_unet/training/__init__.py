@@ -7,9 +7,11 @@ from monai_unet.training.checkpoint import TrainingCheckpoint, exit_if_stopped
 from monai_unet.training.early_stop import EarlyStop
 from monai_unet.training.history import History
 from monai_unet.training.losses import build_loss
+from monai_unet.training.regions import mean_region_dice, region_loss
 from monai_unet.training.reproducible import EpochSampler, SeededDataset, training_loader
 from monai_unet.training.schedule import warmup_polynomial
 from monai_unet.training.step import StepControl
+from monai_unet.training.synthetic_cases import SyntheticCases
 from monai_unet.training.validation import mean_class_dice
 from monai_unet.training.weight_average import WeightAverage
 
@@ -19,6 +21,7 @@ __all__ = [
     "History",
     "SeededDataset",
     "StepControl",
+    "SyntheticCases",
     "TimeBudget",
     "TrainingCheckpoint",
     "WeightAverage",
@@ -27,8 +30,10 @@ __all__ = [
     "ct_intensities",
     "exit_if_stopped",
     "mean_class_dice",
+    "mean_region_dice",
     "mr_intensities",
     "patch_of_a_class",
+    "region_loss",
     "training_batch",
     "training_loader",
     "warmup_polynomial",

@@ -1,6 +1,25 @@
 """Transforms that MONAI lacks."""
 
+from monai_unet.transforms.brats import ConvertBratsLabelsd, LabelsOfRegionsd, RegionsOfLabelsd
 from monai_unet.transforms.check_pair import CheckPaird
+from monai_unet.transforms.lesion_synthesis import RandSynthesiseLesionsd
 from monai_unet.transforms.mirror_sides import RandMirrorSidesd
+from monai_unet.transforms.scan_effects import RandScanEffectsd
+from monai_unet.transforms.sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd
+from monai_unet.transforms.tissue import JoinTissued, RandTissueContrastd, TissueMapsd
 
-__all__ = ["CheckPaird", "RandMirrorSidesd"]
+__all__ = [
+    "CheckPaird",
+    "ConvertBratsLabelsd",
+    "JoinTissued",
+    "LabelsOfRegionsd",
+    "NormalizeSequencesd",
+    "RandDropChannelsd",
+    "RandMirrorSidesd",
+    "RandScanEffectsd",
+    "RandSequenceIntensitiesd",
+    "RandSynthesiseLesionsd",
+    "RandTissueContrastd",
+    "RegionsOfLabelsd",
+    "TissueMapsd",
+]
