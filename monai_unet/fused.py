@@ -1,9 +1,10 @@
-"""A postprocessing that only inverts and takes the argmax, done slab by slab instead of at full size.
+"""A postprocessing that inverts and then takes the argmax or a threshold, done slab by slab instead of at full size.
 
 The stock transforms hold all classes on the grid of the file. Where a bundle's postprocessing is `Invertd` followed by
-`AsDiscreted(argmax=True)`, with or without a softmax before, and the preprocessing changed the grid by `Orientationd`
-and one axis-aligned `Spacingd` alone, the same labels come from interpolating and comparing row by row; whatever
-follows (largest component, for example) then runs as it stands. Anything else takes the stock path.
+`AsDiscreted(argmax=True)` or `AsDiscreted(threshold=...)`, with or without softmax or sigmoid before, and the
+preprocessing changed the grid by `Orientationd` and one axis-aligned `Spacingd` alone, the same labels come from
+interpolating and comparing row by row; whatever follows (largest component, for example) then runs as it stands.
+Anything else takes the stock path.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from monai.utils import TraceKeys
 from torch import Tensor
 
 from monai_unet.bundle_parts import BundleParts
-from monai_unet.inferers.labels import LabelSink, Zoom
+from monai_unet.inferers.labels import LabelSink, RegionSink, Zoom
 
 SAME = 1e-3
 """Within this, in voxels per voxel, MONAI takes two affines as equal and does not resample (AFFINE_TOL)."""
@@ -31,7 +32,8 @@ class FusedPostprocessing:
     """What replaces the first transforms of a bundle's postprocessing.
 
     Attributes:
-        softmax: apply it to each slab first.
+        activation: "softmax" or "sigmoid", applied to each slab first; "" for none.
+        threshold: of regions that may overlap; None for the argmax.
         zooms: from the network's grid to the one before `Spacingd`; None where they are the same.
         affine: of that grid.
         turns: affines that `Orientationd` found, last first; the labels are turned back to each.
@@ -39,7 +41,8 @@ class FusedPostprocessing:
         rest: the remaining transforms.
     """
 
-    softmax: bool
+    activation: str
+    threshold: float | None
     zooms: list[Zoom] | None
     affine: np.ndarray
     turns: list[np.ndarray]
@@ -48,15 +51,19 @@ class FusedPostprocessing:
 
     def sink(self) -> LabelSink:
         """Where the slabs go."""
-        return LabelSink(self.zooms)
+        return LabelSink(self.zooms) if self.threshold is None else RegionSink(self.zooms, threshold=self.threshold)
 
     def scores(self, logits: Tensor) -> Tensor:
         """What is interpolated: (C, planes, A, R)."""
-        return logits.softmax(0) if self.softmax else logits
+        if self.activation == "sigmoid":
+            return logits.sigmoid()
+        return logits.softmax(0) if self.activation == "softmax" else logits
 
     def finish(self, sink: LabelSink, data: dict[Any, Any]) -> Tensor:
         """The bundle's final `pred`."""
-        labels: Any = MetaTensor(torch.from_numpy(sink.finish()[None]).float(), meta=dict(self.meta))
+        found = sink.finish()
+        channels = found[None] if self.threshold is None else found
+        labels: Any = MetaTensor(torch.from_numpy(channels).float(), meta=dict(self.meta))
         labels.affine = torch.as_tensor(self.affine)
         for affine in self.turns:
             labels = Orientation(axcodes="".join(nib.orientations.aff2axcodes(affine)), labels=None)(labels)
@@ -67,21 +74,27 @@ class FusedPostprocessing:
 def plan_fused(parts: BundleParts, image: MetaTensor) -> FusedPostprocessing | None:
     """The fused form of a bundle's postprocessing for this image, or None where it might differ."""
     transforms = list(parts.postprocess.transforms)
-    softmax = bool(transforms) and _is_softmax(transforms[0])
-    if softmax:
+    activation = _activation(transforms[0]) if transforms else ""
+    if activation:
         transforms.pop(0)
-    if len(transforms) < 2 or not _is_inversion(transforms[0], parts) or not _is_argmax(transforms[1]):
+    if len(transforms) < 2 or not _is_inversion(transforms[0], parts):
+        return None
+    threshold = _threshold(transforms[1])
+    if threshold is None and not _is_argmax(transforms[1]):
         return None
     grid = _grid_change(image)
     if grid is None:
         return None
     zooms, affine, turns = grid
-    return FusedPostprocessing(softmax, zooms, affine, turns, image.meta, Compose(transforms[2:]))
+    return FusedPostprocessing(activation, threshold, zooms, affine, turns, image.meta, Compose(transforms[2:]))
 
 
-def _is_softmax(transform: Any) -> bool:
-    plain = type(transform) is Activationsd and tuple(transform.keys) == ("pred",)
-    return plain and tuple(transform.softmax) == (True,) and not any(transform.sigmoid) and not any(transform.other)
+def _activation(transform: Any) -> str:
+    plain = type(transform) is Activationsd and tuple(transform.keys) == ("pred",) and not any(transform.other)
+    if not plain or set(transform.converter.kwargs) - {"dim"} or transform.converter.kwargs.get("dim", 0) != 0:
+        return ""
+    asked = [name for name in ("softmax", "sigmoid") if tuple(getattr(transform, name)) == (True,)]
+    return asked[0] if len(asked) == 1 else ""
 
 
 def _is_inversion(transform: Any, parts: BundleParts) -> bool:
@@ -102,6 +115,12 @@ def _is_argmax(transform: Any) -> bool:
         and set(transform.converter.kwargs) <= {"dim"}
         and transform.converter.kwargs.get("dim", 0) == 0
     )
+
+
+def _threshold(transform: Any) -> float | None:
+    plain = type(transform) is AsDiscreted and tuple(transform.keys) == ("pred",)
+    others = (*transform.argmax, *transform.to_onehot, *transform.rounding) if plain else (True,)
+    return None if not plain or any(others) or transform.converter.kwargs else transform.threshold[0]
 
 
 def _grid_change(image: MetaTensor) -> tuple[list[Zoom] | None, np.ndarray, list[np.ndarray]] | None:

@@ -1,4 +1,4 @@
-"""From slabs of scores to labels: the argmax, and linear interpolation onto a finer grid, in one pass.
+"""From slabs of scores to labels: argmax or threshold, and linear interpolation onto a finer grid, in one pass.
 
 `torch.argmax` over the first axis costs several hundred cycles per voxel on a CPU; interpolating all classes to the
 size of the file costs more still, in time and in memory. Here each output row is interpolated and compared at once.
@@ -67,7 +67,7 @@ class LabelSink:
         if bool(torch.isnan(scores).any()):
             raise InputError(NOT_A_NUMBER)
         if self._taps is None:
-            self._parts.append(argmax(scores))
+            self._parts.append(self._decided(scores))
             return
         first = self._received
         self._received += scores.shape[1]
@@ -78,13 +78,47 @@ class LabelSink:
         if ready > self._written:
             out = slice(self._written, ready)
             taps = (low[out] - first, high[out] - first, weight[out])
-            self._parts.append(_interpolated_argmax(scores, (taps, *rest), self._shape))
+            self._parts.append(self._interpolated(scores, (taps, *rest)))
             self._written = ready
         self._last = scores[:, -1:].clone()
 
     def finish(self) -> NDArray[Any]:
         """The labels (S, A, R), uint8, or uint16 for more than 256 classes."""
-        return self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
+        return self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts, axis=-3)
+
+    def _decided(self, scores: Tensor) -> NDArray[Any]:
+        """Labels of planes that are not interpolated."""
+        return argmax(scores)
+
+    def _interpolated(self, scores: Tensor, taps: Sequence[Any]) -> NDArray[Any]:
+        """Labels of the planes that `taps` makes from these."""
+        array = scores.detach().float().cpu().contiguous().numpy()
+        labels = np.empty((len(taps[0][0]), *self._shape[1:]), dtype=_label_type(array.shape[0]))
+        _in_threads(_interpolated_rows, labels.shape[0], array, *(tap for axis in taps for tap in axis), labels)
+        return labels
+
+
+class RegionSink(LabelSink):
+    """Collects slabs of regions that may overlap, as masks (C, S, A, R) of 0 and 1.
+
+    Args:
+        zooms: as for `LabelSink`.
+        threshold: a voxel is in a region where its score, in the unit of what is added, is at least this.
+    """
+
+    def __init__(self, zooms: Sequence[Zoom] | None = None, *, threshold: float) -> None:
+        super().__init__(zooms)
+        self.threshold = threshold
+
+    def _decided(self, scores: Tensor) -> NDArray[Any]:
+        return (scores >= self.threshold).to(torch.uint8).cpu().numpy()
+
+    def _interpolated(self, scores: Tensor, taps: Sequence[Any]) -> NDArray[Any]:
+        array = scores.detach().float().cpu().contiguous().numpy()
+        masks = np.empty((array.shape[0], len(taps[0][0]), *self._shape[1:]), dtype=np.uint8)
+        flat = [tap for axis in taps for tap in axis]
+        _in_threads(_thresholded_rows, masks.shape[1], array, *flat, np.float32(self.threshold), masks)
+        return masks
 
 
 def argmax(scores: Tensor) -> NDArray[Any]:
@@ -95,13 +129,6 @@ def argmax(scores: Tensor) -> NDArray[Any]:
     array = scores.detach().float().contiguous().numpy()
     labels = np.empty(array.shape[1:], dtype=kind)
     _in_threads(_argmax_rows, labels.shape[0], array, labels)
-    return labels
-
-
-def _interpolated_argmax(scores: Tensor, taps: Sequence[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    array = scores.detach().float().cpu().contiguous().numpy()
-    labels = np.empty((len(taps[0][0]), *shape[1:]), dtype=_label_type(array.shape[0]))
-    _in_threads(_interpolated_rows, labels.shape[0], array, *(tap for axis in taps for tap in axis), labels)
     return labels
 
 
@@ -163,3 +190,23 @@ def _interpolated_rows(scores, z0, z1, wz, y0, y1, wy, x0, x1, wx, labels, first
                         better = value > best[x]
                         best[x] = value if better else best[x]
                         labels[z, y, x] = c if better else labels[z, y, x]
+
+
+@njit(nogil=True, cache=True)
+def _thresholded_rows(scores, z0, z1, wz, y0, y1, wy, x0, x1, wx, threshold, masks, first, last):  # type: ignore[no-untyped-def]
+    classes, width = scores.shape[0], scores.shape[3]
+    rows, columns = masks.shape[2], masks.shape[3]
+    line = np.empty(width, dtype=np.float32)
+    one = np.float32(1)
+    for z in range(first, last):
+        for y in range(rows):
+            a, b = wz[z], wy[y]
+            w00, w01, w10, w11 = (one - a) * (one - b), (one - a) * b, a * (one - b), a * b
+            for c in range(classes):
+                top, bottom = scores[c, z0[z]], scores[c, z1[z]]
+                r00, r01, r10, r11 = top[y0[y]], top[y1[y]], bottom[y0[y]], bottom[y1[y]]
+                for x in range(width):
+                    line[x] = w00 * r00[x] + w01 * r01[x] + w10 * r10[x] + w11 * r11[x]
+                for x in range(columns):
+                    value = (one - wx[x]) * line[x0[x]] + wx[x] * line[x1[x]]
+                    masks[c, z, y, x] = 1 if value >= threshold else 0
