@@ -142,12 +142,15 @@ class Controller(QObject):
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
 
-    def _replace(self, image: OpenImage) -> None:
-        """Show another case: what was shown goes."""
-        self.images.clear()
+    def close_case(self) -> None:
+        """Take the images out of the viewer; with the first goes the session on it."""
         for layer in list(self.viewer.layers):
             if METADATA in layer.metadata:
                 self.viewer.layers.remove(layer)
+
+    def _replace(self, image: OpenImage) -> None:
+        """Show another case in place of what was shown."""
+        self.close_case()
         self._add(image)
 
     def _add(self, image: OpenImage) -> None:
@@ -189,6 +192,7 @@ class Controller(QObject):
         kept = [known for known in self.images if known is not image]
         if len(kept) < len(self.images):
             lost = self.images[0] is image
+            # the others lie on the voxels of the first and stay
             self.images = kept
             if lost:
                 self.reference_changed.emit()

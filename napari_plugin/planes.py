@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CROSSHAIR = "Crosshair"
 _CROSSHAIR_COLOR = "#4fc3f7"
+_CROSSHAIR_PIXELS = 1.5
 _CLICK_PIXELS = 3
 
 
@@ -132,6 +133,7 @@ class SidePlanes(QWidget):
         def fit(event: Any = None) -> None:
             if model.layers:
                 model.reset_view()
+                self._draw_crosshair(model)
 
         return fit
 
@@ -151,7 +153,6 @@ class SidePlanes(QWidget):
             np.zeros((2, 2, 3)),
             name=CROSSHAIR,
             edge_color=_CROSSHAIR_COLOR,
-            edge_width=0.6,
             opacity=0.7,
             vector_style="line",
             units=("mm",) * 3,
@@ -169,6 +170,7 @@ class SidePlanes(QWidget):
             start, way = here.copy(), np.zeros(3)
             start[axis], way[axis] = ranges[axis][0], ranges[axis][1] - ranges[axis][0]
             lines.append((start, way))
+        model.layers[CROSSHAIR].edge_width = _CROSSHAIR_PIXELS / max(model.scene.camera.zoom, 1e-6)
         model.layers[CROSSHAIR].data = np.array(lines)
 
 

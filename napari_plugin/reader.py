@@ -27,16 +27,25 @@ def read(path: str | list[str]) -> list[Any]:
 
     Where the dock is open, the case goes there and napari gets no layer from here.
     """
-    from napari_plugin.hanging import hang, image_layer
-    from napari_plugin.opening import best_of, list_images, open_image, title
     from napari_plugin.widget import dock_of
 
     paths = [path] if isinstance(path, str) else list(path)
-    viewer = napari.current_viewer()
-    dock = dock_of(viewer)
+    dock = dock_of(napari.current_viewer())
     if dock is not None:
         dock.controller.open_paths(paths)
         return [(None,)]
+    return layers_of(paths)
+
+
+def layers_of(paths: list[str]) -> list[Any]:
+    """An image layer for each path, and the viewer prepared for it.
+
+    Raises:
+        InputError: a path holds nothing that can be read.
+    """
+    from napari_plugin.hanging import hang, image_layer
+    from napari_plugin.opening import best_of, list_images, open_image, title
+
     layers: list[Any] = []
     for one in paths:
         entries = list_images(one)
@@ -47,6 +56,7 @@ def read(path: str | list[str]) -> list[Any]:
         layers.append(image_layer(image))
     if not layers:
         raise InputError("no path was given.")
+    viewer = napari.current_viewer()
     if viewer is not None:
         hang(viewer)
     return layers

@@ -52,13 +52,19 @@ def write_phantom(path: Path) -> Path:
 
 
 def head_with_tumour() -> list[Any]:
-    """npe2 sample data."""
-    from napari_plugin.reader import read
+    """npe2 sample data; it takes the place of the open case."""
+    import napari
+
+    from napari_plugin.reader import layers_of
+    from napari_plugin.widget import dock_of
 
     path = Path.home() / ".monai-unet" / "samples" / "head_with_tumour.nii.gz"
     if not path.is_file():
         write_phantom(path)
-    return read(str(path))
+    dock = dock_of(napari.current_viewer())
+    if dock is not None:
+        dock.controller.close_case()
+    return layers_of([str(path)])
 
 
 def _ellipsoid(centre_mm: tuple[float, ...], radii_mm: tuple[float, ...]) -> NDArray[np.bool_]:

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from qtpy.QtCore import Qt
+import numpy as np
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QProgressBar,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
+from monai_unet.interaction.boxes import Box
 from monai_unet.io.results import RESEARCH_USE
 from napari_plugin.controller import ERROR, WARNING, Controller
+from napari_plugin.editing import Editing
+from napari_plugin.hanging import plane_of
+from napari_plugin.models import region_of
 from napari_plugin.panels.case import CasePanel
+from napari_plugin.panels.findings import FindingsPanel
 from napari_plugin.panels.layout import sentence
+from napari_plugin.panels.model import ModelPanel
+from napari_plugin.panels.recovery import RecoveryPanel
+from napari_plugin.panels.refine import RefinePanel, default_answerer
+from napari_plugin.panels.save import SavePanel
 from napari_plugin.readout import Readout
 from napari_plugin.settings import setting
 from napari_plugin.shortcuts import bind
 from napari_plugin.tools import PromptTool
+from napari_plugin.view import CaseView
 from napari_plugin.windows import AUTOMATIC, CT_WINDOWS
 
 if TYPE_CHECKING:
@@ -38,31 +59,54 @@ class Dock(QWidget):
         self.viewer = napari_viewer
         self.planes: SidePlanes | None = None
         self.controller = Controller(napari_viewer, self)
-        self.tool = PromptTool(self._grid, lambda prompt: None)
+        self.editing = Editing(self.controller, default_answerer)
+        self.tool = PromptTool(self._grid, self.editing.submit, drawing=lambda stroke: self.view.show_stroke(stroke))
         self.tool.attach(napari_viewer)
+        self.view = CaseView(
+            napari_viewer, self.editing, opacity=float(setting("opacity")), redrawn=self._redraw_side_planes
+        )
         self.case = CasePanel(self.controller, self.toggle_planes)
+        self.model = ModelPanel(
+            self.controller, self.editing, ask_region=self._ask_region, show_uncertainty=self._show_uncertainty
+        )
+        self.refine = RefinePanel(self.editing, self.tool, self.view.stop_painting)
+        self.findings = FindingsPanel(
+            self.editing,
+            go_to=self.view.go_to,
+            draw_axes=self.view.show_axes,
+            show_surface=lambda value: self.controller.say(self.view.toggle_surfaces()),
+            plane_axis=lambda: plane_of(napari_viewer).axis,
+        )
+        self.save = SavePanel(self.editing, self.next_uncertain)
         self.position_line = QLabel()
-        self.readout = Readout(self.controller, self.position_line.setText)
+        self.readout = Readout(self.controller, self.position_line.setText, self.view.label_at)
         self.readout.attach(napari_viewer)
-        self.status = sentence("Ready.")
+        self.status = sentence("Open a study, drop it here, or try File > Open Sample.")
         self.status.setAccessibleName("Status")
         self.progress = QProgressBar()
         self.progress.setMaximumHeight(10)
         self.progress.setTextVisible(False)
+        self.recovery = RecoveryPanel(self.editing)
         self._lay_out()
         self.controller.said.connect(self._say)
         self.controller.progressed.connect(self._show_progress)
-        self.controller.reference_changed.connect(self._on_reference)
+        self.editing.session_changed.connect(self._on_session)
+        # napari selects an inserted layer only after it has told everyone of it
+        self.controller.images_changed.connect(lambda: QTimer.singleShot(0, self.view.select_labels))
         self._shortcuts = bind(self, self._actions())
+        self._main_window: QMainWindow | None = None
+        self._closed = False
+        self.controller.may_replace = self.may_lose_work
         self.setAcceptDrops(True)
+        self._show_progress(0, -1)
         _DOCKS.add(self)
-        self._on_reference()
+        self._on_session()
 
     def _lay_out(self) -> None:
         column = QWidget()
         rows = QVBoxLayout(column)
         rows.setContentsMargins(4, 4, 4, 4)
-        for panel in (self.case,):
+        for panel in (self.recovery, self.case, self.model, self.refine, self.findings, self.save):
             rows.addWidget(panel)
         rows.addStretch(1)
         scroll = QScrollArea()
@@ -78,12 +122,49 @@ class Dock(QWidget):
             layout.addWidget(widget)
         self.setMinimumWidth(WIDTH)
 
-    def _actions(self) -> dict[str, Any]:
-        actions: dict[str, Any] = {name: made.click for name, made in self.case.plane_buttons.items()}
-        actions["planes"] = self.case.planes_button.click
+    def _actions(self) -> dict[str, Callable[[], object]]:
+        actions: dict[str, Callable[[], object]] = {n: made.click for n, made in self.case.plane_buttons.items()}
+        actions |= {kind: made.click for kind, made in self.refine.tools.items()}
         for name in (AUTOMATIC, *CT_WINDOWS):
             actions[f"window {name}"] = lambda name=name: self.case.set_window(name)
-        return actions
+        return actions | {
+            "planes": self.case.planes_button.click,
+            "segment": self.model.segment_button.click,
+            "cancel": self._escape,
+            "sign": self.refine.toggle_sign,
+            "accept": self.refine.accept.click,
+            "drop": self.refine.drop.click,
+            "undo": self.editing.undo,
+            "redo": self.editing.redo,
+            "new object": self.editing.new_object,
+            "hide": self.view.toggle_labels,
+            "fill between": self.findings.fill_between,
+            "uncertain": self.next_uncertain,
+            "save": self.save.button.click,
+        }
+
+    def _escape(self) -> None:
+        """Stop what runs; where nothing runs, put the tool away."""
+        if self.controller.jobs.running:
+            self.controller.jobs.stop()
+        else:
+            self.refine.choose(None)
+            self.view.stop_painting()
+
+    def next_uncertain(self) -> None:
+        """Go to the next place where the model is unsure."""
+        self.controller.say(self.view.next_uncertain())
+
+    def may_lose_work(self) -> bool:
+        """Ask where work is unsaved; what is not saved stays recoverable all the same."""
+        if not self.editing.unsaved:
+            return True
+        answer = QMessageBox.question(
+            self,
+            "Unsaved work",
+            "The segmentation is not saved. Leave it? It is kept, and offered when this image is opened again.",
+        )
+        return bool(answer == QMessageBox.StandardButton.Yes)
 
     def toggle_planes(self) -> None:
         """Open or close the two other planes."""
@@ -106,6 +187,8 @@ class Dock(QWidget):
         window, own = self.window(), self.parent()
         while own is not None and not isinstance(own, QDockWidget):
             own = own.parent()
+        # a plugin's viewer hands out proxies, which Qt does not take
+        holder = getattr(holder, "__wrapped__", holder)
         if isinstance(window, QMainWindow) and own is not None and not own.isFloating():
             window.splitDockWidget(holder, own, Qt.Orientation.Horizontal)
             window.resizeDocks([holder, own], [SIDE_WIDTH, WIDTH], Qt.Orientation.Horizontal)
@@ -117,21 +200,72 @@ class Dock(QWidget):
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
         self.controller.open_paths([url.toLocalFile() for url in event.mimeData().urls()])
 
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        super().showEvent(event)
+        window = self.window()
+        if isinstance(window, QMainWindow) and self._main_window is not window:
+            self._main_window = window
+            window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Unsaved work is asked about before the window closes."""
+        if watched is self._main_window and event.type() == QEvent.Type.Close and not self._closed:
+            if not self.may_lose_work():
+                event.ignore()
+                return True
+            self.release()
+        return super().eventFilter(watched, event)
+
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
-        """Stop what runs and let go of the viewer."""
+        """Let go of the viewer."""
+        self.release()
+        super().closeEvent(event)
+
+    def release(self) -> None:
+        """Stop what runs and let go of the viewer; what is not saved stays recoverable."""
+        if self._closed:
+            return
+        self._closed = True
+        self.findings.release()
         self.controller.close()
+        self.editing.close()
         self.readout.detach()
         self.tool.detach()
         self.case.release()
+        if self.planes is not None:
+            self.planes.close_planes()
+        self.view.remove()
         _DOCKS.discard(self)
-        super().closeEvent(event)
 
     def _grid(self) -> Any:
         reference = self.controller.reference
         return None if reference is None else reference.grid
 
-    def _on_reference(self) -> None:
-        if self.controller.reference is not None and self.planes is None and setting("three_planes"):
+    def _redraw_side_planes(self, layer: Any) -> None:
+        if self.planes is not None:
+            self.planes.refresh(layer)
+
+    def _ask_region(self, use: Callable[[Box], None]) -> None:
+        """The next box drawn is a region for the model, not a prompt."""
+
+        def take(corners_mm: Any) -> None:
+            self.refine.choose(None)
+            reference = self.controller.reference
+            if reference is not None:
+                index = np.ptp(corners_mm @ np.linalg.inv(reference.grid.affine)[:3, :3].T, axis=0)
+                use(region_of(corners_mm, int(np.argmin(index)), reference.grid))
+
+        self.refine.choose("box")
+        self.tool.region = take
+
+    def _show_uncertainty(self, doubt: Any) -> None:
+        self.view.show_uncertainty(doubt)
+        self.save.uncertain.setVisible(self.view.has_uncertainty)
+
+    def _on_session(self) -> None:
+        session = self.editing.session
+        self.save.uncertain.setVisible(False)
+        if session is not None and self.planes is None and setting("three_planes"):
             self.toggle_planes()
 
     def _say(self, text: str, kind: str) -> None:

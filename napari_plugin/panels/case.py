@@ -31,7 +31,6 @@ class CasePanel(Panel):
         self.folder_button = button("Open folder…", "Open a folder with a DICOM study", self._ask_folder)
         self.series = QListWidget()
         self.series.setToolTip("Double click: show this series. Tick: show it together with the first.")
-        self.series.setMaximumHeight(92)
         self.series.itemDoubleClicked.connect(self._on_double_click)
         self.series.itemChanged.connect(self._on_ticked)
         self.geometry_line = sentence("Open a study, drop it here, or try File > Open Sample.")
@@ -111,7 +110,9 @@ class CasePanel(Panel):
                 item.setCheckState(Qt.CheckState.Checked if entry in shown else Qt.CheckState.Unchecked)
             self.series.addItem(item)
         self.series.blockSignals(False)
-        self.series.setVisible(self.series.count() > 0)
+        rows = min(self.series.count(), 5)
+        self.series.setFixedHeight(rows * max(self.series.sizeHintForRow(0), 1) + 6)
+        self.series.setVisible(rows > 0)
         self.side_by_side.setEnabled(len(shown) > 1)
         self._describe()
 

@@ -27,14 +27,14 @@ def button(
     return made
 
 
-def row(*widgets: QWidget) -> QWidget:
-    """Widgets side by side, of one width."""
+def row(*widgets: QWidget, stretch: tuple[int, ...] = ()) -> QWidget:
+    """Widgets side by side, of one width or as `stretch` says."""
     line = QWidget()
     layout = QHBoxLayout(line)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)
-    for widget in widgets:
-        layout.addWidget(widget, 1)
+    for widget, share in zip(widgets, stretch or (1,) * len(widgets), strict=True):
+        layout.addWidget(widget, share)
     return line
 
 
@@ -48,14 +48,21 @@ def sentence(text: str = "") -> QLabel:
 
 
 class Panel(QGroupBox):
-    """A titled box of the dock."""
+    """A titled box of the dock that folds."""
 
     def __init__(self, title: str) -> None:
         super().__init__(title)
-        self.rows = QVBoxLayout(self)
-        self.rows.setContentsMargins(6, 4, 6, 6)
+        self.setCheckable(True)
+        self.setToolTip("Untick to fold this box away")
+        self._content = QWidget()
+        self.rows = QVBoxLayout(self._content)
+        self.rows.setContentsMargins(0, 0, 0, 0)
         self.rows.setSpacing(4)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.addWidget(self._content)
+        self.toggled.connect(self._content.setVisible)
 
-    def add(self, *widgets: QWidget) -> None:
-        """Add a row."""
-        self.rows.addWidget(widgets[0] if len(widgets) == 1 else row(*widgets))
+    def add(self, *widgets: QWidget, stretch: tuple[int, ...] = ()) -> None:
+        """Add a row; `stretch` shares its width out, equally where it is not given."""
+        self.rows.addWidget(widgets[0] if len(widgets) == 1 else row(*widgets, stretch=stretch))

@@ -1,0 +1,287 @@
+"""Findings: the table of lesions with their measurements, and what can be done to a whole lesion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QLineEdit, QTableWidget, QTableWidgetItem
+
+from monai_unet.evaluation.lesions import Lesion
+from monai_unet.interaction.objects import SegmentObject
+from napari_plugin.editing import Editing
+from napari_plugin.findings import Findings, centre_voxel, measure_objects, sum_of_long_axes
+from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_COLUMNS = ("Lesion", "ml", "mm", "mean", "Lock")
+_NAME, _ML, _AXES, _MEAN, _LOCK = range(5)
+_VALUE = Qt.ItemDataRole.UserRole
+_WAIT_MS = 250
+
+
+class FindingsPanel(Panel):
+    """One row for each object: tick = visible, name (double click renames), volume, RECIST axes, mean, lock."""
+
+    def __init__(
+        self,
+        editing: Editing,
+        *,
+        go_to: Callable[[tuple[int, int, int]], None],
+        draw_axes: Callable[[Iterable[Lesion]], None],
+        show_surface: Callable[[int], None],
+        plane_axis: Callable[[], int],
+    ) -> None:
+        super().__init__("4  Findings")
+        self.editing, self._go_to, self._draw_axes, self._plane_axis = editing, go_to, draw_axes, plane_axis
+        self.findings: Findings = {}
+        self._stale: set[int] = set()
+        self._measuring = Work(self)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_WAIT_MS)
+        self._timer.timeout.connect(self._measure)
+        self.table = QTableWidget(0, len(_COLUMNS))
+        self._lay_out_table()
+        self.total = sentence()
+        self.kind = QLineEdit()
+        self.kind.setPlaceholderText("Class of the selected lesions, e.g. tumour")
+        self.kind.setToolTip("Several lesions of one class are one label when saved for training")
+        self.kind.editingFinished.connect(self._classify)
+        self.axes = QCheckBox("Draw axes")
+        self.axes.setToolTip("Long and short axis of each lesion in its slice (RECIST 1.1)")
+        self.axes.toggled.connect(lambda checked: self._show_axes())
+        new = button("New", "Begin another lesion", editing.new_object, name="new object")
+        delete = button("Delete", "Delete the selected lesions", self._delete)
+        split = button("Split", "Make each separate part of the lesion a lesion of its own", self._split)
+        merge = button("Merge", "Merge the selected lesions into the first of them", self._merge)
+        between = button(
+            "Fill between",
+            "Fill the empty slices between painted ones in this plane",
+            self.fill_between,
+            name="fill between",
+        )
+        holes = button("Fill holes", "Fill what the lesion encloses", self._holes)
+        surface = button(
+            "3D surface", "Show the lesions as surfaces; again: back to slices", self._surface(show_surface)
+        )
+        self.add(self.table)
+        self.add(self.total)
+        self.add(self.axes, surface)
+        self.add(self.kind)
+        self.add(new, delete)
+        self.add(split, merge)
+        self.add(between, holes)
+        editing.session_changed.connect(self._on_session)
+        editing.edited.connect(self._on_change)
+        editing.active_changed.connect(self._select)
+        self._on_session()
+
+    def release(self) -> None:
+        """Stop measuring."""
+        self._timer.stop()
+        self._measuring.close()
+
+    def selected(self) -> list[int]:
+        """Values of the selected rows, else of the object in hand."""
+        rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
+        values = [self._value(row) for row in rows]
+        return values or ([self.editing.active] if self.editing.active else [])
+
+    def _lay_out_table(self) -> None:
+        table = self.table
+        table.setHorizontalHeaderLabels(_COLUMNS)
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(22)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setMinimumHeight(120)
+        table.setMaximumHeight(190)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        header = table.horizontalHeader()
+        header.setMinimumSectionSize(26)
+        for column in range(1, len(_COLUMNS)):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        table.setToolTip("Click: go there. Double click: rename. Tick: show. Lock: protect from every change.")
+        table.cellClicked.connect(self._on_clicked)
+        table.itemChanged.connect(self._on_item)
+
+    def _on_session(self) -> None:
+        self.findings.clear()
+        session = self.editing.session
+        self._stale = {item.value for item in session.objects} if session is not None else set()
+        self._fill_table()
+        self._timer.start()
+
+    def _on_change(self, change: Any) -> None:
+        if change.objects or change.values:
+            self._stale |= set(change.values)
+            session = self.editing.session
+            known = {item.value for item in session.objects} if session is not None else set()
+            self.findings = {value: lesion for value, lesion in self.findings.items() if value in known}
+            self._stale &= known
+            if change.objects:
+                self._fill_table()
+            self._timer.start()
+
+    def _measure(self) -> None:
+        session = self.editing.session
+        if session is None or self._measuring.running or not self._stale:
+            self._show_total()
+            return
+        values, self._stale = sorted(self._stale), set()
+        image = session.image if session.image.ndim == 3 else session.image[0]
+
+        def done(found: Findings) -> None:
+            if self.editing.session is session:
+                known = {item.value for item in session.objects}
+                self.findings |= {value: lesion for value, lesion in found.items() if value in known}
+                self._write_numbers()
+                self._show_axes()
+            if self._stale:
+                self._timer.start()
+
+        self._measuring.start(
+            lambda: measure_objects(session.labels, image, session.grid, values), done=done, failed=self._failed
+        )
+
+    def _failed(self, sentence: str) -> None:
+        self.editing.controller.say(sentence, "error")
+
+    def _fill_table(self) -> None:
+        session = self.editing.session
+        objects = session.objects if session is not None else ()
+        self.table.blockSignals(True)
+        self.table.setRowCount(len(objects))
+        for row, item in enumerate(objects):
+            self._fill_row(row, item)
+        self.table.blockSignals(False)
+        self._write_numbers()
+        self._select(self.editing.active)
+
+    def _fill_row(self, row: int, item: SegmentObject) -> None:
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        name = QTableWidgetItem(_swatch(item.color), item.name)
+        name.setData(_VALUE, item.value)
+        name.setFlags(flags | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
+        name.setCheckState(Qt.CheckState.Checked if item.visible else Qt.CheckState.Unchecked)
+        name.setToolTip(f"{item.name} ({item.class_name or 'no class'})")
+        self.table.setItem(row, _NAME, name)
+        for column in (_ML, _AXES, _MEAN):
+            cell = QTableWidgetItem("…")
+            cell.setFlags(flags)
+            self.table.setItem(row, column, cell)
+        lock = QTableWidgetItem()
+        lock.setFlags(flags | Qt.ItemFlag.ItemIsUserCheckable)
+        lock.setCheckState(Qt.CheckState.Checked if item.locked else Qt.CheckState.Unchecked)
+        self.table.setItem(row, _LOCK, lock)
+
+    def _write_numbers(self) -> None:
+        self.table.blockSignals(True)
+        for row in range(self.table.rowCount()):
+            value = self._value(row)
+            if value in self.findings:
+                for column, text in zip((_ML, _AXES, _MEAN), _numbers(self.findings[value]), strict=True):
+                    self.table.item(row, column).setText(text)
+        self.table.blockSignals(False)
+        self._show_total()
+
+    def _show_total(self) -> None:
+        total, count = sum_of_long_axes(self.findings)
+        self.total.setText(f"Sum of long axes: <b>{total:.1f} mm</b> ({count} lesions)" if count else "No lesion yet.")
+
+    def _show_axes(self) -> None:
+        session = self.editing.session
+        shown = {item.value for item in session.objects if item.visible} if session is not None else set()
+        lesions = [lesion for value, lesion in self.findings.items() if lesion is not None and value in shown]
+        self._draw_axes(lesions if self.axes.isChecked() else ())
+
+    def _select(self, value: int) -> None:
+        for row in range(self.table.rowCount()):
+            if self._value(row) == value:
+                self.table.blockSignals(True)
+                self.table.selectRow(row)
+                self.table.blockSignals(False)
+        session = self.editing.session
+        known = [item for item in session.objects if item.value == value] if session is not None else []
+        self.kind.setText(known[0].class_name if known else "")
+
+    def _value(self, row: int) -> int:
+        return int(self.table.item(row, _NAME).data(_VALUE))
+
+    def _on_clicked(self, row: int, column: int) -> None:
+        value = self._value(row)
+        self.editing.set_active(value)
+        lesion = self.findings.get(value)
+        session = self.editing.session
+        if column not in (_LOCK,) and lesion is not None and session is not None:
+            self._go_to(centre_voxel(lesion, session.grid))
+
+    def _on_item(self, cell: QTableWidgetItem) -> None:
+        """A tick or a name was changed in the table."""
+        value = self._value(cell.row())
+        checked = cell.checkState() == Qt.CheckState.Checked
+        session = self.editing.session
+        item = next((o for o in session.objects if o.value == value), None) if session is not None else None
+        if item is None:
+            return
+        if cell.column() == _LOCK:
+            said = f"{item.name} is {'locked: nothing changes it' if checked else 'unlocked'}."
+            self.editing.do(lambda session: session.update_object(value, locked=checked), said)
+        elif checked != item.visible:
+            self.editing.do(lambda session: session.set_visible(value, checked))
+            self._show_axes()
+        elif cell.text().strip() != item.name:
+            self.editing.do(lambda session: session.update_object(value, name=cell.text().strip()))
+            self._fill_table()
+
+    def _classify(self) -> None:
+        text = self.kind.text().strip()
+        for value in self.selected():
+            self.editing.do(lambda session, value=value: session.update_object(value, class_name=text))
+
+    def _delete(self) -> None:
+        for value in self.selected():
+            self.editing.do(lambda session, value=value: session.delete_object(value), "Deleted; Ctrl+Z takes it back.")
+
+    def _split(self) -> None:
+        if self.selected():
+            value = self.selected()[0]
+            self.editing.do(lambda session: session.split_components(value), "Split into its separate parts.")
+
+    def _merge(self) -> None:
+        values = self.selected()
+        if values:
+            self.editing.do(lambda session: session.merge(values[1:], values[0]), "Merged.")
+
+    def fill_between(self) -> None:
+        """Fill the empty slices of the lesion in hand between painted ones, across the shown plane."""
+        if self.selected():
+            value, axis = self.selected()[0], self._plane_axis()
+            self.editing.do(lambda session: session.fill_between_slices(value, axis), "The slices between are filled.")
+
+    def _holes(self) -> None:
+        if self.selected():
+            value = self.selected()[0]
+            self.editing.do(lambda session: session.fill_holes(value), "Holes are filled.")
+
+    def _surface(self, show_surface: Callable[[int], None]) -> Callable[[], None]:
+        return lambda: show_surface(self.editing.active)
+
+
+def _numbers(lesion: Lesion | None) -> tuple[str, str, str]:
+    if lesion is None:
+        return "0", "", ""
+    long, short = lesion.long_axis.length_mm, lesion.short_axis.length_mm
+    mean = lesion.intensity_mean
+    return f"{lesion.volume_ml:.2f}", f"{long:.0f}×{short:.0f}", "" if mean is None else f"{mean:.4g}"
+
+
+def _swatch(color: tuple[int, int, int]) -> QIcon:
+    pixels = QPixmap(12, 12)
+    pixels.fill(QColor(*color))
+    return QIcon(pixels)

@@ -1,0 +1,242 @@
+"""Model: choose a bundle, give it its channels, segment the case or a box of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QWidget
+
+from monai_unet.catalogue import Bundle, find_bundle
+from monai_unet.errors import InputError
+from monai_unet.interaction.boxes import Box
+from monai_unet.segmenter import Progress, Segmenter
+from monai_unet.trust import is_trusted, trust
+from napari_plugin import models
+from napari_plugin.controller import WARNING, Controller
+from napari_plugin.editing import Editing
+from napari_plugin.opening import OpenImage
+from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.settings import remember, setting
+
+_STAGES = {"read": "Reading", "preprocess": "Preparing", "infer": "Segmenting", "postprocess": "Finishing"}
+
+
+class ModelPanel(Panel):
+    """Bundle, channels, Segment and Cancel."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        editing: Editing,
+        *,
+        ask_region: Callable[[Callable[[Box], None]], None],
+        show_uncertainty: Callable[[Any], None],
+        load: Callable[[Bundle, bool], Segmenter] = lambda bundle, doubt: Segmenter.load(
+            bundle.root, uncertainty=doubt
+        ),
+    ) -> None:
+        super().__init__("2  Model")
+        self.controller, self.editing = controller, editing
+        self._ask_region, self._show_uncertainty, self._load = ask_region, show_uncertainty, load
+        self._loaded: tuple[Path, bool, Segmenter] | None = None
+        self._region: Box | None = None
+        self._warned: list[str] = []
+        self.bundle = QComboBox()
+        self.bundle.setToolTip("The model that segments by itself; its card says what it was trained on")
+        self.bundle.activated.connect(lambda index: self._on_bundle())
+        self.own_button = button("Own folder…", "Use a MONAI bundle from a folder", self._ask_folder)
+        self.trust_button = button(
+            "I know where it comes from: allow it", "This bundle's files can run any code; agree once", self._trust
+        )
+        self.mapping = QWidget()
+        self.mapping_rows = QFormLayout(self.mapping)
+        self.mapping_rows.setContentsMargins(0, 0, 0, 0)
+        self.channels: list[QComboBox] = []
+        self.doubt = QCheckBox("Uncertainty")
+        self.doubt.setToolTip("Also show where the model is unsure; Shift+N goes to the next such place")
+        self.region_button = button("Only in a box", "Draw a box; only what is in it is segmented", self._choose_region)
+        self.segment_button = button("Segment", "Run the model on the case", self.segment, name="segment")
+        self.cancel_button = button("Cancel", "Stop what is running", controller.jobs.stop, name="cancel")
+        self.warning = sentence()
+        self.warning.setStyleSheet("color: #e69f00")
+        self.add(self.bundle)
+        self.add(self.own_button, self.region_button)
+        self.add(self.mapping)
+        self.add(self.trust_button)
+        self.add(self.doubt)
+        self.add(self.warning)
+        self.add(self.segment_button, self.cancel_button, stretch=(2, 1))
+        controller.images_changed.connect(self._on_images)
+        controller.reference_changed.connect(lambda: self._set_region(None))
+        controller.jobs.changed.connect(self._on_running)
+        self._list_bundles(models.usable_bundles())
+        self._on_running(False)
+
+    @property
+    def chosen(self) -> Bundle | None:
+        """The bundle chosen."""
+        found: Bundle | None = self.bundle.currentData()
+        return found
+
+    def choose(self, bundle: Bundle) -> None:
+        """Choose a bundle, which is added to the list where it is not in it."""
+        index = next((i for i in range(self.bundle.count()) if self.bundle.itemData(i).root == bundle.root), -1)
+        if index < 0:
+            self.bundle.addItem(bundle.name, bundle)
+            index = self.bundle.count() - 1
+        self.bundle.setCurrentIndex(index)
+        self._on_bundle()
+
+    def segment(self) -> None:
+        """Check the input, say what looks wrong, and run; pressed again after a warning it runs all the same."""
+        bundle, images = self.chosen, self._images()
+        if bundle is None:
+            self.controller.say("There is no model here; choose a bundle's folder, or click into the lesion.", WARNING)
+        elif self.controller.reference is None:
+            self.controller.say("Open an image first.", WARNING)
+        elif not is_trusted(bundle):
+            self.controller.say(f"'{bundle.name}' is not built in; allow it first.", WARNING)
+        elif images:
+            self._start(bundle, images, checked=bool(self._warned))
+
+    def _start(self, bundle: Bundle, images: list[OpenImage], *, checked: bool) -> None:
+        doubt, region, loaded = self.doubt.isChecked(), self._region, self._loaded
+
+        def work() -> Generator[Any, None, Any]:
+            yield "Loading the model …"
+            segmenter = self._load(bundle, doubt) if loaded is None or loaded[:2] != (bundle.root, doubt) else loaded[2]
+            self._loaded = (bundle.root, doubt, segmenter)
+            yield "Checking the images …"
+            if not checked:
+                warnings = models.check(segmenter, images)
+                if warnings:
+                    return warnings
+            return (yield from models.run(segmenter, images, region))
+
+        self._begun = time.monotonic()
+        if self.controller.run(work, done=self._done, progress=self._progress, stopped="Cancelled; nothing changed."):
+            remember("bundle", bundle.name)
+
+    def _progress(self, step: Any) -> None:
+        if isinstance(step, str):
+            self.controller.say(step)
+            return
+        assert isinstance(step, Progress)
+        total = step.total or 0
+        self.controller.progressed.emit(step.done, total)
+        text = _STAGES.get(step.stage, step.stage)
+        if step.stage == "infer":
+            if step.done <= 1:
+                self._begun = time.monotonic()
+            left = (time.monotonic() - self._begun) / max(step.done - 1, 1) * (total - step.done)
+            text += f": {step.done} of {total} tiles" if total else f": tile {step.done}"
+            text += f", {left:.0f} s left" if total and step.done > 1 else ""
+        self.controller.say(text)
+
+    def _done(self, result: Any) -> None:
+        if isinstance(result, list):
+            self._warn(result)
+            self.controller.say(
+                "The input looks unlike the training data; read the warning, then press again.", WARNING
+            )
+            return
+        self._warn([])
+        if self.editing.import_labels(result.labels, result.objects, "segment", result.provenance):
+            self._show_uncertainty(result.uncertainty)
+            found = sorted({item.name for item in result.objects if (result.labels == item.value).any()})
+            what = f"Found: {', '.join(found)}." if found else "The model found nothing here."
+            self.controller.say(f"{what} Check it slice by slice; Ctrl+Z takes it back.")
+
+    def _warn(self, warnings: list[str]) -> None:
+        self._warned = warnings
+        self.warning.setText("\n".join(f"⚠ {text}" for text in warnings))
+        self.warning.setVisible(bool(warnings))
+        key = self.segment_button.text().partition("  ")[2]
+        self.segment_button.setText(f"Segment anyway  {key}" if warnings else f"Segment  {key}")
+
+    def _images(self) -> list[OpenImage]:
+        """One image for each channel; empty, and said, where one is missing."""
+        shown = self.controller.images
+        indices = [combo.currentData() for combo in self.channels]
+        if not indices or any(index is None or not 0 <= index < len(shown) for index in indices):
+            self.controller.say("Give each channel of the model an image; tick more series in the list.", WARNING)
+            return []
+        return [shown[index] for index in indices]
+
+    def _list_bundles(self, bundles: list[Bundle]) -> None:
+        for bundle in bundles:
+            self.bundle.addItem(bundle.name, bundle)
+        last = self.bundle.findText(str(setting("bundle")))
+        self.bundle.setCurrentIndex(max(last, 0) if bundles else -1)
+        self._on_bundle()
+
+    def _on_bundle(self) -> None:
+        bundle = self.chosen
+        self._warn([])
+        while self.mapping_rows.rowCount():
+            self.mapping_rows.removeRow(0)
+        self.channels = []
+        if bundle is not None:
+            for channel in models.channels_of(bundle):
+                combo = QComboBox()
+                combo.setToolTip(f"Which image is the model's {channel.name}")
+                combo.activated.connect(lambda index: self._warn([]))
+                self.channels.append(combo)
+                self.mapping_rows.addRow(channel.name, combo)
+            self.bundle.setToolTip(str(bundle.metadata.get("description", "")))
+        self.trust_button.setVisible(bundle is not None and not is_trusted(bundle))
+        self._on_images()
+
+    def _on_images(self) -> None:
+        self._warn([])
+        images, bundle = self.controller.images, self.chosen
+        guessed = models.guess(models.channels_of(bundle), images) if bundle is not None else []
+        for combo, best in zip(self.channels, guessed, strict=True):
+            combo.clear()
+            for index, image in enumerate(images):
+                combo.addItem(image.name, index)
+            combo.setCurrentIndex(best)
+
+    def _on_running(self, running: bool) -> None:
+        self.segment_button.setEnabled(not running)
+        self.cancel_button.setEnabled(running)
+
+    def _choose_region(self) -> None:
+        if self._region is not None:
+            self._set_region(None)
+            self.controller.say("The whole image is segmented.")
+        elif self.controller.reference is None:
+            self.controller.say("Open an image first.", WARNING)
+        else:
+            self.controller.say("Drag a box around the region in any plane.")
+            self._ask_region(self._set_region)
+
+    def _set_region(self, region: Box | None) -> None:
+        self._region = region
+        reference = self.controller.reference
+        self.region_button.setText("Only in a box" if region is None else "Whole image again")
+        if region is not None and reference is not None:
+            mm = [(r.stop - r.start) * s for r, s in zip(region, reference.grid.spacing, strict=True)]
+            self.controller.say(f"Only a box of {mm[2]:.0f} × {mm[1]:.0f} × {mm[0]:.0f} mm is segmented.")
+
+    def _trust(self) -> None:
+        if self.chosen is not None:
+            trust(self.chosen)
+            self._on_bundle()
+            self.controller.say(f"'{self.chosen.name}' may run; a change of its files asks again.")
+
+    def _ask_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "A MONAI bundle's folder")
+        if not folder:
+            return
+        try:
+            bundle = find_bundle(folder)
+        except InputError as error:
+            self.controller.say(str(error), WARNING)
+            return
+        self.choose(bundle)
+        licence = str(bundle.metadata.get("license") or bundle.metadata.get("copyright") or "no licence is stated")
+        self.controller.say(f"'{bundle.name}': {licence}.")

@@ -1,0 +1,153 @@
+"""Refine: prompts that are answered, the candidate, napari's brush, undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem
+
+from monai_unet.interaction.answerers import CLASSICAL, build_answerer
+from monai_unet.interaction.prompts import Prompt, PromptKind
+from napari_plugin.editing import Editing
+from napari_plugin.marks import EXCLUDE, INCLUDE
+from napari_plugin.panels.layout import Panel, button
+from napari_plugin.settings import remember, setting
+from napari_plugin.tools import TOOLS, PromptTool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TIPS = {
+    "point": "Click into the lesion; Shift+click on what does not belong to it",
+    "scribble": "Draw a line through the lesion; with Shift through what does not belong to it",
+    "box": "Drag a box around the lesion in this slice",
+    "lasso": "Draw around the lesion in this slice",
+}
+_NUMBER = Qt.ItemDataRole.UserRole
+
+
+class RefinePanel(Panel):
+    """Tools, the prompts given, accept and drop, undo and redo."""
+
+    def __init__(self, editing: Editing, tool: PromptTool, stop_painting: Callable[[], None]) -> None:
+        super().__init__("3  Refine")
+        self.editing, self.tool, self._stop_painting = editing, tool, stop_painting
+        self.include = button("+ Include", "What I mark belongs to it", lambda: self.set_sign(True), checkable=True)
+        self.exclude = button("− Exclude", "What I mark does not", lambda: self.set_sign(False), checkable=True)
+        self.include.setToolTip(f"{self.include.toolTip()}; Q changes it, Shift changes it for one stroke")
+        self.tools = {
+            kind: button(kind.capitalize(), _TIPS[kind], self._chooser(kind), name=kind, checkable=True)
+            for kind in TOOLS
+        }
+        self.method = QComboBox()
+        self.method.setToolTip("What answers the prompts")
+        for name, title in _methods():
+            self.method.addItem(title, name)
+        self.method.activated.connect(lambda index: self._on_method())
+        self.at_once = QCheckBox("Answer after each prompt")
+        self.at_once.setChecked(bool(setting("run_after_prompt")))
+        self.at_once.toggled.connect(self._on_at_once)
+        self.answer = button("Answer", "Answer the prompts that wait", editing.answer_waiting)
+        self.list = QListWidget()
+        self.list.setFixedHeight(58)
+        self.list.setToolTip("The prompts of this lesion; select one and remove it: the others are answered again")
+        self.remove = button("Remove prompt", "Remove the selected prompt and answer the others again", self._remove)
+        self.accept = button("Accept", "Take the outline into the segmentation", editing.accept, name="accept")
+        self.drop = button("Drop", "Forget the outline and its prompts", editing.drop, name="drop")
+        self.undo = button("Undo", "Take the last step back", editing.undo, name="undo")
+        self.redo = button("Redo", "Make it again", editing.redo, name="redo")
+        self.add(self.include, self.exclude)
+        self.add(self.tools["point"], self.tools["scribble"])
+        self.add(self.tools["box"], self.tools["lasso"])
+        self.add(self.method)
+        self.add(self.at_once, self.answer)
+        self.add(self.list)
+        self.add(self.remove)
+        self.add(self.accept, self.drop)
+        self.add(self.undo, self.redo)
+        editing.session_changed.connect(self.refresh)
+        editing.edited.connect(lambda change: self.refresh())
+        editing.active_changed.connect(lambda value: self.refresh())
+        editing.waiting_changed.connect(lambda count: self.answer.setEnabled(count > 0 and not editing.answer_at_once))
+        self._on_at_once(self.at_once.isChecked())
+        self.set_sign(True)
+        self.refresh()
+
+    def choose(self, kind: PromptKind | None) -> None:
+        """Take a tool in hand, or none; napari's brush is put away for it."""
+        if kind is not None:
+            self._stop_painting()
+        self.tool.choose(kind)
+        for name, made in self.tools.items():
+            made.setChecked(name == kind)
+
+    def set_sign(self, positive: bool) -> None:
+        """Whether prompts include or exclude."""
+        self.tool.positive = positive
+        self.include.setChecked(positive)
+        self.exclude.setChecked(not positive)
+
+    def toggle_sign(self) -> None:
+        """From include to exclude and back."""
+        self.set_sign(not self.tool.positive)
+
+    def refresh(self) -> None:
+        """Show the prompts of the object in hand, and which buttons make sense."""
+        session = self.editing.session
+        prompts = session.prompts(self.editing.active) if session is not None and self.editing.active else ()
+        self.list.clear()
+        for number, prompt in enumerate(prompts, start=1):
+            self.list.addItem(_item(number, prompt))
+        self.list.setVisible(bool(prompts))
+        self.remove.setVisible(bool(prompts))
+        open_candidate = session is not None and session.candidate is not None
+        self.accept.setEnabled(open_candidate)
+        self.drop.setEnabled(open_candidate)
+        self._name_step(self.undo, "Undo", session.undo_text if session is not None else "")
+        self._name_step(self.redo, "Redo", session.redo_text if session is not None else "")
+
+    def _name_step(self, made: Any, verb: str, step: str) -> None:
+        made.setEnabled(bool(step))
+        made.setToolTip(f"{verb} {step}" if step else f"Nothing to {verb.lower()}")
+
+    def _chooser(self, kind: PromptKind) -> Callable[[], None]:
+        return lambda: self.choose(None if self.tool.kind == kind else kind)
+
+    def _on_method(self) -> None:
+        name = self.method.currentData()
+        self.editing.set_answerer(lambda: build_answerer(name))
+
+    def _on_at_once(self, checked: bool) -> None:
+        self.editing.answer_at_once = checked
+        self.answer.setEnabled(False)
+        remember("run_after_prompt", checked)
+        if checked:
+            self.editing.answer_waiting()
+
+    def _remove(self) -> None:
+        item = self.list.currentItem() or (self.list.item(self.list.count() - 1) if self.list.count() else None)
+        if item is not None:
+            self.editing.remove_prompt(int(item.data(_NUMBER)))
+
+
+def default_answerer() -> Any:
+    """What answers where the user has not chosen: the network where it is there, else the classical method."""
+    return build_answerer(_methods()[0][0])
+
+
+def _methods() -> list[tuple[str, str]]:
+    """(name, title) of what can answer prompts, the best first."""
+    from napari_plugin.models import editor_bundles
+
+    networks = [(bundle.name, f"Network: {bundle.name}") for bundle in editor_bundles()]
+    return [*networks, (CLASSICAL, "Classical (no network)")]
+
+
+def _item(number: int, prompt: Prompt) -> QListWidgetItem:
+    from qtpy.QtGui import QColor
+
+    item = QListWidgetItem(f"{number}  {'+' if prompt.positive else '−'}  {prompt.kind}")
+    item.setForeground(QColor(INCLUDE if prompt.positive else EXCLUDE))
+    item.setData(_NUMBER, prompt.number)
+    return item

@@ -1,0 +1,121 @@
+"""Save: the result in the form that the next one needs, and masks from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton
+
+from monai_unet.io.results import RESEARCH_USE
+from napari_plugin import exporting
+from napari_plugin.controller import WARNING
+from napari_plugin.editing import Editing
+from napari_plugin.panels.layout import Panel, button
+from napari_plugin.settings import remember, setting
+from napari_plugin.summary import save_html
+from napari_plugin.work import once
+
+MASK, SEG, RTSTRUCT, SR, TABLE, PAGE, TRAINING = "mask", "SEG", "RTSTRUCT", "SR", "table", "page", "training"
+KINDS: dict[str, tuple[str, str, str, Callable[[exporting.Outcome, Path], list[Path]]]] = {
+    MASK: ("Mask (NIfTI, NRRD, MHA)…", "_mask.nii.gz", "Masks (*.nii.gz *.nii *.nrrd *.mha)", exporting.save_mask),
+    SEG: ("DICOM SEG…", "_seg.dcm", "DICOM (*.dcm)", exporting.save_seg),
+    RTSTRUCT: ("DICOM RTSTRUCT…", "_rtstruct.dcm", "DICOM (*.dcm)", exporting.save_rtstruct),
+    SR: ("DICOM report with measurements (SR)…", "_report.dcm", "DICOM (*.dcm)", exporting.save_sr),
+    TABLE: ("Table of measurements (CSV)…", "_findings.csv", "Tables (*.csv)", exporting.save_csv),
+    PAGE: ("Summary page with pictures (HTML)…", "_summary.html", "Pages (*.html)", save_html),
+}
+
+
+class SavePanel(Panel):
+    """A menu of formats; saving runs in the background from a snapshot."""
+
+    def __init__(self, editing: Editing, next_uncertain: Callable[[], None]) -> None:
+        super().__init__("5  Save")
+        self.editing = editing
+        self.menu = QMenu(self)
+        for kind, (title, *_) in KINDS.items():
+            self.menu.addAction(title, self._asker(kind))
+        self.menu.addSeparator()
+        self.menu.addAction("Add to a training set…", self._ask_training)
+        self.button = button("Save…", f"Save the result. {RESEARCH_USE}", self._open_menu, name="save")
+        self.load_button = button("Load mask…", "Go on with a mask, SEG or RTSTRUCT of this image", self._ask_mask)
+        self.uncertain = button(
+            "Next uncertain place", "Go to the next place where the model is unsure", next_uncertain, name="uncertain"
+        )
+        self.add(self.button, self.load_button)
+        self.add(self.uncertain)
+        self.uncertain.setVisible(False)
+
+    def save(self, kind: str, path: Path) -> None:
+        """Save in one of `KINDS`, or to a training set, in the background."""
+        outcome = self._outcome()
+        if outcome is None:
+            return
+        writer = exporting.save_for_training if kind == TRAINING else KINDS[kind][3]
+        editing, saved = self.editing, self.editing.session
+        steps = editing.steps
+
+        def done(paths: list[Path]) -> None:
+            if editing.session is saved and editing.steps == steps:
+                editing.unsaved = False
+            names = " and ".join(path.name for path in paths)
+            editing.controller.say(f"Saved {names} in {paths[0].parent}. {RESEARCH_USE}.")
+
+        editing.controller.say(f"Saving {path.name} …")
+        editing.controller.run(once(lambda: writer(outcome, path)), done=done)
+
+    def load(self, path: Path) -> None:
+        """Replace the segmentation by a mask from a file, as one step that undo takes back."""
+        editing, image = self.editing, self.editing.controller.reference
+        if image is None:
+            editing.controller.say("Open the image first that the mask was drawn on.", WARNING)
+            return
+
+        def done(found: tuple[Any, list[Any]]) -> None:
+            if editing.import_labels(found[0], found[1], f"load {path.name}", {}):
+                editing.controller.say(f"{path.name} is loaded; Ctrl+Z takes it back.")
+
+        editing.controller.say(f"Reading {path.name} …")
+        editing.controller.run(once(lambda: exporting.load_mask(path, image)), done=done)
+
+    def _outcome(self) -> exporting.Outcome | None:
+        session, image = self.editing.session, self.editing.controller.reference
+        if session is None or image is None:
+            self.editing.controller.say("There is nothing to save yet; open an image first.", WARNING)
+            return None
+        if not session.labels.any():
+            self.editing.controller.say("There is nothing to save yet; segment or paint a lesion first.", WARNING)
+            return None
+        if session.candidate is not None:
+            self.editing.controller.say("An outline is still open: accept (U) or drop (Shift+U) it first.", WARNING)
+            return None
+        return exporting.Outcome(image, session.labels.copy(), session.objects, self.editing.made_by)
+
+    def _open_menu(self) -> None:
+        made: QPushButton = self.button
+        self.menu.popup(made.mapToGlobal(made.rect().topLeft()))
+
+    def _asker(self, kind: str) -> Callable[[], None]:
+        def ask() -> None:
+            title, ending, pattern, _ = KINDS[kind]
+            image = self.editing.controller.reference
+            start = Path(str(setting("folder"))) / f"{image.name if image is not None else 'case'}{ending}"
+            path, _ = QFileDialog.getSaveFileName(self, title.rstrip("…"), str(start), pattern)
+            if path:
+                remember("folder", str(Path(path).parent))
+                self.save(kind, Path(path))
+
+        return ask
+
+    def _ask_training(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of the training set", str(setting("folder")))
+        if folder:
+            self.save(TRAINING, Path(folder))
+
+    def _ask_mask(self) -> None:
+        pattern = "Masks (*.nii *.nii.gz *.nrrd *.mha *.dcm);;All files (*)"
+        path, _ = QFileDialog.getOpenFileName(self, "Load a mask", str(setting("folder")), pattern)
+        if path:
+            self.load(Path(path))
