@@ -33,6 +33,11 @@ class Bundle:
         return dict(json.loads((self.root / "configs" / "metadata.json").read_text(encoding="utf-8")))
 
     @property
+    def kind(self) -> str:
+        """ "segmentation" (images in, labels out) or "editor" (answers prompts, see `monai_unet.interaction`)."""
+        return str(self.metadata.get("monai_unet", {}).get("kind", "segmentation"))
+
+    @property
     def has_weights(self) -> bool:
         """Whether `models/model.pt` is there."""
         return (self.root / "models" / "model.pt").is_file()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from monai_unet.bundle_parts import BundleParts, build_parts
 from monai_unet.catalogue import find_bundle
+from monai_unet.channel_files import named_files, ordered_files
 from monai_unet.engine import Engine, Runtime, Used, activation_of, choose_device
 from monai_unet.errors import InputError
 from monai_unet.frames import Source, given_volume, label_map, read_source
@@ -29,7 +30,8 @@ from monai_unet.uncertainty import entropy, on_source
 from monai_unet.version import __version__
 from monai_unet.weights import sha256_of
 
-Images: TypeAlias = str | Path | Sequence[str | Path] | MetaTensor
+Images: TypeAlias = str | Path | Sequence[str | Path | None] | Mapping[str, str | Path | None] | MetaTensor
+"""A file, files in the order of the channels (None: missing), files by channel name, or a volume (C, S, A, R)."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ class Segmenter:
         """
         found = find_bundle(bundle)
         require_trust(found, consent=trust)
+        if found.kind == "editor":
+            raise InputError(f"the bundle '{found.name}' answers prompts and does not segment by itself; use interact.")
         single = checkpoint is None or isinstance(checkpoint, (str, Path))
         files = [checkpoint] if single else list(checkpoint)  # type: ignore[arg-type]
         parts = build_parts(found, device=choose_device(device), checkpoint=files[0])  # type: ignore[arg-type]
@@ -154,8 +158,8 @@ class Segmenter:
         """Segment one case step by step; returns the `Segmentation`. Closing the generator stops between two tiles.
 
         Args:
-            images: a file or DICOM folder, one per channel in the bundle's order, or a MetaTensor (C, S, A, R) from
-                `read_volume`.
+            images: a file or DICOM folder, one per channel in the bundle's order or by channel name (a channel that
+                the metadata calls optional may be missing), or a MetaTensor (C, S, A, R) from `read_volume`.
 
         Raises:
             InputError: the images cannot be used by this bundle.
@@ -173,8 +177,7 @@ class Segmenter:
             InputError: missing, damaged, not a volume, the wrong number of channels, or nothing but NaN.
         """
         start = time.perf_counter()
-        given = _as_given(images)
-        self._check_channels(given)
+        given = self._as_given(images)
         if isinstance(given, MetaTensor):
             image, source = given_volume(given, self.parts)
         else:
@@ -241,13 +244,24 @@ class Segmenter:
         pred = MetaTensor(logits, meta=image.meta, applied_operations=image.applied_operations)
         return self.parts.postprocess({**case.data, "pred": pred})["pred"]
 
-    def _check_channels(self, given: Sequence[Path] | MetaTensor) -> None:
-        names, count = self.parts.channels, len(given)
-        if names and count != len(names):
-            raise InputError(
-                f"'{self.parts.bundle.name}' needs {len(names)} image{'s' if len(names) > 1 else ''}, in this order: "
-                f"{', '.join(names)}; {count} {'was' if count == 1 else 'were'} given."
-            )
+    def _as_given(self, images: Images) -> list[Path | None] | MetaTensor:
+        """Files in the order of the channels, or the volume."""
+        name, channels = self.parts.bundle.name, self.parts.channel_table
+        if isinstance(images, MetaTensor):
+            if channels and len(images) != len(channels):
+                names = ", ".join(str(channel["name"]) for channel in channels)
+                raise InputError(
+                    f"'{name}' needs {len(channels)} image{'s' if len(channels) > 1 else ''}, in this order: {names}; "
+                    f"{len(images)} {'was' if len(images) == 1 else 'were'} given."
+                )
+            return images
+        if isinstance(images, Mapping):
+            return named_files(images, channels, bundle=name)
+        listed = [images] if isinstance(images, (str, Path)) else list(images)
+        if len(listed) == len(channels) and any(path is None for path in listed):
+            by_name = zip((str(channel["name"]) for channel in channels), listed, strict=True)
+            return named_files(dict(by_name), channels, bundle=name)
+        return ordered_files([Path(path) for path in listed if path is not None], channels, bundle=name)
 
     def _finished(
         self,
@@ -277,12 +291,6 @@ class Segmenter:
             "use": "For research use; not a medical device",
         }
         return Segmentation(labels, names, colors, provenance, doubt)
-
-
-def _as_given(images: Images) -> list[Path] | MetaTensor:
-    if isinstance(images, MetaTensor):
-        return images
-    return [Path(images)] if isinstance(images, (str, Path)) else [Path(image) for image in images]
 
 
 def _finite(image: MetaTensor, name: str) -> tuple[MetaTensor, list[str]]:

@@ -1,0 +1,263 @@
+"""Training of the editor with a simulated user: every round of every conversation is a training step.
+
+A pool of conversations is kept. In each step a few of them are answered with gradients; the simulated user then looks
+at each answer and marks its largest error, so that the network learns from its own mistakes (Liu et al. 2022,
+"iSegFormer"; Isensee et al. 2025, arXiv:2503.08373).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_erosion, shift
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from monai_unet.interaction.guidance import Marks, network_input
+from monai_unet.interaction.simulated_user import Mark, first_box, first_lasso, next_click, scribble
+from monai_unet.io.atomic import atomic_path
+from monai_unet.training.editor_windows import EditorWindows, Sample
+from monai_unet.training.weight_average import WeightAverage
+from monai_unet.weights import read_tensors
+
+logger = logging.getLogger(__name__)
+
+LAST, SHIPPED = "last.pt", "model.pt"
+STARTS = {"point": 0.58, "box": 0.14, "lasso": 0.06, "scribble": 0.06, "mask": 0.16}
+"""How a conversation begins: with one mark on an empty mask, or with a faulty mask and its first correction."""
+
+WRONG, SCRIBBLED = 0.03, 0.1
+"""Share of corrections that are marked the wrong way round (and corrected later), and of those that are scribbles."""
+
+
+@dataclass
+class Conversation:
+    """One object and what was said about it so far."""
+
+    sample: Sample
+    marks: Marks
+    mask: NDArray[np.float32]
+    rounds: int
+    done: int = 0
+
+    def network_input(self) -> NDArray[np.float32]:
+        """(channels, *size)"""
+        return network_input(self.sample.image, self.mask, self.marks)
+
+
+class EditorTraining:
+    """Trains an editor network; call `run`.
+
+    Args:
+        network: takes `guidance.CHANNELS`, returns one logit per voxel.
+        windows: where the training windows come from.
+        output_dir: gets `last.pt` (resumable), `model.pt` (averaged weights) and `history.jsonl`.
+        steps: optimisation steps of the whole run.
+        minutes: stop the run after this wall time instead, with the learning rate following time; 0: by steps.
+        batch_size, pool: conversations per step and kept at once.
+        rounds: marks that a conversation gets at most.
+        learning_rate, weight_decay, ema_decay: of AdamW and of the weight average.
+        resume: go on from `last.pt` of `output_dir` where there is one.
+        seed: of everything drawn.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        windows: EditorWindows,
+        *,
+        output_dir: str | Path,
+        steps: int = 2000,
+        minutes: float = 0.0,
+        batch_size: int = 6,
+        pool: int = 24,
+        rounds: int = 8,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        ema_decay: float = 0.998,
+        resume: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.network, self.windows, self.output_dir = network, windows, Path(output_dir)
+        self.steps, self.minutes, self.batch_size, self.rounds = steps, minutes, batch_size, rounds
+        self.learning_rate = learning_rate
+        self.optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+        self.average = WeightAverage(network, decay=ema_decay)
+        self.step, self.seconds = 0, 0.0
+        if resume and (self.output_dir / LAST).is_file():
+            self._load()
+        self.random = np.random.default_rng([seed, self.step])
+        self.device = next(network.parameters()).device
+        self.pool = [self._begin() for _ in range(max(pool, batch_size))]
+        self._scores: list[tuple[int, float, float]] = []
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, 0 to 1."""
+        return self.seconds / (60 * self.minutes) if self.minutes else self.step / max(1, self.steps)
+
+    def run(self, *, save_every: int = 100) -> None:
+        """Train until the end; saves every so many steps and at the end."""
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        self.network.train()
+        before = time.monotonic()
+        while self.progress < 1:
+            self._set_learning_rate()
+            self._train_step()
+            now = time.monotonic()
+            self.seconds, before = self.seconds + now - before, now
+            if self.step % save_every == 0:
+                self.save()
+        self.save()
+
+    def save(self) -> None:
+        """Write `last.pt`, `model.pt` and a line of history."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.model.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        for name, content in ((LAST, state), (SHIPPED, self.average.average.state_dict())):
+            with atomic_path(self.output_dir / name) as temporary:
+                torch.save(content, temporary)
+        self._report()
+
+    def _load(self) -> None:
+        state = read_tensors(self.output_dir / LAST)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.model.load_state_dict(state["average"])
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+
+    def _set_learning_rate(self) -> None:
+        """Linear warm-up over 50 steps, then polynomial decay."""
+        rate = self.learning_rate * min(1.0, (self.step + 1) / 50) * max(0.0, 1 - self.progress) ** 0.9
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _train_step(self) -> None:
+        chosen = self.random.choice(len(self.pool), self.batch_size, replace=False)
+        talks = [self.pool[i] for i in chosen]
+        inputs = torch.from_numpy(np.stack([talk.network_input() for talk in talks])).to(self.device)
+        targets = torch.from_numpy(np.stack([talk.sample.target for talk in talks])[:, None]).float().to(self.device)
+        logits = self.network(inputs.contiguous(memory_format=torch.channels_last_3d))
+        loss = editor_loss(logits, targets)
+        value = float(loss.detach().mean())
+        if not math.isfinite(value):
+            raise RuntimeError(f"the loss became {value} at step {self.step}; lower the learning rate.")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.mean().backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        self.average.model.update_parameters(self.network)
+        self.step += 1
+        for index, talk, answer, lost in zip(chosen, talks, (logits.detach()[:, 0] > 0).cpu().numpy(), loss.detach(), strict=True):
+            if not self._reply(talk, answer, float(lost)):
+                self.pool[index] = self._begin()
+
+    def _reply(self, talk: Conversation, answer: NDArray[np.bool_], loss: float) -> bool:
+        """Let the simulated user look at an answer; False where the conversation is over."""
+        answer[talk.marks.seeds[0]], answer[talk.marks.seeds[1]] = True, False
+        target = talk.sample.target
+        self._scores.append((talk.done, 2 * (answer & target).sum() / max(1, answer.sum() + target.sum()), loss))
+        talk.mask, talk.done = answer.astype(np.float32), talk.done + 1
+        if talk.done >= talk.rounds:
+            return False
+        mark = self._correction(answer, target)
+        if mark is None:
+            return False
+        _add(talk.marks, mark)
+        return True
+
+    def _correction(self, answer: NDArray[np.bool_], target: NDArray[np.bool_]) -> Mark | None:
+        careful = self.random.random() < 0.5
+        mark = next_click(answer, target, random=None if careful else self.random)
+        if mark is None or (answer != target).sum() < 5:
+            return None
+        chance = self.random.random()
+        if chance < WRONG:
+            return Mark("point", not mark.positive, mark.positions)
+        if chance < WRONG + SCRIBBLED:
+            wanted = (target & ~answer) if mark.positive else (answer & ~target)
+            return scribble(wanted, self.random, positive=mark.positive) or mark
+        return mark
+
+    def _begin(self) -> Conversation:
+        """A new object with its first mark."""
+        sample = self.windows.draw(self.random)
+        target, empty = sample.target, np.zeros(sample.target.shape, dtype=np.float32)
+        talk = Conversation(sample, Marks(target.shape), empty, int(self.random.integers(2, self.rounds + 1)))
+        start = self.random.choice(list(STARTS), p=list(STARTS.values()))
+        mark: Mark | None = None
+        if start == "box":
+            mark = first_box(target, self.random, flat=self.random.random() < 0.5)
+        elif start == "lasso":
+            mark = first_lasso(target, self.random)
+        elif start == "scribble":
+            mark = scribble(target, self.random, positive=True)
+        elif start == "mask":
+            faulty = faulty_mask(target, self.random)
+            talk.mask = faulty.astype(np.float32)
+            mark = next_click(faulty, target, random=self.random)
+        if mark is None and sample.click is not None and self.random.random() < 0.7:
+            mark = Mark("point", True, sample.click[None])
+        mark = mark or next_click(empty > 0, target, random=self.random)
+        if mark is not None:
+            _add(talk.marks, mark)
+        return talk
+
+    def _report(self) -> None:
+        """One line of history: mean Dice by number of marks since the last line."""
+        if not self._scores:
+            return
+        table = np.array(self._scores)
+        dice = {int(n) + 1: round(float(table[table[:, 0] == n, 1].mean()), 3) for n in np.unique(table[:, 0])}
+        loss, self._scores = float(table[:, 2].mean()), []
+        line: dict[str, Any] = {"step": self.step, "minutes": round(self.seconds / 60, 1), "loss": round(loss, 4), "dice": dice}
+        logger.info("%s", line)
+        with (self.output_dir / "history.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def editor_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """(N,) cross-entropy plus soft Dice of each window, from logits and targets (N, 1, *size)."""
+    axes = (1, 2, 3, 4)
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(axes)
+    likely = logits.sigmoid()
+    overlap = (2 * (likely * targets).sum(axes) + 1) / (likely.sum(axes) + targets.sum(axes) + 1)
+    return 2 * entropy + 1 - overlap
+
+
+def faulty_mask(target: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
+    """A mask such as an automatic method might give: too large, too small, shifted, cut, or with a piece too much."""
+    kind = int(random.integers(5))
+    if kind == 0:
+        return binary_dilation(target, iterations=int(random.integers(1, 4)))
+    if kind == 1:
+        return binary_erosion(target, iterations=int(random.integers(1, 3)))
+    if kind == 2:
+        return shift(target.astype(np.uint8), random.integers(-4, 5, 3), order=0).astype(bool)
+    positions = np.argwhere(target)
+    grid = np.indices(target.shape)
+    if kind == 3:
+        normal = random.normal(size=3)
+        height = np.tensordot(normal, grid, 1)
+        return target & (height < np.quantile(positions @ normal, random.uniform(0.3, 0.8)))
+    centre, radius = positions[random.integers(len(positions))], random.uniform(3, 8)
+    ball = sum((axis - c) ** 2 for axis, c in zip(grid, centre, strict=True)) < radius**2
+    return target | ball if random.random() < 0.6 else target & ~ball
+
+
+def _add(marks: Marks, mark: Mark) -> None:
+    marks.add(mark.kind, mark.positive, mark.positions, axis=mark.axis)
