@@ -144,9 +144,12 @@ class Controller(QObject):
 
     def close_case(self) -> None:
         """Take the images out of the viewer; with the first goes the session on it."""
+        self.images = []
         for layer in list(self.viewer.layers):
             if METADATA in layer.metadata:
                 self.viewer.layers.remove(layer)
+        self.reference_changed.emit()
+        self.images_changed.emit()
 
     def _replace(self, image: OpenImage) -> None:
         """Show another case in place of what was shown."""

@@ -49,7 +49,10 @@ PLANES = {
 
 
 def hang(viewer: ViewerModel) -> None:
-    """Prepare a viewer for volumes in (S, A, R): camera, letters, scale bar in mm."""
+    """Prepare a viewer for volumes in (S, A, R): camera, letters, scale bar in mm, the wheel for slices.
+
+    In slices the right button zooms; in 3D the wheel does.
+    """
     viewer.scene.camera.orientation = CAMERA
     bar = viewer.canvas.overlays.scale_bar
     bar.visible = True
@@ -59,6 +62,11 @@ def hang(viewer: ViewerModel) -> None:
         if side not in viewer.canvas.overlays:
             viewer.canvas.overlays[side] = TextOverlay(position=side, color="#ffd75e", font_size=15, box=False)
     _write_letters(viewer)
+    if _on_wheel not in viewer.mouse_wheel_callbacks:
+        viewer.mouse_wheel_callbacks.append(_on_wheel)
+        viewer.scene.camera.events.mouse_zoom.connect(lambda event: _keep_wheel_for_slices(viewer))
+        viewer.dims.events.ndisplay.connect(lambda event: _keep_wheel_for_slices(viewer))
+    _keep_wheel_for_slices(viewer)
 
 
 def show_plane(viewer: ViewerModel, name: str) -> None:
@@ -134,6 +142,22 @@ def inside(voxel: Sequence[int], grid: Grid) -> bool:
 def go_to(viewer: ViewerModel, voxel: Sequence[int]) -> None:
     """Move the shown slice, and the crosshair of all planes, to a voxel (S, A, R)."""
     viewer.dims.current_step = tuple(int(i) for i in voxel)
+
+
+def _on_wheel(viewer: ViewerModel, event: Any) -> None:
+    """One slice for each notch, up is towards superior, anterior, right."""
+    if viewer.dims.ndisplay != 2 or viewer.dims.ndim != 3 or len(event.modifiers):
+        return
+    step = int(np.sign(event.delta[1]))
+    axis = viewer.dims.order[0]
+    viewer.dims.set_current_step(axis, viewer.dims.current_step[axis] + step)
+
+
+def _keep_wheel_for_slices(viewer: ViewerModel) -> None:
+    # napari gives the wheel back to the camera whenever another layer is selected
+    zooms = viewer.dims.ndisplay == 3
+    if viewer.scene.camera.mouse_zoom != zooms:
+        viewer.scene.camera.mouse_zoom = zooms
 
 
 def _write_letters(viewer: ViewerModel) -> None:

@@ -123,6 +123,9 @@ class SessionLayers:
 
     def _on_paint(self, event: Any) -> None:
         change = self._record(event.value)
+        if str(self.labels.mode) != "erase":
+            # painting with a label that had no object has made one
+            self._chosen(int(self.labels.selected_label))
         if change is None or change.box is None:
             # nothing was recorded: show what the session holds
             self.labels.refresh(extent=False, highlight=False, thumbnail=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +11,24 @@ import torch
 from monai.data import MetaTensor
 
 from monai_unet.catalogue import Bundle, find_bundles
+from monai_unet.errors import InputError
 from monai_unet.interaction.boxes import Box, make_box
 from monai_unet.interaction.objects import SegmentObject
 from monai_unet.io import Grid, grid_of
 from monai_unet.io.channels import stack_channels
+from monai_unet.io.sequences import match_sequence
 from monai_unet.segmenter import Progress, Segmentation, Segmenter
 from napari_plugin.opening import OpenImage, onto
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One input of a model: its name, and words that series descriptions use for it."""
+    """One input of a model: its name, words that series descriptions use for it, and whether it may be missing."""
 
     name: str
-    words: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
     modality: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,13 @@ class Result:
 
 
 def usable_bundles() -> list[Bundle]:
-    """Bundles found that have weights and label something by themselves, those of the package first."""
-    return [bundle for bundle in find_bundles() if bundle.has_weights and not _needs_guidance(bundle)]
+    """Bundles found that have weights and segment by themselves, those of the package first."""
+    return [bundle for bundle in find_bundles() if bundle.has_weights and bundle.kind == "segmentation"]
 
 
 def editor_bundles() -> list[Bundle]:
     """Bundles of this package that answer prompts."""
-    return [bundle for bundle in find_bundles() if bundle.built_in and bundle.has_weights and _needs_guidance(bundle)]
-
-
-def _needs_guidance(bundle: Bundle) -> bool:
-    """Whether a bundle answers prompts and so cannot run alone: it says so, or has guidance among its channels."""
-    own = bundle.metadata.get("monai_unet", {})
-    words = " ".join([str(own.get("kind", "")), *(channel.name for channel in channels_of(bundle))]).lower()
-    return "interactive" in words or "guidance" in words
+    return [b for b in find_bundles() if b.built_in and b.has_weights and b.kind == "editor"]
 
 
 def channels_of(bundle: Bundle) -> list[Channel]:
@@ -69,8 +64,13 @@ def channels_of(bundle: Bundle) -> list[Channel]:
     own = metadata.get("monai_unet", {}).get("channels")
     if own:
         return [
-            Channel(str(c["name"]), tuple(str(w).lower() for w in c.get("synonyms", ())), str(c.get("modality", "")))
-            for c in own
+            Channel(
+                str(channel["name"]),
+                tuple(map(str, channel.get("synonyms", ()))),
+                str(channel.get("modality", "")),
+                bool(channel.get("optional")),
+            )
+            for channel in own
         ]
     inputs = metadata.get("network_data_format", {}).get("inputs", {})
     image = inputs.get("image") or next(iter(inputs.values()), {})
@@ -82,44 +82,34 @@ def channels_of(bundle: Bundle) -> list[Channel]:
 
 
 def guess(channels: Sequence[Channel], images: Sequence[OpenImage]) -> list[int]:
-    """For each channel the index of the image that its description fits best; images in order where none does.
+    """For each channel the index of the image whose description speaks of it; -1 where none does.
 
-    No image is taken twice as long as there are others.
+    A model of one channel gets the first image of its modality where no description speaks of it.
     """
-    free, chosen = list(range(len(images))), []
-    for channel in channels:
-        pool = free or list(range(len(images)))
-        best = max(pool, key=lambda index: (_fit(channel, images[index]), -index), default=-1)
-        chosen.append(best)
-        if best in free:
-            free.remove(best)
+    table = [{"name": channel.name, "synonyms": channel.synonyms} for channel in channels]
+    spoken = [match_sequence(image.name, table) for image in images]
+    chosen = [spoken.index(channel.name) if channel.name in spoken else -1 for channel in channels]
+    if len(channels) == 1 and chosen == [-1] and images:
+        fits = [index for index, image in enumerate(images) if image.modality == channels[0].modality]
+        chosen = [fits[0] if fits else 0]
     return chosen
 
 
-def _fit(channel: Channel, image: OpenImage) -> float:
-    name = re.sub(r"[^a-z0-9]+", " ", image.name.lower())
-    words = [channel.name.lower(), *channel.words]
-    hits = [len(word) for word in words if re.sub(r"[^a-z0-9]+", " ", word) in name]
-    right_kind = bool(channel.modality) and image.modality == channel.modality
-    return max(hits, default=0) + (0.5 if right_kind else 0.0)
-
-
-def check(segmenter: Segmenter, images: Sequence[OpenImage]) -> list[str]:
+def check(segmenter: Segmenter, images: Sequence[OpenImage | None]) -> list[str]:
     """What looks unlike the images that the model was trained on, before it runs."""
-    volume = _stacked(images, None)
-    return segmenter.parts.warnings(volume)
+    return segmenter.parts.warnings(_stacked(images, None))
 
 
 def run(
-    segmenter: Segmenter, images: Sequence[OpenImage], region: Box | None = None
+    segmenter: Segmenter, images: Sequence[OpenImage | None], region: Box | None = None
 ) -> Generator[Progress, None, Result]:
-    """Segment images (one per channel, on the grid of the first), only a box of them where `region` is given.
+    """Segment images (one per channel, None: missing), only a box of them where `region` is given.
 
     Raises:
         InputError: the images cannot be used by this bundle.
     """
-    volume = _stacked(images, region)
-    found: Segmentation = yield from segmenter.steps(volume)
+    grid = _first(images).grid
+    found: Segmentation = yield from segmenter.steps(_stacked(images, region))
     table = found.table
     objects = [
         SegmentObject(value, entry.name, entry.name, entry.color or (255, 255, 255)) for value, entry in table.items()
@@ -128,8 +118,8 @@ def run(
     doubt = None if found.uncertainty is None else found.uncertainty.numpy()[0]
     provenance = dict(found.provenance)
     if region is not None:
-        labels = _back(labels, region, images[0].grid)
-        doubt = None if doubt is None else _back(doubt, region, images[0].grid)
+        labels = _back(labels, region, grid)
+        doubt = None if doubt is None else _back(doubt, region, grid)
         provenance["region"] = [[part.start, part.stop] for part in region]
     return Result(labels, objects, provenance, doubt)
 
@@ -149,8 +139,18 @@ def region_of(corners_mm: Any, axis: int, grid: Grid) -> Box:
     return make_box(np.clip(low, 0, shape - 1), np.clip(high, 1, shape))
 
 
-def _stacked(images: Sequence[OpenImage], region: Box | None) -> MetaTensor:
-    volume = stack_channels([onto(image, images[0]).volume for image in images])
+def _first(images: Sequence[OpenImage | None]) -> OpenImage:
+    first = next((image for image in images if image is not None), None)
+    if first is None:
+        raise InputError("No image was given to the model; choose one for its channel.")
+    return first
+
+
+def _stacked(images: Sequence[OpenImage | None], region: Box | None) -> MetaTensor:
+    """One channel each on the grid of the first; a missing one is zero, as models with optional channels expect."""
+    first = _first(images)
+    blank = MetaTensor(torch.zeros_like(first.volume.as_tensor()), meta=dict(first.volume.meta))
+    volume = stack_channels([blank if image is None else onto(image, first).volume for image in images])
     if region is None:
         # a copy: the segmenter may set voxels that are not finite
         return MetaTensor(volume.as_tensor().clone(), meta=dict(volume.meta))

@@ -18,7 +18,7 @@ from monai_unet.io.formats import VOLUME_SUFFIXES, format_of
 from monai_unet.io.inventory import Entry, inventory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenImage:
     """A series or volume file in memory.
 

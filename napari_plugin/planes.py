@@ -12,8 +12,8 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from napari.qt import QtViewer
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from napari_plugin.hanging import AXES, PLANES, hang, plane_of, show_plane
 
@@ -31,8 +31,12 @@ _CLICK_PIXELS = 3
 class SidePlanes(QWidget):
     """Two small canvases with the planes that the main canvas does not show, linked by a crosshair."""
 
+    closed = Signal()
+    """The user has closed them."""
+
     def __init__(self, viewer: napari.Viewer, tool: PromptTool) -> None:
         super().__init__()
+        self._docked = False
         self.viewer, self.tool = viewer, tool
         self.models = [ViewerModel(), ViewerModel()]
         self.canvases = [QtViewer(model) for model in self.models]
@@ -58,6 +62,14 @@ class SidePlanes(QWidget):
         viewer.dims.events.current_step.connect(self._on_main_step)
         viewer.dims.events.order.connect(self._on_order)
         self._on_layers()
+
+    def event(self, event: QEvent) -> bool:
+        """napari takes a closed dock's widget out of its window without closing it."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self._docked and self.parent() is None:
+                self.closed.emit()
+            self._docked = self.parent() is not None
+        return bool(super().event(event))
 
     def close_planes(self) -> None:
         """Let go of the main viewer; call before the widget goes."""
@@ -172,6 +184,18 @@ class SidePlanes(QWidget):
             lines.append((start, way))
         model.layers[CROSSHAIR].edge_width = _CROSSHAIR_PIXELS / max(model.scene.camera.zoom, 1e-6)
         model.layers[CROSSHAIR].data = np.array(lines)
+
+
+def put_beside(holder: Any, widget: QWidget, widths: list[int]) -> None:
+    """Give a dock widget a column of its own, left of the dock that holds `widget`; widths in pixels of both."""
+    # a plugin's viewer hands out proxies, which Qt does not take
+    holder = getattr(holder, "__wrapped__", holder)
+    window, own = widget.window(), widget.parent()
+    while own is not None and not isinstance(own, QDockWidget):
+        own = own.parent()
+    if isinstance(window, QMainWindow) and own is not None and not own.isFloating():
+        window.splitDockWidget(holder, own, Qt.Orientation.Horizontal)
+        window.resizeDocks([holder, own], widths, Qt.Orientation.Horizontal)
 
 
 _FOLLOWED = {

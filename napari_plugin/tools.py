@@ -1,7 +1,7 @@
 """Prompts by mouse: one tool at a time, the same on the main canvas and on the side canvases (no Qt).
 
-A tool listens to the viewer, not to a layer, so that it works whichever layer is selected; while it is active the left
-button does not move the picture (the wheel still changes slice or zoom, and the space bar still pans).
+A tool listens to the viewer, not to a layer, so that it works whichever layer is selected; while it is in hand the
+mouse buttons do not move the picture, and the wheel changes the slice as ever.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class PromptTool:
     def attach(self, viewer: ViewerModel) -> None:
         """Listen to a viewer's mouse."""
         viewer.mouse_drag_callbacks.append(self._on_press)
+        viewer.scene.camera.events.mouse_pan.connect(self._on_mouse_pan)
         self._viewers.append(viewer)
         self._hold_camera(viewer)
 
@@ -68,6 +69,7 @@ class PromptTool:
         for viewer in self._viewers:
             if self._on_press in viewer.mouse_drag_callbacks:
                 viewer.mouse_drag_callbacks.remove(self._on_press)
+                viewer.scene.camera.events.mouse_pan.disconnect(self._on_mouse_pan)
         self._viewers = []
 
     def choose(self, kind: PromptKind | None) -> None:
@@ -81,6 +83,11 @@ class PromptTool:
     def _hold_camera(self, viewer: ViewerModel) -> None:
         viewer.scene.camera.mouse_pan = self.kind is None
         viewer.cursor.style = "standard" if self.kind is None else "cross"
+
+    def _on_mouse_pan(self, event: Any) -> None:
+        # napari lets the camera go whenever another layer is selected
+        if self.kind is not None and event.source.mouse_pan:
+            event.source.mouse_pan = False
 
     def _on_press(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None] | None:
         grid = self._grid()

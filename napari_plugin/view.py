@@ -70,7 +70,9 @@ class CaseView:
         go_to(self.viewer, voxel)
         session = self.editing.session
         if session is not None and self.viewer.dims.ndisplay == 2:
-            self.viewer.scene.camera.center = tuple(np.multiply(voxel, session.grid.spacing))
+            world = np.multiply(voxel, session.grid.spacing)
+            up, across = self.viewer.dims.displayed
+            self.viewer.scene.camera.center = (0.0, float(world[up]), float(world[across]))
 
     def select_labels(self) -> None:
         """Make the segmentation the selected layer, so that napari's keys for the brush work."""

@@ -8,9 +8,8 @@ from weakref import WeakSet
 
 import numpy as np
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
-    QDockWidget,
     QLabel,
     QMainWindow,
     QMessageBox,
@@ -56,6 +55,8 @@ class Dock(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
+        self._main_window: QMainWindow | None = None
+        self._closed = self._closing = False
         self.viewer = napari_viewer
         self.planes: SidePlanes | None = None
         self.controller = Controller(napari_viewer, self)
@@ -94,8 +95,6 @@ class Dock(QWidget):
         # napari selects an inserted layer only after it has told everyone of it
         self.controller.images_changed.connect(lambda: QTimer.singleShot(0, self.view.select_labels))
         self._shortcuts = bind(self, self._actions())
-        self._main_window: QMainWindow | None = None
-        self._closed = False
         self.controller.may_replace = self.may_lose_work
         self.setAcceptDrops(True)
         self._show_progress(0, -1)
@@ -169,29 +168,25 @@ class Dock(QWidget):
     def toggle_planes(self) -> None:
         """Open or close the two other planes."""
         if self.planes is not None:
-            self.planes.close_planes()
-            self.viewer.window.remove_dock_widget(self.planes)
-            self.planes = None
+            planes = self.planes
+            self._forget_planes()
+            self.viewer.window.remove_dock_widget(planes)
         else:
-            from napari_plugin.planes import SidePlanes
+            from napari_plugin.planes import SidePlanes, put_beside
 
             self.planes = SidePlanes(self.viewer, self.tool)
+            self.planes.closed.connect(self._forget_planes)
             for model in self.planes.models:
                 self.readout.attach(model)
             holder = self.viewer.window.add_dock_widget(self.planes, area="right", name="Other planes", tabify=False)
-            self._put_beside(holder)
+            put_beside(holder, self, [SIDE_WIDTH, WIDTH])
         self.case.planes_button.setChecked(self.planes is not None)
 
-    def _put_beside(self, holder: QDockWidget) -> None:
-        """A column of its own between the main canvas and this dock."""
-        window, own = self.window(), self.parent()
-        while own is not None and not isinstance(own, QDockWidget):
-            own = own.parent()
-        # a plugin's viewer hands out proxies, which Qt does not take
-        holder = getattr(holder, "__wrapped__", holder)
-        if isinstance(window, QMainWindow) and own is not None and not own.isFloating():
-            window.splitDockWidget(holder, own, Qt.Orientation.Horizontal)
-            window.resizeDocks([holder, own], [SIDE_WIDTH, WIDTH], Qt.Orientation.Horizontal)
+    def _forget_planes(self) -> None:
+        if self.planes is not None:
+            planes, self.planes = self.planes, None
+            planes.close_planes()
+            self.case.planes_button.setChecked(False)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
         if event.mimeData().hasUrls():
@@ -208,34 +203,41 @@ class Dock(QWidget):
             window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        """Unsaved work is asked about before the window closes."""
-        if watched is self._main_window and event.type() == QEvent.Type.Close and not self._closed:
-            if not self.may_lose_work():
-                event.ignore()
-                return True
-            self.release()
+        """Unsaved work is asked about before the window closes; once it is gone, what runs is stopped."""
+        if watched is self._main_window and not self._closed:
+            if event.type() == QEvent.Type.Close:
+                self._closing = self.may_lose_work()
+                if not self._closing:
+                    event.ignore()
+                    return True
+            # a window that is only made small is hidden too, by the system
+            elif event.type() == QEvent.Type.Hide and self._closing and not event.spontaneous():
+                self.release(window_goes=True)
         return super().eventFilter(watched, event)
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
-        """Let go of the viewer."""
-        self.release()
-        super().closeEvent(event)
+    def event(self, event: QEvent) -> bool:
+        """napari takes a closed dock's widget out of its window without closing it."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None and self._main_window is not None:
+            self.release()
+        return bool(super().event(event))
 
-    def release(self) -> None:
+    def release(self, *, window_goes: bool = False) -> None:
         """Stop what runs and let go of the viewer; what is not saved stays recoverable."""
         if self._closed:
             return
         self._closed = True
+        _DOCKS.discard(self)
         self.findings.release()
         self.controller.close()
         self.editing.close()
+        if window_goes:
+            return
         self.readout.detach()
         self.tool.detach()
         self.case.release()
         if self.planes is not None:
-            self.planes.close_planes()
+            self.toggle_planes()
         self.view.remove()
-        _DOCKS.discard(self)
 
     def _grid(self) -> Any:
         reference = self.controller.reference

@@ -102,7 +102,7 @@ class ModelPanel(Panel):
         elif images:
             self._start(bundle, images, checked=bool(self._warned))
 
-    def _start(self, bundle: Bundle, images: list[OpenImage], *, checked: bool) -> None:
+    def _start(self, bundle: Bundle, images: list[OpenImage | None], *, checked: bool) -> None:
         doubt, region, loaded = self.doubt.isChecked(), self._region, self._loaded
 
         def work() -> Generator[Any, None, Any]:
@@ -157,14 +157,18 @@ class ModelPanel(Panel):
         key = self.segment_button.text().partition("  ")[2]
         self.segment_button.setText(f"Segment anyway  {key}" if warnings else f"Segment  {key}")
 
-    def _images(self) -> list[OpenImage]:
-        """One image for each channel; empty, and said, where one is missing."""
-        shown = self.controller.images
+    def _images(self) -> list[OpenImage | None]:
+        """One image for each channel, None for an optional one left out; empty, and said, where one is missing."""
+        bundle, shown = self.chosen, self.controller.images
         indices = [combo.currentData() for combo in self.channels]
-        if not indices or any(index is None or not 0 <= index < len(shown) for index in indices):
-            self.controller.say("Give each channel of the model an image; tick more series in the list.", WARNING)
+        given: list[OpenImage | None] = [None if i is None or i < 0 else shown[i] for i in indices]
+        channels = models.channels_of(bundle) if bundle is not None else []
+        lacking = [c.name for c, image in zip(channels, given, strict=True) if image is None and not c.optional]
+        if lacking or not any(given):
+            names = " and ".join(lacking or [c.name for c in channels])
+            self.controller.say(f"The model needs {names}: tick that series in the list and choose it here.", WARNING)
             return []
-        return [shown[index] for index in indices]
+        return given
 
     def _list_bundles(self, bundles: list[Bundle]) -> None:
         for bundle in bundles:
@@ -196,9 +200,10 @@ class ModelPanel(Panel):
         guessed = models.guess(models.channels_of(bundle), images) if bundle is not None else []
         for combo, best in zip(self.channels, guessed, strict=True):
             combo.clear()
+            combo.addItem("– none –", -1)
             for index, image in enumerate(images):
                 combo.addItem(image.name, index)
-            combo.setCurrentIndex(best)
+            combo.setCurrentIndex(best + 1)
 
     def _on_running(self, running: bool) -> None:
         self.segment_button.setEnabled(not running)

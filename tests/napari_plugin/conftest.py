@@ -1,0 +1,76 @@
+"""One napari window for all tests of a process: starting it takes longer than most of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("napari", reason="the plugin's tests need napari (pip install monai-unet[napari])")
+
+HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY"))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test touches the user's sessions, samples or consents."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def viewer(qapp: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real window of 900 × 640."""
+    if not HAS_DISPLAY:
+        pytest.skip("no display: run under xvfb-run")
+    import napari
+    from napari.settings import get_settings
+
+    get_settings().application.save_window_geometry = False
+    made = napari.Viewer(show=True)
+    made.window.resize(900, 640)
+    yield made
+    made.layers.clear()
+    made.close()
+
+
+@pytest.fixture
+def wait(qapp: Any) -> Callable[..., None]:
+    """Let the window work until a condition holds; fails after a while that is long even on a busy machine."""
+    import time
+
+    def wait_until(condition: Callable[[], bool] = lambda: False, *, seconds: float = 0.0) -> None:
+        end = time.monotonic() + (seconds or 240.0)
+        while time.monotonic() < end:
+            qapp.processEvents()
+            if condition():
+                return
+            time.sleep(0.005)
+        assert seconds, "what was waited for did not happen"
+
+    return wait_until
+
+
+@pytest.fixture
+def dock(viewer: Any, wait: Callable[..., None]) -> Iterator[Any]:
+    """The dock in the shared window, with the quick answerer; gone afterwards."""
+    from plugin_cases import BallAnswerer
+
+    from napari_plugin.widget import Dock
+
+    made = Dock(viewer)
+    viewer.window.add_dock_widget(made, area="right", name="Tumour segmentation")
+    made.editing.set_answerer(BallAnswerer)
+    viewer.window._qt_window.activateWindow()
+    wait(viewer.window._qt_window.isActiveWindow)
+    yield made
+    made.editing.unsaved = False
+    made.release()
+    viewer.window.remove_dock_widget(made)
+    viewer.layers.clear()
+    wait(seconds=0.05)
