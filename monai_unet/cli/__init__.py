@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "info": "list the series and volumes below a path, their geometry and their problems",
     "convert": "DICOM to NIfTI, NRRD or MetaImage; masks to DICOM SEG, RTSTRUCT, report, or back",
     "evaluate": "score segmentations against references and write a report",
+    "interact": "measure how good a mask becomes with how many clicks",
     "compare": "compare two evaluations of the same cases",
     "bundles": "list the models found",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",

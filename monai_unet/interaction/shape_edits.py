@@ -65,6 +65,8 @@ def between_slices(mask: NDArray[np.bool_], axis: int, spacing: Sequence[float])
 def _blend(
     first: NDArray[np.bool_], last: NDArray[np.bool_], steps: int, spacing: Sequence[float]
 ) -> NDArray[np.bool_]:
+    # outside the picture is outside the object, also for what is moved in from there
+    first, last = np.pad(first, 2), np.pad(last, 2)
     start, end = (np.array(ndimage.center_of_mass(plane)) for plane in (first, last))
     middle = (start + end) / 2
     distances = [
@@ -76,15 +78,13 @@ def _blend(
         share = step / steps
         blended = (1 - share) * distances[0] + share * distances[1]
         moved = ndimage.shift(blended, (1 - share) * start + share * end - middle, order=1, mode="nearest")
-        slices.append(moved < 0)
+        slices.append((moved < 0)[2:-2, 2:-2])
     return np.stack(slices)
 
 
 def _signed_distance(plane: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float64]:
-    padded = np.pad(plane, 1)  # outside the picture is outside the object
-    out = ndimage.distance_transform_edt(~padded, sampling=spacing)
-    inside = ndimage.distance_transform_edt(padded, sampling=spacing)
-    return np.asarray(out - inside)[1:-1, 1:-1]
+    out = ndimage.distance_transform_edt(~plane, sampling=spacing)
+    return np.asarray(out - ndimage.distance_transform_edt(plane, sampling=spacing))
 
 
 def ball(grid: Grid, centre: ArrayLike, radius_mm: float, axis: int | None = None) -> tuple[Box, NDArray[np.bool_]]:

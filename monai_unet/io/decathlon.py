@@ -10,12 +10,12 @@ from monai_unet.errors import InputError
 
 
 def read_dataset(dataset_dir: str | Path) -> dict[str, Any]:
-    """The parsed `dataset.json` of a folder.
+    """The parsed `dataset.json` of a folder, or of such a file of another name.
 
     Raises:
         InputError: no such folder or file, or not JSON.
     """
-    path = Path(dataset_dir) / "dataset.json"
+    path = _file(dataset_dir)
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -32,25 +32,30 @@ def dataset_cases(dataset_dir: str | Path, key: str) -> list[dict[str, Any]]:
     Raises:
         InputError: the list is missing or empty, a case has no image or label, or a file is missing.
     """
-    root = Path(dataset_dir)
-    dataset = read_dataset(root)
+    file = _file(dataset_dir)
+    dataset = read_dataset(file)
     entries = dataset.get(key)
     if not isinstance(entries, list) or not entries:
         lists = [name for name, value in dataset.items() if isinstance(value, list) and value]
-        raise InputError(f"{root / 'dataset.json'} has no cases under '{key}'; it has {', '.join(lists) or 'none'}.")
-    return [_absolute(root, entry, key) for entry in entries]
+        raise InputError(f"{file} has no cases under '{key}'; it has {', '.join(lists) or 'none'}.")
+    return [_absolute(file, entry, key) for entry in entries]
 
 
-def _absolute(root: Path, entry: Any, key: str) -> dict[str, Any]:
+def _file(dataset: str | Path) -> Path:
+    path = Path(dataset)
+    return path if path.suffix == ".json" else path / "dataset.json"
+
+
+def _absolute(file: Path, entry: Any, key: str) -> dict[str, Any]:
     if not isinstance(entry, dict) or "image" not in entry or "label" not in entry:
-        raise InputError(f"{root / 'dataset.json'}: a case under '{key}' needs both image and label, got {entry!r}.")
+        raise InputError(f"{file}: a case under '{key}' needs both image and label, got {entry!r}.")
     case: dict[str, Any] = {
-        name: _paths(root, value) if name in ("image", "label") else value for name, value in entry.items()
+        name: _paths(file.parent, value) if name in ("image", "label") else value for name, value in entry.items()
     }
     for name in ("image", "label"):
         for path in case[name] if isinstance(case[name], list) else [case[name]]:
             if not Path(path).exists():
-                raise InputError(f"{path}, named as {name} under '{key}' in {root / 'dataset.json'}, does not exist.")
+                raise InputError(f"{path}, named as {name} under '{key}' in {file}, does not exist.")
     return case
 
 

@@ -1,0 +1,23 @@
+"""Answerers by name: what the command line and the plugin offer to choose from."""
+
+from __future__ import annotations
+
+from monai_unet.interaction.prompts import Answerer
+
+CLASSICAL = "classical"
+
+
+def build_answerer(name: str) -> Answerer:
+    """The classical method by its name, or else the network of a bundle (name or folder).
+
+    Raises:
+        InputError: no such bundle, or it is none that answers prompts.
+    """
+    if name == CLASSICAL:
+        from monai_unet.interaction.classical import ClassicalAnswerer
+
+        return ClassicalAnswerer()
+    from monai_unet.interaction.network_answerer import NetworkAnswerer
+
+    answerer: Answerer = NetworkAnswerer(name)
+    return answerer
