@@ -20,6 +20,7 @@ from monai_unet.catalogue import Bundle
 from monai_unet.errors import InputError
 from monai_unet.io import LoadVolumed, SaveLabelMapd
 from monai_unet.io.input_check import ExpectedInput, check_input
+from monai_unet.io.sequence_check import sequence_warnings
 from monai_unet.weights import check_stated_hash, load_weights, sha256_of
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)
@@ -87,17 +88,26 @@ class BundleParts:
         definition = image.get("channel_def", {})
         return [str(definition.get(str(i), f"channel {i}")) for i in range(int(image.get("num_channels", 0)))]
 
+    @property
+    def channel_table(self) -> list[dict[str, Any]]:
+        """The metadata's description of each channel: name, synonyms, whether it may be missing ("optional")."""
+        own = self.bundle.metadata.get("monai_unet", {}).get("channels")
+        return [dict(channel) for channel in own] if own else [{"name": name} for name in self.channels]
+
     def warnings(self, image: MetaTensor) -> list[str]:
         """Sentences that say what looks unlike the training images, for a bundle whose metadata describes these."""
         described = self.bundle.metadata.get("monai_unet", {})
         if not self.reads_working_frame:
             return []
-        sentences = []
+        sentences = sequence_warnings(image, [str(c["name"]) for c in described.get("channels", [])])
         for index, channel in enumerate(described.get("channels", [])[: len(image)]):
+            if channel.get("optional") and not bool(image[index].any()):
+                continue
             expected = ExpectedInput.from_dict(channel.get("expected") or described.get("expected") or {})
             if expected != ExpectedInput():
                 channel_image = MetaTensor(image[index : index + 1], affine=image.affine, meta=image.meta)
-                sentences += check_input(channel_image, expected)
+                found = check_input(channel_image, expected)
+                sentences += [f"{channel['name']}: {text}" for text in found] if len(image) > 1 else found
         return sentences
 
     def labels(self) -> tuple[dict[int, str], dict[int, tuple[int, int, int]]]:

@@ -13,8 +13,8 @@ from monai.data import MetaTensor
 from monai.transforms import SpatialResample
 
 from monai_unet.errors import InputError
-from monai_unet.io import Grid, from_working_frame, grid_of, read_volume, source_grid, to_working_frame
-from monai_unet.io.channels import stack_channels
+from monai_unet.io import Grid, LoadChannelsd, from_working_frame, grid_of, read_volume, source_grid, to_working_frame
+from monai_unet.io.channels import read_channels, stack_channels
 
 if TYPE_CHECKING:
     from monai_unet.bundle_parts import BundleParts
@@ -52,12 +52,17 @@ class Source:
         }
 
 
-def read_source(paths: Sequence[Path], parts: BundleParts) -> tuple[MetaTensor, Source]:
+def read_source(paths: Sequence[Path | None], parts: BundleParts) -> tuple[MetaTensor, Source]:
     """Read one case as the bundle's own loader does; DICOM goes through our reader, which refuses what is not sound.
+
+    A bundle that reads by `LoadChannelsd` has its sequences put on one grid, and may miss some (None).
 
     Raises:
         InputError: a file is missing or damaged, or the channels lie on different grids.
     """
+    if isinstance(parts.loader, LoadChannelsd):
+        return given_volume(read_channels(paths), parts)
+    paths = [path for path in paths if path is not None]
     stock = not parts.reads_working_frame and all(path.name.lower().endswith(NIFTI) for path in paths)
     if not stock:
         return given_volume(stack_channels([read_volume(path) for path in paths]), parts)

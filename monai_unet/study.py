@@ -6,15 +6,18 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from monai_unet.channel_files import named_files, ordered_files
 from monai_unet.errors import InputError
-from monai_unet.io import case_name, find_cases, write_label_map, write_volume
+from monai_unet.io import case_name, find_cases, find_sequence_cases, write_label_map, write_volume
 from monai_unet.io.atomic import write_text
 from monai_unet.io.formats import VOLUME_SUFFIXES
+from monai_unet.io.sequences import group_sequences
 from monai_unet.segmenter import Case, Progress, Segmentation, Segmenter
 from monai_unet.trust import folder_hash
 
@@ -26,8 +29,13 @@ ABANDONED_AFTER = 3600.0
 class Job:
     """One case: the files of its channels, and where its mask goes; the provenance stands beside it as JSON."""
 
-    images: tuple[Path, ...]
+    images: tuple[Path | None, ...]
     target: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are there: a channel that the bundle can do without may miss (None)."""
+        return tuple(image for image in self.images if image is not None)
 
     @property
     def provenance(self) -> Path:
@@ -50,12 +58,20 @@ class Outcome:
     seconds: float = 0.0
 
 
-def find_jobs(inputs: Sequence[str | Path], output: str | Path, *, channels: int = 1) -> list[Job]:
+def find_jobs(
+    inputs: Sequence[str | Path],
+    output: str | Path,
+    *,
+    channels: int = 1,
+    table: Sequence[Mapping[str, Any]] = (),
+) -> list[Job]:
     """The cases that paths given by a user stand for, and where their masks go.
 
     Args:
         inputs: volumes or DICOM folders (with several channels: the files of one case, in order), or one folder of
             volumes (with several channels: named as for nnU-Net, `<case>_0000.nii.gz`, `<case>_0001.nii.gz`, …).
+        channels: how many the bundle has.
+        table: its channels as the metadata describes them. Where one is optional, names say which file is which.
         output: a folder, or for one case a file name that ends as a volume.
 
     Raises:
@@ -63,7 +79,8 @@ def find_jobs(inputs: Sequence[str | Path], output: str | Path, *, channels: int
     """
     paths = [Path(path) for path in inputs]
     output = Path(output)
-    cases = _cases(paths, channels)
+    by_name = any(channel.get("optional") for channel in table)
+    cases = _named_cases(paths, table) if by_name else _cases(paths, channels)
     if output.name.lower().endswith(VOLUME_SUFFIXES):
         if len(cases) > 1:
             raise InputError(f"{len(cases)} cases cannot be written to one file {output}; name a folder with -o.")
@@ -74,11 +91,25 @@ def find_jobs(inputs: Sequence[str | Path], output: str | Path, *, channels: int
         other = targets.setdefault(job.target, job)
         if other is not job:
             raise InputError(
-                f"{other.images[0]} and {job.images[0]} would both be written to {job.target}; rename one of them."
+                f"{other.files[0]} and {job.files[0]} would both be written to {job.target}; rename one of them."
             )
-        if job.target.resolve() in [image.resolve() for image in job.images]:
-            raise InputError(f"the mask of {job.images[0]} would replace the image; name another folder with -o.")
+        if job.target.resolve() in [image.resolve() for image in job.files]:
+            raise InputError(f"the mask of {job.files[0]} would replace the image; name another folder with -o.")
     return jobs
+
+
+def named_job(given: Mapping[str, str | Path], output: str | Path, table: Sequence[Mapping[str, Any]]) -> Job:
+    """One case whose files are given by channel name.
+
+    Raises:
+        InputError: a name that the bundle does not have, or a channel is missing that it needs.
+    """
+    files = tuple(named_files(given, table, bundle="this model"))
+    first, output = next(file for file in files if file is not None), Path(output)
+    if output.name.lower().endswith(VOLUME_SUFFIXES):
+        return Job(files, output)
+    name = next(iter(group_sequences([first], table)), case_name(first))
+    return Job(files, output / f"{name}.nii.gz")
 
 
 def segment_jobs(
@@ -117,10 +148,13 @@ def segment_jobs(
                 future.cancel()
 
 
-def input_sha256(images: Sequence[Path]) -> str:
+def input_sha256(images: Sequence[Path | None]) -> str:
     """SHA-256 over the contents of a case's files, in order; of a folder, of all files in it."""
     digest = hashlib.sha256()
     for image in images:
+        if image is None:
+            digest.update(b"none")
+            continue
         files = [image] if image.is_file() else sorted(path for path in image.rglob("*") if path.is_file())
         for file in files:
             with file.open("rb") as opened:
@@ -135,7 +169,7 @@ class _Prepared:
 
 
 def _prepare(segmenter: Segmenter, job: Job, bundle: str, resume: bool) -> _Prepared:
-    for image in job.images:
+    for image in job.files:
         if not image.exists():
             raise InputError(f"{image} does not exist; check the path.")
     key = {"input_sha256": input_sha256(job.images), "bundle_sha256": bundle}
@@ -212,12 +246,31 @@ def _remove_abandoned(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _cases(paths: Sequence[Path], channels: int) -> list[tuple[str, tuple[Path, ...]]]:
+def _named_cases(
+    paths: Sequence[Path], table: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, tuple[Path | None, ...]]]:
+    """Several files are one case; the volumes of a folder are grouped by what stands beside the sequence's name."""
+    if len(paths) > 1 or not paths[0].is_dir():
+        files = tuple(ordered_files(paths, table, bundle="this model"))
+        first = next(file for file in files if file is not None)
+        groups = group_sequences([first], table)
+        return [(next(iter(groups), case_name(first)), files)]
+    found = [Path(case["image"]) for case in find_cases(paths[0])]
+    if all(image.is_dir() for image in found):
+        # the DICOM series of one examination
+        return [(paths[0].name, tuple(ordered_files(found, table, bundle="this model")))]
+    return [
+        (str(case["name"]), tuple(Path(file) if file is not None else None for file in case["image"]))
+        for case in find_sequence_cases(paths[0], table)
+    ]
+
+
+def _cases(paths: Sequence[Path], channels: int) -> list[tuple[str, tuple[Path | None, ...]]]:
     """(name, files of the channels) of each case."""
     if channels > 1 and len(paths) > 1:
         return [(re.sub(r"_0000$", "", case_name(paths[0])), tuple(paths))]
     found = [case for path in paths for case in _cases_of(path, alone=len(paths) == 1)]
-    return found if channels == 1 else _grouped(found, channels)
+    return list(found) if channels == 1 else list(_grouped(found, channels))
 
 
 def _cases_of(path: Path, *, alone: bool) -> list[tuple[str, tuple[Path, ...]]]:

@@ -9,15 +9,23 @@ import threading
 from typing import NoReturn
 
 from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
+from monai_unet.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "images",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
         help="a volume, a DICOM folder, or a folder of volumes; for a model of several channels, one file per channel",
+    )
+    parser.add_argument(
+        "--channel",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="one channel of the case by its name, for example FLAIR=flair.nii.gz; once for each",
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="folder for <case>.nii.gz, or one file name .nii.gz"
@@ -66,7 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from monai_unet.segmenter import Progress, Segmenter
-    from monai_unet.study import Job, find_jobs, segment_jobs
+    from monai_unet.study import Job, find_jobs, named_job, segment_jobs
+
+    given = _named(arguments.channel)
+    if bool(given) == bool(arguments.images):
+        raise InputError("give the images either as INPUT or each by name with --channel NAME=FILE.")
 
     segmenter = Segmenter.load(
         arguments.bundle,
@@ -79,13 +91,17 @@ def _run(arguments: argparse.Namespace) -> int:
         memory_limit=arguments.memory_limit,
         uncertainty=arguments.uncertainty,
     )
-    jobs = find_jobs(arguments.images, arguments.output, channels=max(1, len(segmenter.parts.channels)))
+    table = segmenter.parts.channel_table
+    if given:
+        jobs = [named_job(given, arguments.output, table)]
+    else:
+        jobs = find_jobs(arguments.images, arguments.output, channels=max(1, len(table)), table=table)
     live = sys.stderr.isatty() and not arguments.quiet
 
     def show(job: Job, step: Progress) -> None:
         if live:
             total = f"/{step.total}" if step.total else ""
-            print(f"\r\033[K{job.images[0].name}: {step.stage} {step.done}{total}", end="", file=sys.stderr, flush=True)
+            print(f"\r\033[K{job.files[0].name}: {step.stage} {step.done}{total}", end="", file=sys.stderr, flush=True)
 
     failed = 0
     outcomes = segment_jobs(segmenter, jobs, resume=arguments.resume, progress=show)
@@ -106,6 +122,19 @@ def _run(arguments: argparse.Namespace) -> int:
     if failed:
         print(f"monai-unet: {failed} of {len(jobs)} cases failed; the others are done.", file=sys.stderr)
     return SOME_FAILED if failed else SUCCESS
+
+
+def _named(channels: list[str]) -> dict[str, str]:
+    """`NAME=FILE` words as a dictionary."""
+    given: dict[str, str] = {}
+    for word in channels:
+        name, equals, file = word.partition("=")
+        if not (name and equals and file):
+            raise InputError(f"--channel takes NAME=FILE, for example FLAIR=flair.nii.gz, not '{word}'.")
+        if name in given:
+            raise InputError(f"--channel {name} was given twice.")
+        given[name] = file
+    return given
 
 
 def _stop(number: int, frame: object) -> NoReturn:

@@ -93,7 +93,7 @@ def onto_grid(volume: MetaTensor, reference: MetaTensor) -> tuple[MetaTensor, st
     if _overlap(grid, wanted) < _OVERLAP:
         raise InputError(f"{name} and {other} show different parts of the body; give sequences of one examination.")
     resample = SpatialResample(mode="bilinear", padding_mode="zeros")
-    placed = resample(volume, dst_affine=torch.as_tensor(wanted.affine), spatial_size=wanted.shape)
+    placed: Any = resample(volume, dst_affine=torch.as_tensor(wanted.affine), spatial_size=wanted.shape)
     return placed, f"{name} was resampled onto the grid of {other}."
 
 

@@ -24,18 +24,23 @@ _VALIDATION_SHARE, _TEST_SHARE = 0.1, 0.1
 def match_sequence(text: str, channels: Sequence[Channel]) -> str | None:
     """Name of the channel that a file name or series description speaks of; None when it is none or not clear.
 
-    The longest synonym found as whole words decides: "ax t1 post gd" is contrast-enhanced T1 although "t1" stands in
-    it. Case, and what separates words, do not matter.
+    The longest synonym whose words are all there decides: "t1 mprage tra post" is contrast-enhanced T1 ("mprage post")
+    although "t1" stands in it. Case, order, and what separates words do not matter.
     """
-    words = _words(text)
+    words = set(_words(text).split())
     found: dict[str, int] = {}
     for channel in channels:
-        names = [str(channel["name"]), *map(str, channel.get("synonyms", ()))]
-        lengths = [len(name) for name in map(_words, names) if f" {name} " in f" {words} "]
+        lengths = [len(synonym) for synonym in _synonyms(channel) if set(synonym.split()) <= words]
         if lengths:
             found[str(channel["name"])] = max(lengths)
     longest = [name for name, length in found.items() if length == max(found.values())]
     return longest[0] if len(longest) == 1 else None
+
+
+def _synonyms(channel: Channel) -> list[str]:
+    """Name and synonyms as words, the longest first."""
+    names = [str(channel["name"]), *map(str, channel.get("synonyms", ()))]
+    return sorted(filter(None, map(_words, names)), key=len, reverse=True)
 
 
 def _words(text: str) -> str:
@@ -66,13 +71,11 @@ def group_sequences(paths: Iterable[Path], channels: Sequence[Channel]) -> dict[
 
 def _without_sequence(name: str, channel: str, channels: Sequence[Channel]) -> str:
     known = next(c for c in channels if str(c["name"]) == channel)
-    synonyms = sorted([channel, *map(str, known.get("synonyms", ()))], key=len, reverse=True)
-    for synonym in synonyms:
-        pattern = r"(?:^|[^a-z0-9])" + r"[^a-z0-9]*".join(map(re.escape, _words(synonym).split())) + r"(?=$|[^a-z0-9])"
-        shorter, count = re.subn(pattern, "", name, flags=re.IGNORECASE)
-        if count:
-            return shorter.strip(" ._-")
-    return name
+    present = set(_words(name).split())
+    synonym = next(s for s in _synonyms(known) if set(s.split()) <= present)
+    for word in synonym.split():
+        name = re.sub(rf"(?:^|[^a-z0-9]){re.escape(word)}(?=$|[^a-z0-9])", "", name, count=1, flags=re.IGNORECASE)
+    return name.strip(" ._-")
 
 
 def sequence_cases(
@@ -167,7 +170,7 @@ def _existing(root: Path, relative: Any) -> str:
 
 def _folders(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str, Any]]:
     """Folders of BraTS: <case>/<case>_flair.nii.gz …, _seg (2017 to 2021) or <case>-t2f.nii.gz …, -seg (2023)."""
-    cases = []
+    cases: list[dict[str, Any]] = []
     names = [str(channel["name"]) for channel in channels]
     for folder in sorted({path.parent for path in root.rglob("*seg*.nii*")}) if root.is_dir() else ():
         volumes = sorted(p for p in folder.iterdir() if p.name.lower().endswith(VOLUME_SUFFIXES))
@@ -199,7 +202,8 @@ def _split(name: str) -> str:
 def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[dict[str, Any]]:
     """The cases that a folder given by the user holds, as `sequence_cases` gives them, without labels.
 
-    Volumes are grouped by what stands beside the sequence in their names; label maps and other files are left out.
+    Volumes are grouped by what stands beside the sequence in their names, or, where no name says a sequence, as nnU-Net
+    numbers channels (_0000, _0001, …); label maps and other files are left out.
 
     Raises:
         InputError: nothing there is a sequence that the bundle knows.
@@ -208,7 +212,7 @@ def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[d
     if not root.exists():
         raise InputError(f"{root} does not exist; check the path.")
     files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if _is_volume(p))
-    groups: dict[str, dict[str, Any]] = dict(group_sequences(files, channels))
+    groups: dict[str, dict[str, Any]] = dict(group_sequences(files, channels)) or _numbered(files, channels)
     names = [str(channel["name"]) for channel in channels]
     if not groups:
         known = "; ".join(f"{c['name']}: {', '.join(map(str, c.get('synonyms', ())))}" for c in channels)
@@ -220,6 +224,16 @@ def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[d
         {"image": [str(group[name]) if name in group else None for name in names], "name": case}
         for case, group in groups.items()
     ]
+
+
+def _numbered(files: Iterable[Path], channels: Sequence[Channel]) -> dict[str, dict[str, Any]]:
+    """Files named as for nnU-Net: <case>_0000.nii.gz is the first channel."""
+    groups: dict[str, dict[str, Any]] = {}
+    for file in files:
+        match = re.fullmatch(r"(.+)_(\d{4})", case_name(file))
+        if match is not None and int(match[2]) < len(channels):
+            groups.setdefault(match[1], {})[str(channels[int(match[2])]["name"])] = file
+    return groups
 
 
 def _is_volume(path: Path) -> bool:

@@ -120,35 +120,25 @@ def regions_of(labels: Tensor) -> Tensor:
 
 
 class LabelsOfRegionsd(MapTransform):
-    """Probabilities of the three regions (3, S, A, R) as a label map (1, S, A, R) of BraTS 2023.
+    """Masks of the three regions (3, S, A, R) as a label map (1, S, A, R) of BraTS 2023.
 
     A region inside another belongs to that one too: enhancing tumour counts to the core, the core to the whole tumour.
 
     Args:
-        keys: probabilities.
-        thresholds: of the three regions.
+        keys: masks, or probabilities, of which 0.5 and more counts.
         smallest_ml: connected parts of the whole tumour below this volume are removed.
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection,
-        *,
-        thresholds: tuple[float, float, float] = (0.5, 0.5, 0.5),
-        smallest_ml: float = 0.0,
-    ) -> None:
+    def __init__(self, keys: KeysCollection, *, smallest_ml: float = 0.0) -> None:
         super().__init__(keys)
-        self.thresholds, self.smallest_ml = tuple(thresholds), float(smallest_ml)
+        self.smallest_ml = float(smallest_ml)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the probabilities of one case."""
+        """Replace the masks of one case."""
         result = dict(data)
         for key in self.key_iterator(result):
             volume = result[key]
-            whole, core, enhancing = (
-                np.asarray(channel) >= threshold
-                for channel, threshold in zip(torch.as_tensor(volume), self.thresholds, strict=True)
-            )
+            whole, core, enhancing = (np.asarray(channel) >= 0.5 for channel in torch.as_tensor(volume))
             labels = np.zeros(whole.shape, dtype=np.uint8)
             labels[whole] = OEDEMA
             labels[core] = CORE

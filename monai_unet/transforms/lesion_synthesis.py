@@ -112,8 +112,7 @@ class RandSynthesiseLesionsd(Randomizable, MapTransform):
 
 
 def _drawn_kind(random: RandomState) -> str:
-    names, shares = zip(*GLIOMA, strict=True)
-    return str(random.choice(names, p=shares))
+    return str(random.choice([name for name, _ in GLIOMA], p=[share for _, share in GLIOMA]))
 
 
 def _like(array: NDArray[Any], given: Any) -> torch.Tensor:

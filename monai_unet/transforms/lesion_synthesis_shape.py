@@ -122,7 +122,7 @@ def _ellipsoid(millimetres: FloatArray, radius: float, random: RandomState, *, f
     scaled = (turned / axes).T.astype(np.float32)
     flat = millimetres.reshape(3, -1) - offset.astype(np.float32)[:, None]
     distance = np.sqrt(np.square(scaled @ flat).sum(0)).reshape(millimetres.shape[1:])
-    return (1 - distance) * np.float32(share)
+    return ((1 - distance) * share).astype(np.float32)
 
 
 def _direction(random: RandomState) -> NDArray[np.float64]:

@@ -93,7 +93,7 @@ def pushed(
     shape = volumes.shape[1:]
     axes = [torch.arange(n, dtype=torch.float32) - c for n, c in zip(shape, centre, strict=True)]
     offsets = torch.meshgrid(*axes, indexing="ij")
-    squared = sum((o * s) ** 2 for o, s in zip(offsets, spacing, strict=True))
+    squared = torch.stack([(o * s) ** 2 for o, s in zip(offsets, spacing, strict=True)]).sum(0)
     kept = 1 - factor * torch.exp(-squared / (2 * width_mm**2))
     # grid_sample takes (x, y, z) from -1 to 1, that is the last axis first
     where = [(c + o * kept) * (2 / max(n - 1, 1)) - 1 for n, c, o in zip(shape, centre, offsets, strict=True)]
