@@ -44,11 +44,11 @@ class Settings:
     """
 
     first: float = 1.25
-    across: float = 1.3
-    along: float = 2.0
+    across: float = 1.5
+    along: float = 1.6
     edge: float = 4.0
     ray_limit: float = 80.0
-    contrast: float = 1.0
+    contrast: float = 0.75
     steps: float = 6.0
 
 
@@ -136,13 +136,11 @@ class ClassicalAnswerer:
         places = centre[:, None, None] + _DIRECTIONS.T[:, :, None] * radii / spacing[:, None, None]
         values = ndimage.map_coordinates(self._image, places.reshape(3, -1), order=1, mode="constant", cval=np.nan)
         values = ndimage.uniform_filter1d(values.reshape(len(_DIRECTIONS), -1), 3, axis=1, mode="nearest")
-        near = values[:, : max(2, int(_CORE_MM / _RAY_STEP))]
+        near, around = values[:, : int(_CORE_MM / _RAY_STEP)], values[:, : int(_NOISE_MM / _RAY_STEP)]
         level = float(np.nanmedian(near)) if np.isfinite(near).any() else float(self._image[tuple(centre)])
         difference = np.abs(values - level)
-        middle, high = np.nanquantile(difference, [0.5, _COMMON]) if np.isfinite(difference).any() else (0.0, 0.0)
-        noise = 1.4826 * float(np.nanmedian(np.abs(near - level))) if np.isfinite(near).any() else 0.0
-        unlike = self.settings.contrast * float(min(high, _TIMES * middle))
-        unlike = max(unlike, 2 * noise, 1e-6 * (abs(level) + 1e-6))
+        unlike = self.settings.contrast * _typical_contrast(difference, np.abs(around - level))
+        unlike = max(unlike, 1e-6 * (abs(level) + 1e-6))
         met = ~(difference <= unlike)
         met[:, :-1] &= met[:, 1:]
         hits = np.where(met.any(axis=1), radii[met.argmax(axis=1)], self.settings.ray_limit)
@@ -252,8 +250,7 @@ class ClassicalAnswerer:
 
 
 _RAY_STEP = 1.0
-_COMMON, _TIMES = 0.75, 4.0
-_CORE_MM = 4.0
+_CORE_MM, _NOISE_MM = 4.0, 8.0
 
 
 def _sphere(count: int) -> NDArray[np.float64]:
@@ -264,6 +261,23 @@ def _sphere(count: int) -> NDArray[np.float64]:
 
 
 _DIRECTIONS = _sphere(256)
+
+
+def _typical_contrast(difference: NDArray[np.floating], around: NDArray[np.floating]) -> float:
+    """How much other tissue differs from that under a click, so that neither air nor noise sets the scale.
+
+    Args:
+        difference: along all rays, NaN outside the image.
+        around: its part near the click.
+    """
+    known = difference[np.isfinite(difference)]
+    if not known.size:
+        return 0.0
+    noise = 3 * 1.4826 * float(np.nanmedian(around)) if np.isfinite(around).any() else 0.0
+    middle, high = np.quantile(known, [0.5, 0.85])
+    beyond = known[known > noise]
+    typical = float(min(high, 4 * max(middle, noise), np.median(beyond))) if beyond.size else 0.0
+    return max(typical, min(noise, float(middle)))
 
 
 def _nearest(

@@ -32,7 +32,7 @@ def labels_before(labels: NDArray[np.uint16], atoms: Sequence[Atom]) -> tuple[Bo
             return None
         before = labels[box].copy()
         for atom in reversed(atoms):
-            _put_back(before, box, atom)
+            _put_back(before, box, atom, labels.shape)
         return box, before
     except (TypeError, ValueError, IndexError) as error:
         raise InputError(f"The viewer's change cannot be read ({error}); undo it there.") from error
@@ -56,9 +56,9 @@ def _box_of(atom: Atom, shape: Sequence[int]) -> Box | None:
     return make_box(low, high)
 
 
-def _put_back(before: NDArray[np.uint16], box: Box, atom: Atom) -> None:
+def _put_back(before: NDArray[np.uint16], box: Box, atom: Atom, shape: Sequence[int]) -> None:
     if len(atom) == 4:
-        own = _box_of(atom, before.shape)
+        own = _box_of(atom, shape)
         assert own is not None
         part = before[tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(own, box, strict=True))]
         mask, old = atom[1], np.asarray(atom[2])

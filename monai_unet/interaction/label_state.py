@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from monai_unet.interaction.document import Candidate, Document, Edit
 from monai_unet.interaction.history import History, Step
 from monai_unet.interaction.journal import Journal, fingerprint, now
 from monai_unet.interaction.objects import HIGHEST_VALUE, SegmentObject, new_object
-from monai_unet.interaction.payload import DEFAULT_LIMIT, PackedMask, Patch, PayloadStore, compress
+from monai_unet.interaction.payload import DEFAULT_LIMIT, PackedMask, Patch, Payload, PayloadStore, compress
 from monai_unet.interaction.prompts import Box
 from monai_unet.io import Grid, LabelEntry
 from monai_unet.io.label_table import Color
@@ -183,12 +183,11 @@ class LabelState:
         return self._store.bytes_in_memory
 
     def start_journal(self, path: str | Path, *, image_name: str = "") -> None:
-        """Save from now on every operation in a new file, beginning with the state as it is.
+        """Save every operation in a new file, those made so far included.
 
         Raises:
             InputError: the file exists already (see `EditSession.recover`), or cannot be written.
         """
-        whole = self._store.put(compress(self.labels))
         start = {
             "type": "start",
             "image_name": image_name,
@@ -197,11 +196,24 @@ class LabelState:
             "affine": self.grid.affine.tolist(),
             "started": now(),
         }
-        snapshot = journal_codec.encode_document(self._document)
-        snapshot |= {"type": "snapshot", "labels": whole.number, "hidden": sorted(self._hidden)}
-        payloads = [whole, *journal_codec.payloads_of(self._document)]
         self.stop_journal()
-        self._journal = Journal.create(path, [(start, ()), (snapshot, payloads)])
+        self._journal = Journal.create(path, [(start, ()), *self._so_far()])
+
+    def _so_far(self) -> Iterator[tuple[dict[str, Any], Iterable[Payload]]]:
+        """Records of the state before the first step, of all steps, and of those that are undone."""
+        labels, document = self.labels.copy(), self._document
+        for step in reversed(self._history.done):
+            document = step.before
+            if step.patch:
+                labels[step.patch.box] = step.patch.labels_before()
+        whole = self._store.put(compress(labels))
+        snapshot = journal_codec.encode_document(document)
+        snapshot |= {"type": "snapshot", "labels": whole.number, "hidden": sorted(self._hidden)}
+        yield snapshot, [whole, *journal_codec.payloads_of(document)]
+        for step in (*self._history.done, *reversed(self._history.undone)):
+            yield journal_codec.encode_step(step), journal_codec.payloads_of(step.after, step.patch)
+        for _ in self._history.undone:
+            yield {"type": "undo"}, ()
 
     def stop_journal(self) -> Path | None:
         """Save no more; the path of the journal, which stays and which the caller may remove once work is saved."""

@@ -119,6 +119,8 @@ def test_every_sequence_can_be_undone_and_redone_to_the_bit(sequence: list[Opera
         session.add_object(value=value)
     for operation in sequence:
         run(session, operation)
+    while session.redo():
+        pass
     states = [state(session)]
     while session.undo():
         states.append(state(session))

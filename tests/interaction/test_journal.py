@@ -77,7 +77,9 @@ def test_a_journal_cut_at_any_byte_recovers_what_was_complete(tmp_path: Path) ->
     session = short_journal(path)
     content, image, grid = path.read_bytes(), session.image, session.grid
     sums, cut = [], tmp_path / "cut.journal"
+    # start, snapshot, the object, the prompt, the stroke
     ends = [i for i in range(len(content)) if content[i : i + 4] == b"MUJ1"]
+    assert len(ends) == 5
     for length in sorted({len(content), *range(ends[2], len(content), 7), *ends[2:]}):
         cut.write_bytes(content[:length])
         recovered, notes = EditSession.recover(cut, image, grid)
@@ -160,7 +162,7 @@ def test_a_journal_tells_what_it_holds_without_being_replayed(tmp_path: Path) ->
     path = tmp_path / "case.journal"
     short_journal(path)
     info = journal_info(path)
-    assert (info.image_name, info.operations, info.lost_bytes) == ("case 7", 3, 0)
+    assert (info.image_name, info.operations, info.lost_bytes) == ("case 7", 4, 0)
     assert info.started.endswith("UTC")
 
 
