@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -45,7 +46,12 @@ class Drawn:
 
 
 def draw(
-    kind: PromptKind, positions: NDArray[np.float64], shape: Sequence[int], *, axis: int | None = None, radius: float = 0.0
+    kind: PromptKind,
+    positions: NDArray[np.float64],
+    shape: Sequence[int],
+    *,
+    axis: int | None = None,
+    radius: float = 0.0,
 ) -> Drawn | None:
     """The voxels of a grid that a prompt marks; None where it lies wholly outside.
 
@@ -70,7 +76,7 @@ def draw(
         full = _polygon(positions, low, high, axis)
     else:
         full = _balls(positions, low, high, radius)
-    part = tuple(slice(a - l, b - l) for a, b, l in zip(clipped_low, clipped_high, low, strict=True))
+    part = tuple(slice(a - first, b - first) for a, b, first in zip(clipped_low, clipped_high, low, strict=True))
     spans = [slice(int(a), int(b)) for a, b in zip(clipped_low, clipped_high, strict=True)]
     return Drawn((spans[0], spans[1], spans[2]), full[part])
 
@@ -104,7 +110,13 @@ class Marks:
         self.regions = np.zeros((2, *size), dtype=bool)
 
     def add(
-        self, kind: PromptKind, positive: bool, positions: NDArray[np.float64], *, axis: int | None = None, radius: float = 0.0
+        self,
+        kind: PromptKind,
+        positive: bool,
+        positions: NDArray[np.float64],
+        *,
+        axis: int | None = None,
+        radius: float = 0.0,
     ) -> None:
         """Add one prompt at window positions (N, 3); the newest wins where two differ."""
         drawn = draw(kind, positions, self.size, axis=axis, radius=radius)
@@ -160,16 +172,16 @@ def standardised(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return (clipped - clipped.mean()) / spread if spread > 1e-6 * (abs(float(high)) + 1e-6) else np.zeros_like(image)
 
 
-def relative_intensity(
-    image: NDArray[np.float32], mask: NDArray[np.float32], marks: Marks
-) -> NDArray[np.float32]:
+def relative_intensity(image: NDArray[np.float32], mask: NDArray[np.float32], marks: Marks) -> NDArray[np.float32]:
     """Intensity minus that of the marked object, in units of the contrast around it, through tanh: (-1, 1).
 
     The unit is the median difference near the marks, so that soft tissue keeps its contrast in a CT with air and bone
     and any MR sequence comes out alike.
     """
     inside = _object_voxels(mask, marks)
-    near = tuple(slice(max(0, int(c - n // 4)), int(c + n // 4 + 1)) for c, n in zip(inside.mean(0), image.shape, strict=True))
+    near = tuple(
+        slice(max(0, int(c - n // 4)), int(c + n // 4 + 1)) for c, n in zip(inside.mean(0), image.shape, strict=True)
+    )
     reference = float(np.median(image[tuple(inside.T)]))
     low, high = np.percentile(image[::2, ::2, ::2], [5, 95])
     unit = max(float(np.median(np.abs(image[near] - reference))), 0.05 * float(high - low), 1e-6)
@@ -191,7 +203,7 @@ def _object_voxels(mask: NDArray[np.float32], marks: Marks) -> NDArray[np.int_]:
 def nearness(intensity: NDArray[np.float32], seeds: NDArray[np.bool_]) -> NDArray[np.float32]:
     """exp(-geodesic distance / REACH) to the seeds: 1 there, near 0 behind an edge (Criminisi et al. 2008, ECCV)."""
     distance = np.where(seeds, np.float32(0), np.float32(1e6))
-    _sweep(np.ascontiguousarray(intensity, dtype=np.float32), distance, np.float32(STEP_COST), 2)
+    _sweep(np.ascontiguousarray(intensity, dtype=np.float32), distance, STEP_COST, 2)
     return np.exp(-distance / np.float32(REACH))
 
 
@@ -220,7 +232,9 @@ def _sweep(intensity: NDArray[np.float32], distance: NDArray[np.float32], cost: 
                         distance[i, j, k] = best
 
 
-def prompt_drawn(prompt: Prompt, voxels: NDArray[np.float64], shape: Sequence[int], spacing: Sequence[float]) -> Drawn | None:
+def prompt_drawn(
+    prompt: Prompt, voxels: NDArray[np.float64], shape: Sequence[int], spacing: Sequence[float]
+) -> Drawn | None:
     """A prompt drawn on the image's own grid, `voxels` being its positions there."""
     return draw(prompt.kind, voxels, shape, axis=prompt.axis, radius=prompt.radius / max(spacing))
 
@@ -228,7 +242,7 @@ def prompt_drawn(prompt: Prompt, voxels: NDArray[np.float64], shape: Sequence[in
 def _dense(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """A polyline sampled at least twice per voxel."""
     pieces = [positions[:1]]
-    for a, b in zip(positions[:-1], positions[1:], strict=True):
+    for a, b in pairwise(positions):
         count = max(1, int(np.ceil(2 * np.abs(b - a).max())))
         pieces.append(a + (b - a) * np.linspace(1 / count, 1, count)[:, None])
     return np.concatenate(pieces)

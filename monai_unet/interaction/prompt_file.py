@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.interaction.network_answerer import NetworkAnswerer
@@ -71,7 +72,7 @@ def answer_file(
     """
     volume = read_volume(image)
     grid = grid_of(volume)
-    mask = np.zeros(grid.shape, dtype=bool)
+    mask: NDArray[np.bool_] = np.zeros(grid.shape, dtype=bool)
     if initial:
         start = read_volume(initial)
         if not grid_of(start).matches(grid):

@@ -48,16 +48,14 @@ def next_click(
         spacing: mm per axis, for the distance to the error's border.
         random: draw among the voxels of that error at least half as deep as its centre, instead of the deepest.
     """
-    found = [piece for wrong in (reference & ~predicted, predicted & ~reference) if (piece := _largest(wrong))]
+    errors = [_largest(wrong) for wrong in (reference & ~predicted, predicted & ~reference)]
+    found = [error for error in errors if error is not None]
     if not found:
         return None
-    _, box, piece = max(found, key=lambda item: item[0])
-    inside = np.pad(piece, 1)
-    depth = distance_transform_edt(inside, sampling=spacing)[1:-1, 1:-1, 1:-1]
-    if random is None:
-        flat = int(depth.argmax())
-    else:
-        flat = int(random.choice(np.flatnonzero(depth >= depth.max() / 2)))
+    _, box, inside = max(found, key=lambda error: error[0])
+    depth = distance_transform_edt(np.pad(inside, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+    deep = np.flatnonzero(depth >= depth.max() / 2)
+    flat = int(depth.argmax()) if random is None else int(random.choice(deep))
     position = np.array(np.unravel_index(flat, depth.shape)) + [s.start for s in box]
     return Mark("point", bool(reference[tuple(position)]), position[None].astype(float))
 

@@ -1,7 +1,7 @@
 """A window of fixed voxel shape laid over an image at any scale, and the way back to the image's grid.
 
 A coarse window averages (triangle filter as wide as its step, so that nothing aliases), a fine one interpolates; an
-axis is never sampled coarser than the window asks or much finer than the image, so that thick slices stay slices.
+axis is never sampled coarser than the window asks or much finer than the image, and thick slices stay slices.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from monai_unet.interaction.prompts import Box
 
 FINEST = 0.5
 """Smallest step of a window in voxels of the image: half a voxel lets tiny objects be more than a few samples."""
+
+THICK = 2.0
+"""Voxels so many times as long as the shortest are slices: along them nothing is interpolated between."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Window:
         cls, centre: Sequence[float], millimetres: float, spacing: Sequence[float], size: Sequence[int]
     ) -> Window:
         """Window of `size` voxels centred on a voxel index, at `millimetres` per voxel where the image has as fine."""
-        step = [max(millimetres / s, 1.0 if s > millimetres else FINEST) for s in spacing]
+        thick = THICK * min(spacing)
+        step = [max(millimetres / s, 1.0 if s > thick else FINEST) for s in spacing]
         start = [c - t * (n - 1) / 2 for c, t, n in zip(centre, step, size, strict=True)]
         return cls((start[0], start[1], start[2]), (step[0], step[1], step[2]), (size[0], size[1], size[2]))
 
@@ -86,7 +90,8 @@ class _Axis:
         self.positions = start + step * np.arange(count)
         self.half = max(1.0, step)
         self.length = length
-        low, high = (np.array([start, start + step * max(0, count - 1)]) + [-self.half, self.half]).clip(0, length - 1)
+        ends = np.array([start - self.half, start + step * max(0, count - 1) + self.half])
+        low, high = ends.clip(0, length - 1)
         self.rows = slice(int(np.floor(low)), int(np.ceil(high)) + 1)
 
     def weights(self, *, replicate: bool) -> NDArray[np.float32]:
@@ -100,7 +105,7 @@ class _Axis:
         inside = (index >= 0) & (index < self.length)
         kept = slice(None) if replicate else inside
         columns = index[kept].clip(self.rows.start, self.rows.stop - 1) - self.rows.start
-        np.add.at(result, (slice(None), columns), wide[:, kept])
+        np.add.at(result.T, columns, wide[:, kept].T)
         return result.astype(np.float32)
 
 

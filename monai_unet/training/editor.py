@@ -162,7 +162,9 @@ class EditorTraining:
         self.optimizer.step()
         self.average.model.update_parameters(self.network)
         self.step += 1
-        for index, talk, answer, lost in zip(chosen, talks, (logits.detach()[:, 0] > 0).cpu().numpy(), loss.detach(), strict=True):
+        for index, talk, answer, lost in zip(
+            chosen, talks, (logits.detach()[:, 0] > 0).cpu().numpy(), loss.detach(), strict=True
+        ):
             if not self._reply(talk, answer, float(lost)):
                 self.pool[index] = self._begin()
 
@@ -224,7 +226,12 @@ class EditorTraining:
         table = np.array(self._scores)
         dice = {int(n) + 1: round(float(table[table[:, 0] == n, 1].mean()), 3) for n in np.unique(table[:, 0])}
         loss, self._scores = float(table[:, 2].mean()), []
-        line: dict[str, Any] = {"step": self.step, "minutes": round(self.seconds / 60, 1), "loss": round(loss, 4), "dice": dice}
+        line: dict[str, Any] = {
+            "step": self.step,
+            "minutes": round(self.seconds / 60, 1),
+            "loss": round(loss, 4),
+            "dice": dice,
+        }
         logger.info("%s", line)
         with (self.output_dir / "history.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

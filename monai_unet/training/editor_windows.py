@@ -25,7 +25,7 @@ from monai_unet.io import grid_of, read_volume
 
 logger = logging.getLogger(__name__)
 
-KINDS = {"labelled": 0.6, "lesion": 0.2, "tissue": 0.2}
+KINDS = {"labelled": 0.75, "lesion": 0.17, "tissue": 0.08}
 """Share of windows around a labelled object, a drawn lesion, and a connected piece of even intensity."""
 
 SMALLEST = 12
@@ -98,9 +98,11 @@ def _read(entry: dict[str, Any], source: dict[str, Any], random: np.random.Gener
     objects = [found for mask in masks for found in _objects(mask, bool(source.get("pieces")), random)]
     for path in entry["images"]:
         volume = read_volume(path)
-        image = np.nan_to_num(np.asarray(volume[0], dtype=np.float32))
+        image: NDArray[np.float32] = np.nan_to_num(np.asarray(volume[0], dtype=np.float32))
         if image.shape != labels.shape:
-            raise InputError(f"{path} has {image.shape} voxels and its label {labels.shape}; they must lie on one grid.")
+            raise InputError(
+                f"{path} has {image.shape} voxels and its label {labels.shape}; they must lie on one grid."
+            )
         scale = float(np.percentile(np.abs(image), 99.5)) or 1.0
         yield EditorCase((image / scale).astype(np.float16), grid_of(volume).spacing, objects)
 
@@ -161,7 +163,11 @@ class EditorWindows:
         thing = case.objects[int(random.integers(len(case.objects)))]
         extent = max((s.stop - s.start) * mm for s, mm in zip(thing.box, case.spacing, strict=True))
         clicked = thing.inside[int(random.integers(len(thing.inside)))].astype(float)
-        fill = float(np.exp(random.uniform(np.log(0.15), np.log(1.6)))) if random.random() < 0.4 else random.uniform(0.35, 0.8)
+        fill = (
+            float(np.exp(random.uniform(np.log(0.15), np.log(1.6))))
+            if random.random() < 0.25
+            else random.uniform(0.4, 0.8)
+        )
         millimetres = extent / (fill * self.size)
         steps = millimetres / np.array(case.spacing)
         if random.random() < 0.5 or fill > 0.9:
@@ -171,7 +177,9 @@ class EditorWindows:
             centre = middle + random.uniform(-0.5, 0.5, 3) * np.clip(1 - fill, 0.1, 0.6) * self.size * steps
         mask = np.zeros(case.image.shape, dtype=bool)
         mask[thing.box] = thing.mask
-        return self._cut(case, mask, Window.around(centre, millimetres, case.spacing, self._wide(random)), clicked, random)
+        return self._cut(
+            case, mask, Window.around(centre, millimetres, case.spacing, self._wide(random)), clicked, random
+        )
 
     def _wide(self, random: np.random.Generator) -> tuple[int, int, int]:
         """The window, or a larger one out of which a turned and bent one is cut."""
@@ -223,10 +231,16 @@ def drawn_lesion(image: NDArray[np.float32], random: np.random.Generator) -> Sam
     local = image[target] if target.any() else image
     unit = max(float(np.percentile(image, 90) - np.percentile(image, 10)), 1e-3)
     contrast = random.choice([-1, 1]) * np.exp(random.uniform(np.log(0.15), np.log(1.2))) * unit
-    paint = float(np.median(local)) + contrast + noise(image.shape, random.uniform(0.5, 4), random) * random.uniform(0, 0.25) * unit
+    paint = (
+        float(np.median(local))
+        + contrast
+        + noise(image.shape, random.uniform(0.5, 4), random) * random.uniform(0, 0.25) * unit
+    )
     if random.random() < 0.35:
         core = level > random.uniform(0.25, 0.55)
-        paint = np.where(gaussian_filter(core.astype(np.float32), 0.7) > 0.5, paint - contrast * random.uniform(0.5, 1.6), paint)
+        paint = np.where(
+            gaussian_filter(core.astype(np.float32), 0.7) > 0.5, paint - contrast * random.uniform(0.5, 1.6), paint
+        )
         if random.random() < 0.35:
             target = target & ~core
     keep = random.uniform(0, 0.6)
@@ -287,7 +301,7 @@ def varied_contrast(image: NDArray[np.float32], random: np.random.Generator) -> 
     if random.random() < 0.25:
         image = _coarse(image, int(random.integers(3)), int(random.integers(2, 5)))
     if random.random() < 0.5:
-        image = image + random.normal(0, random.uniform(0.01, 0.08), image.shape)
+        image = image + random.normal(0, random.uniform(0.01, 0.08), image.shape).astype(np.float32)
     return np.ascontiguousarray(image, dtype=np.float32)
 
 
@@ -317,5 +331,5 @@ def _turned(sample: Sample, random: np.random.Generator) -> Sample:
     if click is not None:
         click = click[axes]
         click[flips] = sample.image.shape[0] - 1 - click[flips]
-    image, target = (np.ascontiguousarray(np.flip(a.transpose(axes), flips)) for a in (sample.image, sample.target))
-    return Sample(image, target, click)
+    image = np.ascontiguousarray(np.flip(sample.image.transpose(axes), flips))
+    return Sample(image, np.ascontiguousarray(np.flip(sample.target.transpose(axes), flips)), click)

@@ -33,7 +33,9 @@ def test_a_point_is_its_nearest_voxel():
 
 def test_a_scribble_is_a_connected_line_between_its_ends():
     mask = _full(draw("scribble", [[2, 3, 4], [2, 15, 9], [8, 15, 20]], SHAPE))
-    assert mask[2, 3, 4] and mask[2, 15, 9] and mask[8, 15, 20]
+    assert mask[2, 3, 4]
+    assert mask[2, 15, 9]
+    assert mask[8, 15, 20]
     assert (mask.sum((1, 2)) > 0).sum() == 7  # S 2 … 8
     assert (mask[2].any(1)).sum() == 13  # A 3 … 15
 
@@ -45,7 +47,9 @@ def test_the_radius_of_a_scribble_is_a_ball():
 
 def test_a_box_holds_its_corners_and_what_lies_between():
     mask = _full(draw("box", [[8, 3, 4], [5, 9, 6]], SHAPE))
-    assert mask.sum() == 4 * 7 * 3 and mask[5, 3, 4] and mask[8, 9, 6]
+    assert mask.sum() == 4 * 7 * 3
+    assert mask[5, 3, 4]
+    assert mask[8, 9, 6]
 
 
 def test_a_flat_box_holds_in_its_own_slice_only():
@@ -102,23 +106,30 @@ def test_the_input_has_a_channel_for_everything_and_is_finite():
     marks.add("box", True, np.array([[5.0, 5, 5], [11, 11, 11]]))
     image = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32) * 1e4
     channels = network_input(image, np.zeros_like(image), marks)
-    assert channels.shape == (len(CHANNELS), 16, 16, 16) and channels.dtype == np.float32
-    assert np.isfinite(channels).all() and np.abs(channels).max() < 10
-    assert channels[3, 8, 8, 8] == 1 and channels[4, 2, 2, 2] == 1
-    assert channels[5].sum() == 7**3 and channels[6].sum() == 0
+    assert channels.shape == (len(CHANNELS), 16, 16, 16)
+    assert channels.dtype == np.float32
+    assert np.isfinite(channels).all()
+    assert np.abs(channels).max() < 10
+    assert channels[3, 8, 8, 8] == 1
+    assert channels[4, 2, 2, 2] == 1
+    assert channels[5].sum() == 7**3
+    assert channels[6].sum() == 0
 
 
 @pytest.mark.parametrize("value", [0.0, -1024.0, 3.0e7])
 def test_a_constant_image_gives_no_infinities(value):
     marks = _marks((True, (8, 8, 8)))
     channels = network_input(np.full((16, 16, 16), value, np.float32), np.zeros((16, 16, 16), np.float32), marks)
-    assert np.isfinite(channels).all() and not channels[:2].any()
+    assert np.isfinite(channels).all()
+    assert not channels[:2].any()
 
 
 def test_the_input_does_not_depend_on_the_scale_of_the_image():
     image = np.random.default_rng(1).normal(size=(16, 16, 16)).astype(np.float32)
     marks, mask = _marks((True, (8, 8, 8))), np.zeros((16, 16, 16), np.float32)
-    np.testing.assert_allclose(network_input(image, mask, marks), network_input(50 * image + 700, mask, marks), atol=1e-2)
+    np.testing.assert_allclose(
+        network_input(image, mask, marks), network_input(50 * image + 700, mask, marks), atol=1e-2
+    )
 
 
 def test_soft_tissue_keeps_its_contrast_beside_air_and_bone():

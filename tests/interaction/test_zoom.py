@@ -16,7 +16,7 @@ def _ramp(shape, slopes):
 @pytest.mark.parametrize("spacing", SPACINGS)
 @pytest.mark.parametrize("millimetres", [0.4, 1.0, 2.5])
 def test_a_ramp_is_read_at_the_positions_that_the_window_states(spacing, millimetres):
-    """Interpolating and averaging by a symmetric filter both keep a linear function; an average is as exact as its filter is fine."""
+    """Interpolating keeps a linear function; an average does so as exactly as its filter is fine."""
     image = _ramp((90, 90, 90), (1.0, -2.0, 0.5))
     window = Window.around((45, 44, 43), millimetres, spacing, (8, 8, 8))
     positions = window.to_image(np.indices((8, 8, 8)).reshape(3, -1).T)
@@ -56,7 +56,9 @@ def test_beyond_the_image_stands_its_nearest_voxel_or_the_stated_value():
     window = Window.around((2, 2, 2), 1.0, (1.0, 1.0, 1.0), (16, 16, 16))
     assert np.all(window.read(image) == 7)
     outside = window.read(image, outside=0.0)
-    assert outside.max() == 7 and outside[0, 0, 0] == 0 and outside.sum() == pytest.approx(7 * 125, rel=0.5)
+    assert outside.max() == 7
+    assert outside[0, 0, 0] == 0
+    assert outside.sum() == pytest.approx(7 * 125, rel=0.5)
 
 
 def test_a_window_covers_a_tiny_image_and_writes_all_of_it():
@@ -71,7 +73,8 @@ def test_a_window_covers_a_tiny_image_and_writes_all_of_it():
 def test_a_window_beside_the_image_covers_nothing():
     window = Window((200.0, 0.0, 0.0), (1.0, 1.0, 1.0), (8, 8, 8))
     box, values = window.write(np.ones((8, 8, 8), np.float32), (20, 20, 20))
-    assert values.size == 0 and box[0].start == box[0].stop
+    assert values.size == 0
+    assert box[0].start == box[0].stop
 
 
 def test_positions_go_there_and_back():

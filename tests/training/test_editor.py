@@ -1,0 +1,138 @@
+"""Training of the editor: its windows, its loss, its conversations, and the bundle's one command."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from decathlon_phantom import make_dataset
+
+from monai_unet.catalogue import built_in_folder
+from monai_unet.errors import InputError
+from monai_unet.networks import build_unet
+from monai_unet.training.editor import EditorTraining, editor_loss, faulty_mask
+from monai_unet.training.editor_windows import EditorWindows, drawn_lesion, editor_cases, even_tissue, varied_contrast
+
+TRAIN = built_in_folder() / "lesion_editor" / "configs" / "train.yaml"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("phantom"))
+
+
+@pytest.fixture(scope="module")
+def windows(folder):
+    return EditorWindows(editor_cases([{"dataset": str(folder / "dataset.json")}]), size=16)
+
+
+def _network():
+    return build_unet("unet", in_channels=9, out_channels=1, channels=(4, 8, 8))
+
+
+def test_every_label_value_of_every_case_is_an_object(folder):
+    (cases,) = editor_cases([{"dataset": str(folder / "dataset.json")}])
+    assert [len(case.objects) for case in cases] == [2, 2, 2, 2]
+    (joined,) = editor_cases([{"dataset": str(folder / "dataset.json"), "objects": [[1, 2]]}], key="validation")
+    assert [len(case.objects) for case in joined] == [1, 1]
+
+
+def test_a_source_without_cases_is_refused_in_a_sentence(folder, tmp_path):
+    with pytest.raises(InputError, match="no cases under 'other'"):
+        editor_cases([{"dataset": str(folder / "dataset.json")}], key="other")
+    with pytest.raises(InputError, match="cannot be read"):
+        editor_cases([{"dataset": str(tmp_path / "dataset.json")}])
+
+
+def test_windows_hold_an_object_and_a_first_click_in_it(windows):
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        sample = windows.draw(random)
+        assert sample.image.shape == sample.target.shape == (16, 16, 16)
+        assert np.isfinite(sample.image).all()
+        assert sample.target.sum() >= 12
+        if sample.click is not None:
+            assert sample.target[tuple(sample.click.round().astype(int))]
+
+
+def test_one_seed_gives_one_window(windows):
+    one, two = (windows.draw(np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(one.image, two.image)
+    np.testing.assert_array_equal(one.target, two.target)
+
+
+def test_a_drawn_lesion_stands_out_where_it_is_said_to_be():
+    """Unlike its surroundings on the average of many: the step is at least 0.15 of the image's own spread."""
+    random = np.random.default_rng(1)
+    image = random.normal(0, 1, (24, 24, 24)).astype(np.float32)
+    steps = [
+        abs(sample.image[sample.target].mean() - image[sample.target].mean())
+        for sample in (drawn_lesion(image, random) for _ in range(30))
+        if sample.target.any()
+    ]
+    assert np.median(steps) > 0.15
+
+
+def test_even_tissue_is_connected_and_even():
+    image = np.zeros((24, 24, 24), np.float32)
+    image[6:14, 6:14, 6:14] = 1
+    random = np.random.default_rng(2)
+    found = [sample for sample in (even_tissue(image, random) for _ in range(60)) if sample is not None]
+    assert found
+    assert all(np.ptp(image[sample.target]) == 0 or sample.target.sum() > 300 for sample in found)
+
+
+def test_contrast_varies_and_stays_finite():
+    image = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32)
+    random = np.random.default_rng(3)
+    made = [varied_contrast(image, random) for _ in range(20)]
+    assert all(np.isfinite(other).all() and other.dtype == np.float32 for other in made)
+    correlations = [np.corrcoef(image.ravel(), other.ravel())[0, 1] for other in made]
+    assert min(correlations) < -0.5 < 0.5 < max(correlations)
+
+
+def test_the_loss_of_a_sure_and_right_answer_is_nothing_and_of_a_wrong_one_is_large():
+    target = torch.zeros(2, 1, 8, 8, 8)
+    target[:, :, 2:5] = 1
+    right = editor_loss((target * 2 - 1) * 20, target)
+    wrong = editor_loss((1 - target * 2) * 20, target)
+    assert right.shape == (2,)
+    assert float(right.max()) < 1e-3
+    assert float(wrong.min()) > 10
+
+
+def test_faulty_masks_are_faulty():
+    target = np.zeros((20, 20, 20), dtype=bool)
+    target[5:15, 6:14, 5:13] = True
+    random = np.random.default_rng(4)
+    dice = [2 * (m & target).sum() / (m.sum() + target.sum()) for m in (faulty_mask(target, random) for _ in range(30))]
+    assert 0.05 < np.mean(dice) < 0.95
+
+
+def test_a_run_saves_what_it_needs_to_go_on(windows, tmp_path):
+    options = {"output_dir": tmp_path, "batch_size": 2, "pool": 3, "rounds": 3}
+    EditorTraining(_network(), windows, steps=3, **options).run(save_every=2)
+    weights = torch.load(tmp_path / "model.pt", weights_only=True)
+    network = _network()
+    network.load_state_dict(weights)
+    resumed = EditorTraining(network, windows, steps=5, resume=True, **options)
+    assert resumed.step == 3
+    resumed.run()
+    assert resumed.step == 5
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 3, 5]
+
+
+def test_the_bundle_fine_tunes_on_a_folder_of_cases_by_one_command(folder, tmp_path):
+    words = ["--dataset_dir", str(folder), "--output_dir", str(tmp_path / "out"), "--steps", "2", "--pool", "4"]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(TRAIN), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"last.pt", "model.pt", "history.jsonl"}
+    tuned = torch.load(tmp_path / "out" / "model.pt", weights_only=True)
+    shipped = torch.load(TRAIN.parents[1] / "models" / "model.pt", weights_only=True)
+    assert tuned.keys() == shipped.keys()
