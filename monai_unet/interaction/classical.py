@@ -250,7 +250,7 @@ class ClassicalAnswerer:
 
 
 _RAY_STEP = 1.0
-_CORE_MM, _NOISE_MM = 4.0, 8.0
+_CORE_MM, _NOISE_MM = 4.0, 10.0
 
 
 def _sphere(count: int) -> NDArray[np.float64]:
