@@ -149,7 +149,9 @@ class ScoreHandler:
         if idist.get_rank() != 0:
             return
         scored, refusals = collect(results, ())
-        made = origin.environment() | {"title": "Evaluation", "finished": origin.now()} | self.provenance
+        bundle = self.provenance.get("bundle", "")
+        title = f"Evaluation of {bundle}" if bundle else "Evaluation"
+        made = origin.environment() | {"title": title, "finished": origin.now()} | self.provenance
         summary = write_outputs(Evaluation(self.settings, tuple(scored), tuple(refusals), made), self.output_dir)
         for refusal in refusals:
             print(f"not scored: {refusal.case}: {refusal.reason}")
