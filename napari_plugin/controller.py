@@ -179,8 +179,9 @@ class Controller(QObject):
             return
         self.images.append(image)
         widen_contrast_range(layer)
-        if image.entry not in self.entries:
-            self.entries.append(image.entry)
+        new = [entry for entry in image.siblings or (image.entry,) if entry not in self.entries]
+        if new:
+            self.entries += new
             self.entries_changed.emit()
         if len(self.images) == 1:
             hang(self.viewer)

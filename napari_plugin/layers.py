@@ -85,7 +85,8 @@ class SessionLayers:
 
     def show(self, change: Change) -> None:
         """Draw what a session's change has touched."""
-        if change.objects:
+        if change.objects and self._looks() != self._shown_looks:
+            # napari makes a table of all 65536 labels of it
             self.labels.colormap = self._colormap()
         if change.box is not None:
             self._redraw(self.labels, change.box)
@@ -114,7 +115,11 @@ class SessionLayers:
         if box is not None:
             self._redraw(self.candidate, box)
 
+    def _looks(self) -> list[tuple[int, tuple[int, int, int], bool]]:
+        return [(item.value, item.color, item.visible) for item in self.session.objects]
+
     def _colormap(self) -> DirectLabelColormap:
+        self._shown_looks = self._looks()
         colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
         for item in self.session.objects:
             rgb = [channel / 255 for channel in item.color]

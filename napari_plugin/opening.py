@@ -27,12 +27,14 @@ class OpenImage:
         volume: (1, S, A, R) with its affine; its `meta` carries the grid of the file.
         modality: CT, MR, PT; empty where the file does not say.
         moved: what was done to put it on the grid of another image; empty when nothing was.
+        siblings: what else was found where it came from, itself among them; empty when nobody looked.
     """
 
     entry: Entry
     volume: MetaTensor
     modality: str = ""
     moved: str = ""
+    siblings: tuple[Entry, ...] = ()
 
     @property
     def array(self) -> NDArray[Any]:

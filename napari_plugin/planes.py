@@ -114,7 +114,7 @@ class SidePlanes(QWidget):
                     mirrors[layer] = _Mirror(layer)
                     model.layers.append(mirrors[layer].layer)
             if mirrors and CROSSHAIR not in model.layers:
-                self._add_crosshair(model)
+                self._add_crosshair(model, wanted[0])
 
     def _on_order(self, event: Any = None) -> None:
         if self.viewer.dims.ndim != 3:
@@ -132,14 +132,14 @@ class SidePlanes(QWidget):
         try:
             for model in self.models:
                 if model.dims.ndim == 3:
-                    model.dims.current_step = self.viewer.dims.current_step
+                    model.dims.point = self.viewer.dims.point
                     self._draw_crosshair(model)
         finally:
             self._moving = False
 
     def _on_side_step(self, event: Any) -> None:
         if not self._moving and event.source.ndim == 3 == self.viewer.dims.ndim:
-            self.viewer.dims.current_step = event.source.current_step
+            self.viewer.dims.point = event.source.point
 
     def _fitter(self, model: ViewerModel) -> Callable[[Any], None]:
         def fit(event: Any = None) -> None:
@@ -160,13 +160,15 @@ class SidePlanes(QWidget):
         if np.abs(np.asarray(event.pos) - start).max() <= _CLICK_PIXELS:
             self.viewer.dims.set_point(range(3), list(event.position[-3:]))
 
-    def _add_crosshair(self, model: ViewerModel) -> None:
+    def _add_crosshair(self, model: ViewerModel, image: Any) -> None:
+        # of the image's scale: a finer one would change what napari counts as a step of the slider
         model.add_vectors(
             np.zeros((2, 2, 3)),
             name=CROSSHAIR,
             edge_color=_CROSSHAIR_COLOR,
             opacity=0.7,
             vector_style="line",
+            scale=image.scale,
             units=("mm",) * 3,
             axis_labels=AXES,
         )
@@ -175,15 +177,15 @@ class SidePlanes(QWidget):
         """Two lines in the shown plane through the present position, from edge to edge of the volume."""
         if CROSSHAIR not in model.layers:
             return
-        here = np.asarray(model.dims.point)
-        ranges = [(r.start, r.stop) for r in model.dims.range]
+        layer = model.layers[CROSSHAIR]
+        here = np.asarray(model.dims.point) / layer.scale
         lines = []
         for axis in model.dims.displayed:
             start, way = here.copy(), np.zeros(3)
-            start[axis], way[axis] = ranges[axis][0], ranges[axis][1] - ranges[axis][0]
+            start[axis], way[axis] = 0, model.dims.range[axis].stop / layer.scale[axis]
             lines.append((start, way))
-        model.layers[CROSSHAIR].edge_width = _CROSSHAIR_PIXELS / max(model.scene.camera.zoom, 1e-6)
-        model.layers[CROSSHAIR].data = np.array(lines)
+        layer.edge_width = _CROSSHAIR_PIXELS / max(model.scene.camera.zoom * float(np.mean(layer.scale)), 1e-6)
+        layer.data = np.array(lines)
 
 
 def put_beside(holder: Any, widget: QWidget, widths: list[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,9 @@ import napari
 from napari.utils.notifications import show_info
 
 from monai_unet.errors import InputError
-from monai_unet.io.dicom_files import is_dicom
-from monai_unet.io.formats import VOLUME_SUFFIXES
 
-LayerData = tuple[Any, dict[str, Any], str]
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+"""Those of `monai_unet.io.formats`, written again: importing it takes seconds, and napari asks about every file."""
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Any]] | None:
@@ -49,7 +49,7 @@ def layers_of(paths: list[str]) -> list[Any]:
     layers: list[Any] = []
     for one in paths:
         entries = list_images(one)
-        image = open_image(best_of(entries))
+        image = replace(open_image(best_of(entries)), siblings=tuple(entries))
         others = [title(entry) for entry in entries if entry is not image.entry]
         if others:
             show_info(f"{image.name} is shown. Also there: {'; '.join(others)}. The dock lists them.")
@@ -65,4 +65,9 @@ def layers_of(paths: list[str]) -> list[Any]:
 def _may_hold_volume(path: Path) -> bool:
     if path.is_dir():
         return True
-    return path.is_file() and (path.name.lower().endswith((*VOLUME_SUFFIXES, ".zip")) or is_dicom(path))
+    return path.is_file() and (path.name.lower().endswith((*SUFFIXES, ".zip", ".dcm")) or _is_dicom(path))
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
