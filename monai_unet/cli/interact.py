@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--clicks", type=int, default=10, metavar="N", help="clicks per object (10)")
     how.add_argument("--tolerance", type=float, default=1.0, metavar="MM", help="of the surface Dice (1 mm)")
     how.add_argument("--seed", type=int, metavar="N", help="of the choice between equally good clicks")
+    how.add_argument(
+        "--trust", action="store_true", help="agree to run a model that is not built in (its config can run any code)"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object with a list for each score")
     output.add_argument("--output", metavar="DIR", help="folder of the report (with --dataset)")
@@ -61,10 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dataset:
         if not arguments.output:
             raise InputError("A data set needs a folder for its report; name one: --output DIR.")
-        return _run_dataset(arguments, build_answerer(arguments.method))
+        return _run_dataset(arguments, build_answerer(arguments.method, trust=arguments.trust))
     if not arguments.image or not arguments.reference:
         raise InputError("One case needs both --image FILE and --reference FILE.")
-    return _run_one(arguments, build_answerer(arguments.method))
+    return _run_one(arguments, build_answerer(arguments.method, trust=arguments.trust))
 
 
 def _run_one(arguments: argparse.Namespace, answerer: Any) -> int:

@@ -1,5 +1,6 @@
 """Prompts, guidance and the edit session behind interactive correction (no Qt)."""
 
+from monai_unet.interaction.answerers import build_answerer
 from monai_unet.interaction.label_state import Change
 from monai_unet.interaction.objects import SegmentObject
 from monai_unet.interaction.prompts import Answer, Answerer, Prompt
@@ -16,4 +17,5 @@ __all__ = [
     "Reply",
     "SegmentObject",
     "StaleReplyError",
+    "build_answerer",
 ]

@@ -7,11 +7,14 @@ from monai_unet.interaction.prompts import Answerer
 CLASSICAL = "classical"
 
 
-def build_answerer(name: str) -> Answerer:
+def build_answerer(name: str, *, trust: bool = False) -> Answerer:
     """The classical method by its name, or else the network of a bundle (name or folder).
 
+    Args:
+        trust: consent to run a bundle that is not built in.
+
     Raises:
-        InputError: no such bundle, or it is none that answers prompts.
+        InputError: no such bundle, one that answers no prompts, or one that needs consent.
     """
     if name == CLASSICAL:
         from monai_unet.interaction.classical import ClassicalAnswerer
@@ -19,5 +22,5 @@ def build_answerer(name: str) -> Answerer:
         return ClassicalAnswerer()
     from monai_unet.interaction.network_answerer import NetworkAnswerer
 
-    answerer: Answerer = NetworkAnswerer(name)
+    answerer: Answerer = NetworkAnswerer(name, trust=trust)
     return answerer
