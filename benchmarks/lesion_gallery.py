@@ -55,23 +55,22 @@ def brains(data: Path, target: Path) -> None:
 
 
 def computed_tomography(data: Path, target: Path) -> None:
-    """Liver metastases and nodules in an organ of a CT, before and after."""
+    """Metastases and nodules in the largest organ of a CT (the liver): as it is, painted, and the truth."""
     image, organs = (read_volume(data / "CT" / name) for name in ("example_ct_sm.nii.gz", "example_seg.nii.gz"))
-    figure = Figure(figsize=(10, 3.2), facecolor="black")
     values, counts = np.unique(np.asarray(organs)[np.asarray(organs) > 0], return_counts=True)
-    largest = values[np.argsort(counts)[::-1]]
     organ = organs.clone()
-    organ[:] = organs == largest[0]
-    for place, (kind, seed) in enumerate((("liver_metastases", 3), ("nodule", 8))):
+    organ[:] = organs == values[counts.argmax()]
+    figure = Figure(figsize=(10, 5.6), facecolor="black")
+    for row, (kind, seed) in enumerate((("liver_metastases", 5), ("nodule", 8))):
         paint = RandSynthesiseLesionsd("image", sequences=["ct_liver"], tissue_key="organ", kind=kind)
         paint.set_random_state(seed=seed)
         made = paint({"image": image, "organ": organ})
         labels = np.asarray(made["label"][0])
         plane = int((labels > 0).sum((1, 2)).argmax())
-        for column, volume in enumerate((image, made["image"])):
-            axes = figure.add_axes(((2 * place + column) / 4, 0, 0.25, 1))
-            _show(axes, np.asarray(volume[0, plane])[:, ::-1], 240, low=-160)
-            if column:
+        for column, volume in enumerate((image, made["image"], made["image"])):
+            axes = figure.add_axes((column / 3, (1 - row) / 2, 1 / 3, 0.5))
+            _show(axes, np.asarray(volume[0, plane])[:, ::-1], 200, low=-20)
+            if column == 2:
                 draw_contour(axes, labels[plane][:, ::-1] > 0, COLORS[3])
     figure.savefig(target / "lesion_synthesis_ct.png", dpi=62)
 

@@ -62,15 +62,15 @@ def read_source(paths: Sequence[Path | None], parts: BundleParts) -> tuple[MetaT
     """
     if isinstance(parts.loader, LoadChannelsd):
         return given_volume(read_channels(paths), parts)
-    paths = [path for path in paths if path is not None]
-    stock = not parts.reads_working_frame and all(path.name.lower().endswith(NIFTI) for path in paths)
+    files = [path for path in paths if path is not None]
+    stock = not parts.reads_working_frame and all(path.name.lower().endswith(NIFTI) for path in files)
     if not stock:
-        return given_volume(stack_channels([read_volume(path) for path in paths]), parts)
+        return given_volume(stack_channels([read_volume(path) for path in files]), parts)
     # read first by our reader: it names what cannot be trusted, where MONAI's would guess or fail at length
-    checked = stack_channels([read_volume(path) for path in paths])
+    checked = stack_channels([read_volume(path) for path in files])
     grid, notes = source_grid(checked.meta), str(checked.meta.get("notes", ""))
     del checked
-    names = [str(path) for path in paths]
+    names = [str(path) for path in files]
     image = parts.load({parts.image_key: names if len(names) > 1 else names[0]})[parts.image_key]
     loaded = Grid(grid.shape, np.asarray(image.affine, dtype=float))
     return image, Source(names[0], grid, loaded, grid, (notes,) if notes else ())

@@ -18,7 +18,7 @@ from monai_unet.io.volume import case_name
 
 Channel = Mapping[str, Any]
 SEGMENTATION = ("seg", "label", "labels", "mask")
-_VALIDATION_SHARE, _TEST_SHARE = 0.1, 0.1
+_HELD_OUT = 0.1
 
 
 def match_sequence(text: str, channels: Sequence[Channel]) -> str | None:
@@ -113,20 +113,13 @@ def sequence_cases(
 def _listed(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str, Any]]:
     dataset = read_dataset(root)
     entries = dataset.get(key)
+    # the Decathlon publishes no labels but those of the training list, and no validation list
+    if "modality" in dataset and isinstance(dataset.get("training"), list) and not dataset.get("validation"):
+        return _share([_case(root, entry, dataset, channels) for entry in dataset["training"]], key)
     if not isinstance(entries, list) or not entries:
-        if key != "training" and isinstance(dataset.get("training"), list) and "modality" in dataset:
-            # the Decathlon publishes no labels but those of the training list
-            cases = [_case(root, entry, dataset, channels) for entry in dataset["training"]]
-            return [case for case in cases if _split(case["name"]) == key]
         lists = [name for name, value in dataset.items() if isinstance(value, list) and value]
         raise InputError(f"{root / 'dataset.json'} has no cases under '{key}'; it has {', '.join(lists) or 'none'}.")
-    if key == "test" and not isinstance(entries[0], Mapping):
-        cases = [_case(root, entry, dataset, channels) for entry in dataset["training"]]
-        return [case for case in cases if _split(case["name"]) == key]
-    cases = [_case(root, entry, dataset, channels) for entry in entries]
-    if key == "training" and "modality" in dataset and not dataset.get("validation"):
-        return [case for case in cases if _split(case["name"]) == key]
-    return cases
+    return [_case(root, entry, dataset, channels) for entry in entries]
 
 
 def _case(root: Path, entry: Any, dataset: Mapping[str, Any], channels: Sequence[Channel]) -> dict[str, Any]:
@@ -189,14 +182,16 @@ def _folders(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str
             f"{root} holds neither a dataset.json nor folders of BraTS (one per case, with *_seg.nii.gz); "
             "check --dataset_dir."
         )
-    return [case for case in cases if _split(case["name"]) == key]
+    return _share(cases, key)
 
 
-def _split(name: str) -> str:
-    share = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-    if share < _TEST_SHARE:
-        return "test"
-    return "validation" if share < _TEST_SHARE + _VALIDATION_SHARE else "training"
+def _share(cases: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """Part `key` of a dataset without lists: in the order of a hash of the name, a tenth each is test and validation."""
+    drawn = sorted(cases, key=lambda case: hashlib.sha256(str(case["name"]).encode()).hexdigest())
+    tenth = max(1, round(_HELD_OUT * len(drawn))) if len(drawn) > 2 else 0
+    parts = {"test": drawn[:tenth], "validation": drawn[tenth : 2 * tenth], "training": drawn[2 * tenth :]}
+    chosen = {case["name"] for case in parts.get(key, [])}
+    return [case for case in cases if case["name"] in chosen]
 
 
 def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[dict[str, Any]]:

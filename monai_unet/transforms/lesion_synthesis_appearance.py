@@ -169,7 +169,9 @@ def painted(
         target = around.level + around.unit * (difference + look.texture * _GRAIN[part] * texture)
         if part is Part.OEDEMA:
             target = target - around.unit * difference * look.fading * paint.fading
-        result += weight * (target + look.kept[part] * fine_structure - result)
+        # in CT most of the fine structure is noise, which a lesion has too
+        kept = 1.0 if sequence.startswith(_CT) else look.kept[part]
+        result += weight * (target + kept * fine_structure - result)
     return result
 
 

@@ -111,7 +111,7 @@ def core_field(
     uneven = smooth_noise(shape, spacing, 0.9 * radius, random) + 0.4 * smooth_noise(
         shape, spacing, max(0.3 * radius, 2.0), random
     )
-    return inside + roughness * uneven
+    return (inside + roughness * uneven).astype(np.float32)
 
 
 def _ellipsoid(millimetres: FloatArray, radius: float, random: RandomState, *, first: bool) -> FloatArray:

@@ -122,7 +122,7 @@ def test_a_sequence_in_the_wrong_slot_is_noted_in_the_provenance(tmp_path, segme
         nib.save(image, images[name])
     right = segmenter.segment({"T1": images["t1"], "T2": images["t2"]})
     assert not any("in the place of another" in note for note in right.provenance["notes"])
-    wrong = segmenter.segment({"T1": images["t1"], "T2": images["t1c"]})
+    wrong = segmenter.segment({"T1": images["t1"], "T2": images["t1"]})
     assert any("T1 and T2 are alike" in note for note in wrong.provenance["notes"])
 
 
