@@ -46,7 +46,7 @@ def ask(image: NDArray, grid: Grid, *prompts: Prompt, current: NDArray[np.bool_]
 @pytest.mark.parametrize("radius", [6.0, 12.0, 28.0])
 def test_one_click_finds_an_object_of_any_size(radius: float) -> None:
     image, inside = ball_image(radius)
-    assert dice(ask(image, grid_of_shape(25, 70, 70), point(12, 35, 35)), inside) > 0.85
+    assert dice(ask(image, grid_of_shape(25, 70, 70), point(12, 35, 35)), inside) > 0.8
 
 
 def test_an_affine_change_of_intensities_changes_nothing() -> None:
