@@ -156,7 +156,7 @@ def curves_png(cases: Sequence[CaseCurve]) -> bytes:
             axes.plot(own.T, color=color, linewidth=0.6, alpha=0.4)
             axes.plot(_mean(own), "o-", color=color, linewidth=2, markersize=4, label=f"{structure} (n = {len(own)})")
         axes.set(xlabel="clicks", title=title, ylim=(-0.02, 1.02), xticks=range(own.shape[1]))
-        for target in TARGETS:
+        for target in TARGETS if name == "dice" else ():
             axes.axhline(target, color="0.7", linewidth=0.6, zorder=0)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
