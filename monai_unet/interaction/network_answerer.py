@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,9 @@ def compiled_network(module: nn.Module, runtime: str = "auto") -> TorchNetwork |
         raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
     if runtime != "torch" and openvino_installed():
         network = OpenVINONetwork(module, channels=len(CHANNELS), cache=Path.home() / ".monai-unet" / "openvino")
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            # the U-Net's check of its input is traced as the constant that it is
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
             if network.check() < 1e-3:
                 return network
     return TorchNetwork(module)

@@ -76,13 +76,15 @@ def test_a_drawn_lesion_stands_out_where_it_is_said_to_be():
     assert np.median(steps) > 0.15
 
 
-def test_even_tissue_is_connected_and_even():
+def test_even_tissue_keeps_to_the_tissue_that_was_hit():
+    """A bright cube of an eighth of the window: a piece grown in it stays in it, but for its blurred border."""
     image = np.zeros((24, 24, 24), np.float32)
-    image[6:14, 6:14, 6:14] = 1
+    image[6:18, 6:18, 6:18] = 1
     random = np.random.default_rng(2)
-    found = [sample for sample in (even_tissue(image, random) for _ in range(60)) if sample is not None]
-    assert found
-    assert all(np.ptp(image[sample.target]) == 0 or sample.target.sum() > 300 for sample in found)
+    found = [sample for sample in (even_tissue(image, random) for _ in range(40)) if sample is not None]
+    inside = [sample for sample in found if image[sample.target].mean() > 0.5]
+    assert inside
+    assert all(image[sample.target].mean() > 0.8 for sample in inside)
 
 
 def test_contrast_varies_and_stays_finite():
