@@ -55,7 +55,7 @@ def sequence_warnings(image: MetaTensor, names: Sequence[str]) -> list[str]:
 def _rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float | None:
     """Spearman's, over the voxels where both have signal: contrast curves do not matter. None: too few voxels."""
     inside = (one != one.flat[0]) & (other != other.flat[0])
-    if int(inside.sum()) < 1000:
+    if int(inside.sum()) < 300:
         return None
     ranks = [np.argsort(np.argsort(volume[inside])) for volume in (one, other)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import torch
@@ -29,6 +30,25 @@ def bundle(request):
 @pytest.fixture
 def dataset(bundle, tmp_path):
     return make_dataset(tmp_path / "phantom", classes=len(bundle.metadata["monai_unet"]["labels"]) + 1)
+
+
+def _dataset_of(bundle, dataset, folder):
+    """The phantom with its image once for each channel of the bundle, named by channel."""
+    channels = [channel["name"] for channel in bundle.metadata["monai_unet"]["channels"]]
+    if len(channels) == 1:
+        return dataset
+    content = json.loads((dataset / "dataset.json").read_text())
+    for key in ("training", "validation", "test"):
+        for entry in content[key]:
+            source = dataset / entry.pop("image")
+            for name in channels:
+                target = folder / "images" / source.name.replace(".nii.gz", f"_{name}.nii.gz")
+                target.parent.mkdir(exist_ok=True)
+                shutil.copy(source, target)
+                entry[name] = str(target)
+            entry["label"] = str(dataset / entry["label"])
+    (folder / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
 
 
 def _configs(bundle):
@@ -106,9 +126,10 @@ def test_the_card_says_what_must_be_said(bundle):
     assert not re.search(r"\b(TBD|XX)\b", card)
 
 
-def test_properties_of_inference(bundle, dataset):
+def test_properties_of_inference(bundle, dataset, tmp_path):
     _skip_editor(bundle, "MONAI's inference properties describe an evaluator; an editor answers prompts")
-    workflow = _workflow(bundle, "inference.json", "infer", input=str(dataset / "images"))
+    images = _dataset_of(bundle, dataset, tmp_path) / "images"
+    workflow = _workflow(bundle, "inference.json", "infer", input=str(images))
     assert workflow.check_properties() == []
 
 
@@ -116,7 +137,8 @@ def test_properties_of_training(bundle, dataset, tmp_path):
     _skip_editor(
         bundle, "MONAI's training properties describe a SupervisedTrainer; an editor talks to a simulated user"
     )
-    workflow = _workflow(bundle, "train.yaml", "train", dataset_dir=str(dataset), output_dir=str(tmp_path))
+    root = str(_dataset_of(bundle, dataset, tmp_path))
+    workflow = _workflow(bundle, "train.yaml", "train", dataset_dir=root, output_dir=str(tmp_path / "out"))
     assert workflow.check_properties() == []
 
 
