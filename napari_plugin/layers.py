@@ -55,13 +55,16 @@ class SessionLayers:
         for layer in (self.labels, self.candidate):
             viewer.layers.append(layer)
         viewer.layers.selection.active = self.labels
+        self._strokes: list[Any] = []
         self.labels.events.paint.connect(self._on_paint)
+        self.labels.events.labels_update.connect(self._record_strokes)
         self.labels.events.selected_label.connect(self._on_selected_label)
         self._show_candidate()
 
     def remove(self) -> None:
         """Take the layers out of the viewer."""
         self.labels.events.paint.disconnect(self._on_paint)
+        self.labels.events.labels_update.disconnect(self._record_strokes)
         self.labels.events.selected_label.disconnect(self._on_selected_label)
         for layer in (self.labels, self.candidate):
             if layer in self.viewer.layers:
@@ -127,7 +130,16 @@ class SessionLayers:
         return DirectLabelColormap(color_dict=colors)
 
     def _on_paint(self, event: Any) -> None:
-        change = self._record(event.value)
+        """A stroke: recorded now, or, where napari tells of it before it writes (polygons), once it is written."""
+        self._strokes += event.value
+        if _is_written(self.session.labels, event.value[-1]):
+            self._record_strokes()
+
+    def _record_strokes(self, event: Any = None) -> None:
+        if not self._strokes:
+            return
+        strokes, self._strokes = self._strokes, []
+        change = self._record(strokes)
         if str(self.labels.mode) != "erase":
             # painting with a label that had no object has made one
             self._chosen(int(self.labels.selected_label))
@@ -138,6 +150,16 @@ class SessionLayers:
     def _on_selected_label(self, event: Any = None) -> None:
         if not self._quiet:
             self._chosen(int(self.labels.selected_label))
+
+
+def _is_written(labels: Any, atom: Any) -> bool:
+    """Whether the label map holds what a change of napari's `Labels.events.paint` says it does."""
+    if len(atom) == 4:
+        place, mask, _, new = atom
+        part = labels[tuple(place)]
+        return bool(np.all((part if mask is None else part[mask]) == new))
+    place, _, new = atom
+    return bool(np.all(labels[place] == new))
 
 
 def _around(one: Any, other: Any) -> Any:

@@ -25,11 +25,10 @@ def uncertain_places(
     cell = [max(1, round(_CELL_MM / mm)) for mm in spacing]
     highest = ndimage.maximum_filter(smooth, size=[2 * c + 1 for c in cell])
     peaks = np.argwhere((smooth == highest) & (smooth >= _LEAST))
-    order = np.argsort([-smooth[tuple(peak)] for peak in peaks], kind="stable")[:most]
+    peaks = peaks[np.argsort(-smooth[tuple(peaks.T)], kind="stable")]
     places: list[tuple[tuple[int, int, int], float]] = []
-    for index in order:
-        s, a, r = (int(i) for i in peaks[index])
-        near = any(np.all(np.abs(np.subtract((s, a, r), place)) <= cell) for place, _ in places)
-        if not near:
-            places.append(((s, a, r), float(smooth[s, a, r])))
+    while len(peaks) and len(places) < most:
+        s, a, r = (int(i) for i in peaks[0])
+        places.append(((s, a, r), float(smooth[s, a, r])))
+        peaks = peaks[~np.all(np.abs(peaks - peaks[0]) <= cell, axis=1)]
     return places

@@ -40,7 +40,7 @@ def test_value_shown_at_a_place_is_the_files_value_there(tmp_path: Path, axcodes
     for voxel in ((0, 0, 0), (3, 11, 7), tuple(n - 1 for n in image.grid.shape)):
         go_to(viewer, voxel)
         world = np.multiply(voxel, image.grid.spacing)
-        assert layer.get_value(tuple(world)) == value_at(path, patient_of(world, image.grid))
+        assert layer.get_value(tuple(world), world=True) == value_at(path, patient_of(world, image.grid))
 
 
 @pytest.mark.parametrize("axcodes", ORIENTATIONS.values(), ids=ORIENTATIONS)
