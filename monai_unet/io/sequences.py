@@ -186,7 +186,7 @@ def _folders(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str
 
 
 def _share(cases: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """Part `key` of a dataset without lists: in the order of a hash of the name, a tenth each is test and validation."""
+    """Part `key` of a dataset without lists: ordered by a hash of the name, a tenth each is test and validation."""
     drawn = sorted(cases, key=lambda case: hashlib.sha256(str(case["name"]).encode()).hexdigest())
     tenth = max(1, round(_HELD_OUT * len(drawn))) if len(drawn) > 2 else 0
     parts = {"test": drawn[:tenth], "validation": drawn[tenth : 2 * tenth], "training": drawn[2 * tenth :]}
