@@ -22,7 +22,7 @@ def test_a_ramp_is_read_at_the_positions_that_the_window_states(spacing, millime
     positions = window.to_image(np.indices((8, 8, 8)).reshape(3, -1).T)
     expected = positions @ [1.0, -2.0, 0.5]
     exact = max(window.step) <= 1
-    np.testing.assert_allclose(window.read(image).ravel(), expected, atol=2e-3 if exact else 0.15)
+    np.testing.assert_allclose(window.read(image).ravel(), expected, atol=2e-3 if exact else 0.25)
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
