@@ -13,6 +13,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tarfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -69,9 +70,23 @@ def fetch(project: str, filename: str, *, sha256: str) -> Path:
 
 
 def member(archive: Path, name: str) -> bytes:
-    """One file out of a wheel (a zip archive)."""
-    with zipfile.ZipFile(archive) as wheel:
-        return wheel.read(name)
+    """One file out of a wheel (a zip archive) or a source distribution (tar.gz); nothing in it is run.
+
+    Raises:
+        InputError: a source distribution without that file, or one in which it is no plain file.
+    """
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.read(name)
+    with tarfile.open(archive) as source:
+        try:
+            found = tarfile.data_filter(source.getmember(name), "")
+        except (KeyError, tarfile.FilterError) as error:
+            raise InputError(f"{archive.name} does not hold {name} as a plain file ({error}).") from None
+        content = source.extractfile(found) if found is not None and found.isfile() else None
+        if content is None:
+            raise InputError(f"{archive.name} does not hold {name} as a plain file.")
+        return content.read()
 
 
 def index_urls() -> list[str]:

@@ -28,7 +28,7 @@ _CT_WINDOW = (-160.0, 240.0)
 
 def contour_figure(
     image: NDArray[Any],
-    labels: NDArray[Any],
+    labels: NDArray[Any] | Mapping[int, NDArray[np.bool_]],
     *,
     spacing: Sequence[float],
     names: Mapping[int, str],
@@ -40,23 +40,25 @@ def contour_figure(
 
     Args:
         image: (S, A, R) grey values.
-        labels: (S, A, R) integers.
+        labels: (S, A, R) integers; or a mask (S, A, R) for each value, where masks overlap.
         spacing: voxel size in mm along S, A, R.
         names, colors: of each label value; colours as matplotlib takes them.
         margin_mm: how much of the image is shown around the labels.
 
     The patient's right is on the left of the picture, anterior and superior are up, anterior is left if sagittal.
     """
-    box = box_with_margin(labels > 0, spacing, margin_mm)
-    places = fullest_planes(labels > 0)
+    masks = labels if isinstance(labels, Mapping) else {value: labels == value for value in colors}
+    any_mask = np.logical_or.reduce(list(masks.values()))
+    box = box_with_margin(any_mask, spacing, margin_mm)
+    places = fullest_planes(any_mask)
     low, high = grey_window(image)
     figure = Figure(figsize=(13, 5), facecolor="black", layout="constrained")
     for axes, (plane, (cut, up, across, letters)) in zip(figure.subplots(1, 3), PLANES.items(), strict=True):
-        shown, drawn = (plane_slice(volume, box, cut, places[cut], up, across) for volume in (image, labels))
+        shown = plane_slice(image, box, cut, places[cut], up, across)
         aspect = spacing[up] / spacing[across]
         axes.imshow(shown, cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect)
         for value, color in colors.items():
-            draw_contour(axes, drawn == value, color)
+            draw_contour(axes, plane_slice(masks[value], box, cut, places[cut], up, across), color)
         axes.set_title(plane, color="white", fontsize=11)
         draw_directions(axes, letters)
     handles = [Line2D([], [], color=colors[value], label=name) for value, name in names.items()]

@@ -1,4 +1,6 @@
 import hashlib
+import io
+import tarfile
 import zipfile
 
 import pytest
@@ -71,3 +73,29 @@ def test_an_index_out_of_reach_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(package_index, "index_urls", lambda: ["http://127.0.0.1:9/simple"])
     with pytest.raises(InputError, match="check the network"):
         package_index.fetch("some-brains", "x.whl", sha256="0" * 64)
+
+
+def _sources(folder, **kind):
+    path = folder / "thing-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo("thing-1.0/data/volume.nrrd")
+        for name, value in kind.items():
+            setattr(info, name, value)
+        info.size = 0 if kind else 4
+        archive.addfile(info, None if kind else io.BytesIO(b"NRRD"))
+    return path
+
+
+def test_one_file_comes_out_of_a_source_distribution(tmp_path):
+    assert package_index.member(_sources(tmp_path), "thing-1.0/data/volume.nrrd") == b"NRRD"
+
+
+@pytest.mark.parametrize("kind", [{"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, {"type": tarfile.CHRTYPE}])
+def test_what_is_no_plain_file_in_a_source_distribution_is_refused(tmp_path, kind):
+    with pytest.raises(InputError, match="plain file"):
+        package_index.member(_sources(tmp_path, **kind), "thing-1.0/data/volume.nrrd")
+
+
+def test_a_missing_file_of_a_source_distribution_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"other\.nrrd"):
+        package_index.member(_sources(tmp_path), "thing-1.0/data/other.nrrd")
