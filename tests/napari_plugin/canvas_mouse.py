@@ -42,7 +42,6 @@ class CanvasMouse:
         QTest.mouseMove(self.native, places[0])
         QTest.mousePress(self.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, places[0])
         for place in places[1:]:
-            QTest.mouseMove(self.native, place)
             _move_pressed(self.native, place)
         QTest.mouseRelease(self.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, places[-1])
 
