@@ -158,7 +158,7 @@ class ClassicalAnswerer:
         """An ellipsoid around seeds, semi-axes `axes` (along `normal`, across it) times `size`, up to edges."""
         spacing = np.asarray(self._grid.spacing)
         margin = np.ceil(max(axes) * size / spacing).astype(int) + 1
-        box = grow(make_box(seeds.min(axis=0), seeds.max(axis=0) + 1), margin, self._grid.shape)
+        box = grow(make_box(seeds.min(axis=0), seeds.max(axis=0) + 1), margin.tolist(), self._grid.shape)
         strides = np.maximum(1, np.rint(size / self.settings.steps / spacing)).astype(int)
         coarse = block_reduce(self._image[box], tuple(strides), np.mean, cval=tissue.level)
         first = np.array([s.start for s in box])
