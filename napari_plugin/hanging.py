@@ -66,6 +66,8 @@ def hang(viewer: ViewerModel) -> None:
         viewer.mouse_wheel_callbacks.append(_on_wheel)
         viewer.scene.camera.events.mouse_zoom.connect(lambda event: _keep_wheel_for_slices(viewer))
         viewer.dims.events.ndisplay.connect(lambda event: _keep_wheel_for_slices(viewer))
+        # in 3D the letters would stay where they are while the patient turns
+        viewer.dims.events.ndisplay.connect(lambda event: _write_letters(viewer))
     _keep_wheel_for_slices(viewer)
 
 

@@ -95,6 +95,7 @@ class FindingsPanel(Panel):
     def _lay_out_table(self) -> None:
         table = self.table
         table.setHorizontalHeaderLabels(_COLUMNS)
+        table.setStyleSheet("font-size: 11px")
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(22)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

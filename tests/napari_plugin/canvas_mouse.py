@@ -42,7 +42,10 @@ class CanvasMouse:
         QTest.mouseMove(self.native, places[0])
         QTest.mousePress(self.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, places[0])
         for place in places[1:]:
+            # vispy and napari pass over moves that follow each other within 10 ms
+            QTest.qWait(40)
             _move_pressed(self.native, place)
+        QTest.qWait(40)
         QTest.mouseRelease(self.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, places[-1])
 
     def key(self, key: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:

@@ -80,6 +80,8 @@ def test_letters_are_radiological_in_each_plane(tmp_path: Path) -> None:
         # the axis that is cut is the one that the plane is named for
         assert viewer.dims.not_displayed == (PLANES[name].axis,)
     assert viewer.scene.camera.orientation == ("away", "up", "left")
+    viewer.dims.ndisplay = 3
+    assert not any(overlays[side].visible for side in ("middle_left", "middle_right", "top_center", "bottom_center"))
 
 
 def test_world_and_patient_are_inverse(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from qtpy.QtCore import Qt
 sys.path.insert(0, str(Path(__file__).parent))
 from canvas_mouse import CanvasMouse
 
-from monai_unet.interaction.answerers import CLASSICAL
 from napari_plugin.sample_data import SECOND_MM, SPACING, TUMOUR_MM
 
 PICTURES = ("open", "outline", "corrected", "findings", "surface")
@@ -38,11 +37,8 @@ def walk(viewer: Any, dock: Any, folder: Path, wait: Callable[..., None]) -> Non
     def picture(name: str) -> None:
         wait(seconds=0.6)
         shot = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
-        shot.quantize(160).save(folder / f"radiologist_{name}.png", optimize=True)
+        shot.quantize(256).save(folder / f"radiologist_{name}.png", optimize=True)
 
-    # the method that needs no weights, so that the pictures do not change with a model
-    dock.refine.method.setCurrentIndex(dock.refine.method.findData(CLASSICAL))
-    dock.refine.method.activated.emit(dock.refine.method.currentIndex())
     viewer.open_sample("monai-unet", "head")
     wait(idle)
     mouse = CanvasMouse(viewer.window._qt_viewer.canvas, viewer, dock.controller.reference.grid.spacing)
