@@ -95,6 +95,8 @@ def test_study_to_seg_and_report_and_back(dock: Any, study: Path, tmp_path: Path
     stored = read_seg(tmp_path / "seg.dcm", source=series).label_map().numpy()[0]
     np.testing.assert_array_equal(stored, kept)
     report = {group.segment: group for group in read_sr(tmp_path / "report.dcm").lesions}
+    # measured anew after loading, in the background
+    wait(lambda: set(dock.findings.findings) == {item.value for item in session.objects})
     table = dock.findings.findings
     assert set(report) == set(range(1, len(session.objects) + 1))
     for number, item in enumerate(session.objects, start=1):
