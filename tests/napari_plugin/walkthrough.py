@@ -22,7 +22,6 @@ from canvas_mouse import CanvasMouse
 
 from napari_plugin.sample_data import SECOND_MM, SPACING, TUMOUR_MM
 
-PICTURES = ("open", "outline", "corrected", "findings", "surface")
 WINDOW = (1500, 940)
 
 
