@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 SEGMENTATION, CANDIDATE = "Segmentation", "Candidate"
-CANDIDATE_COLOR = "#ffffff"
+CANDIDATE_COLOR = "#ff4fd8"
 PAINTING = ("paint", "erase", "fill", "polygon")
 
 
