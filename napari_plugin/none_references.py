@@ -1,8 +1,8 @@
 """Keep Python alive where Qt's bindings give back None once too often.
 
-Seen with Python 3.11 and PySide6 6.12: after some minutes of use the process ends with "none_dealloc: deallocating None:
-bug likely caused by a refcount error in a C extension". From Python 3.12 on None cannot be deallocated; before, the
-same is reached by a count that no session can use up.
+Seen with Python 3.11 and PySide6 6.12: after some minutes of use the process ends with "none_dealloc: deallocating
+None: bug likely caused by a refcount error in a C extension". From Python 3.12 on None cannot be deallocated; before,
+the same is reached by a count that no session can use up.
 """
 
 from __future__ import annotations
