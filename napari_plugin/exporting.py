@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
-from monai_unet.evaluation.lesions import Lesion
+from monai_unet.evaluation.lesions import Lesion, for_report
 from monai_unet.interaction.objects import SegmentObject
 from monai_unet.io import case_name, grid_of, write_label_map, write_volume
 from monai_unet.io.atomic import write_text
@@ -31,7 +31,7 @@ from monai_unet.io.dicom_sr import write_sr
 from monai_unet.io.label_table import LabelEntry
 from monai_unet.io.mask_file import read_mask_file
 from monai_unet.io.placement import place
-from monai_unet.io.results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment
+from monai_unet.io.results import RESEARCH_USE, AlgorithmIdentity, Segment
 from monai_unet.version import __version__
 from napari_plugin.findings import measure_objects
 from napari_plugin.opening import OpenImage, dicom_series
@@ -118,18 +118,8 @@ def save_sr(outcome: Outcome, path: Path) -> list[Path]:
     series, algorithm = _series(outcome), outcome.algorithm()
     seg = path.with_name(f"{path.stem}.seg.dcm")
     write_seg(labels, seg, source=series, segments=segments, algorithm=algorithm)
-    unit = {"CT": "[hnsf'U]", "PT": "Bq/ml", "NM": "Bq/ml"}.get(series.modality, "1")
     lesions = [
-        LesionMeasurements(
-            segment=segment.number,
-            name=segment.name,
-            volume_ml=lesion.volume_ml,
-            long_axis_mm=lesion.long_axis.length_mm,
-            short_axis_mm=lesion.short_axis.length_mm,
-            mean=lesion.intensity_mean,
-            sd=lesion.intensity_sd,
-            unit=unit,
-        )
+        for_report(lesion, segment=segment.number, name=segment.name, modality=series.modality)
         for segment, lesion in zip(segments, outcome.measured().values(), strict=True)
         if lesion is not None
     ]

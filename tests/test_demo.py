@@ -5,19 +5,16 @@ import csv
 import nibabel as nib
 import numpy as np
 import pytest
+from fetched import fetched_or_skip
 
 from monai_unet import demo
 from monai_unet.cli import main
-from monai_unet.errors import InputError
 from monai_unet.io import read_volume
 
 
 @pytest.fixture(scope="module")
 def template():
-    try:
-        return demo.template()
-    except InputError as error:
-        pytest.skip(f"the template cannot be fetched: {error}")
+    return fetched_or_skip(demo.template)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,11 @@ def bundle(tmp_path, monkeypatch):
     return Bundle("bundle", root, built_in=False)
 
 
-def test_built_in_bundles_need_no_consent(bundle):
-    require_trust(Bundle("bundle", bundle.root, built_in=True))
+def test_the_same_files_need_consent_unless_they_are_built_in(bundle):
+    built_in = Bundle("bundle", bundle.root, built_in=True)
+    require_trust(built_in)
+    assert is_trusted(built_in)
+    assert not is_trusted(bundle)
 
 
 def test_consent_is_for_these_files_and_is_remembered(bundle):

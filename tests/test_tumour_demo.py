@@ -5,6 +5,7 @@ import csv
 import nibabel as nib
 import numpy as np
 import pytest
+from fetched import fetched_or_skip
 
 from monai_unet import demo, tumour_demo
 from monai_unet.cli import main
@@ -14,10 +15,7 @@ from monai_unet.io import read_volume
 
 @pytest.fixture(scope="module")
 def paths():
-    try:
-        return tumour_demo.patient()
-    except InputError as error:
-        pytest.skip(f"the volume cannot be fetched: {error}")
+    return fetched_or_skip(tumour_demo.patient)
 
 
 @pytest.fixture(scope="module")

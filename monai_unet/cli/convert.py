@@ -203,18 +203,17 @@ def _measured(
     import torch
     from monai.data import MetaTensor
 
-    from monai_unet.evaluation.lesions import component_map, measure_lesions
+    from monai_unet.evaluation.lesions import component_map, for_report, measure_lesions
     from monai_unet.io import grid_of, to_working_frame
     from monai_unet.io.dicom_provenance import new_uid
     from monai_unet.io.placement import place
-    from monai_unet.io.results import LesionMeasurements, Segment
+    from monai_unet.io.results import Segment
 
     assert series.grid is not None
     name = str(mask.masks.meta["filename_or_obj"])
     placed = place(mask.masks.numpy()[0], grid_of(mask.masks), series.grid, name=name)
     labels, grid = to_working_frame(placed, series.grid)
     slices = int(np.argmax(np.abs(np.linalg.inv(series.grid.affine) @ grid.affine)[2, :3]))
-    unit = {"CT": "[hnsf'U]", "PT": "Bq/ml", "NM": "Bq/ml"}.get(series.modality, "1")
     parts = np.zeros(labels.shape, dtype=np.uint16)
     segments: list[Segment] = []
     lesions: list[LesionMeasurements] = []
@@ -235,18 +234,7 @@ def _measured(
                     tracking_uid=str(new_uid()),
                 )
             )
-            lesions.append(
-                LesionMeasurements(
-                    segment=number,
-                    name=name,
-                    volume_ml=lesion.volume_ml,
-                    long_axis_mm=lesion.long_axis.length_mm,
-                    short_axis_mm=lesion.short_axis.length_mm,
-                    mean=lesion.intensity_mean,
-                    sd=lesion.intensity_sd,
-                    unit=unit,
-                )
-            )
+            lesions.append(for_report(lesion, segment=number, name=name, modality=series.modality))
     return MetaTensor(parts[None], affine=torch.as_tensor(grid.affine)), segments, lesions
 
 
@@ -267,7 +255,7 @@ def _copy_series(arguments: argparse.Namespace) -> None:
 
 def _source(path: Path, uid: str | None) -> DicomSeries:
     from monai_unet.io import find_series
-    from monai_unet.io.dicom_series import choose_series
+    from monai_unet.io.dicom_read import choose_series
 
     series = choose_series(find_series(path), path, uid)
     if series.problems:

@@ -11,8 +11,11 @@ from scipy import ndimage
 
 from monai_unet.evaluation.diameters import Axis, in_plane_axes, longest_diameter
 from monai_unet.io.geometry import Grid
+from monai_unet.io.results import LesionMeasurements
 
 _CLEARLY_THICKER = 1.2
+_UCUM = {"CT": "[hnsf'U]", "PT": "Bq/ml", "NM": "Bq/ml"}
+"""Modality → unit of its intensities in the code of UCUM."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,25 @@ def find_lesions(
         intensities = intensities[0]
     components = component_map(array == value, connectivity=connectivity)
     return measure_lesions(components, affine, image=intensities, label=value, name=name, normal_axis=normal_axis)
+
+
+def for_report(lesion: Lesion, *, segment: int, name: str, modality: str) -> LesionMeasurements:
+    """A measured lesion as `write_sr` takes it; intensities are HU in CT, Bq/ml in PET and SPECT, else without a unit.
+
+    Args:
+        segment: its number in the SEG that the report refers to.
+        modality: of the series, as DICOM writes it.
+    """
+    return LesionMeasurements(
+        segment=segment,
+        name=name,
+        volume_ml=lesion.volume_ml,
+        long_axis_mm=lesion.long_axis.length_mm,
+        short_axis_mm=lesion.short_axis.length_mm,
+        mean=lesion.intensity_mean,
+        sd=lesion.intensity_sd,
+        unit=_UCUM.get(modality, "1"),
+    )
 
 
 def acquisition_axis(grid: Grid) -> int:

@@ -165,6 +165,16 @@ def _argmax_rows(scores, labels, first, last):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _blend(top, bottom, y0, y1, a, b, line):  # type: ignore[no-untyped-def]
+    """One row between four: rows y0 and y1 of two planes, weight a of the lower plane, weight b of the row y1."""
+    one = np.float32(1)
+    w00, w01, w10, w11 = (one - a) * (one - b), (one - a) * b, a * (one - b), a * b
+    r00, r01, r10, r11 = top[y0], top[y1], bottom[y0], bottom[y1]
+    for x in range(line.shape[0]):
+        line[x] = w00 * r00[x] + w01 * r01[x] + w10 * r10[x] + w11 * r11[x]
+
+
+@njit(nogil=True, cache=True)
 def _interpolated_rows(scores, z0, z1, wz, y0, y1, wy, x0, x1, wx, labels, first, last):  # type: ignore[no-untyped-def]
     classes, width = scores.shape[0], scores.shape[3]
     rows, columns = labels.shape[1], labels.shape[2]
@@ -173,13 +183,8 @@ def _interpolated_rows(scores, z0, z1, wz, y0, y1, wy, x0, x1, wx, labels, first
     one = np.float32(1)
     for z in range(first, last):
         for y in range(rows):
-            a, b = wz[z], wy[y]
-            w00, w01, w10, w11 = (one - a) * (one - b), (one - a) * b, a * (one - b), a * b
             for c in range(classes):
-                top, bottom = scores[c, z0[z]], scores[c, z1[z]]
-                r00, r01, r10, r11 = top[y0[y]], top[y1[y]], bottom[y0[y]], bottom[y1[y]]
-                for x in range(width):
-                    line[x] = w00 * r00[x] + w01 * r01[x] + w10 * r10[x] + w11 * r11[x]
+                _blend(scores[c, z0[z]], scores[c, z1[z]], y0[y], y1[y], wz[z], wy[y], line)
                 if c == 0:
                     for x in range(columns):
                         best[x] = (one - wx[x]) * line[x0[x]] + wx[x] * line[x1[x]]
@@ -200,13 +205,8 @@ def _thresholded_rows(scores, z0, z1, wz, y0, y1, wy, x0, x1, wx, threshold, mas
     one = np.float32(1)
     for z in range(first, last):
         for y in range(rows):
-            a, b = wz[z], wy[y]
-            w00, w01, w10, w11 = (one - a) * (one - b), (one - a) * b, a * (one - b), a * b
             for c in range(classes):
-                top, bottom = scores[c, z0[z]], scores[c, z1[z]]
-                r00, r01, r10, r11 = top[y0[y]], top[y1[y]], bottom[y0[y]], bottom[y1[y]]
-                for x in range(width):
-                    line[x] = w00 * r00[x] + w01 * r01[x] + w10 * r10[x] + w11 * r11[x]
+                _blend(scores[c, z0[z]], scores[c, z1[z]], y0[y], y1[y], wz[z], wy[y], line)
                 for x in range(columns):
                     value = (one - wx[x]) * line[x0[x]] + wx[x] * line[x1[x]]
                     masks[c, z, y, x] = 1 if value >= threshold else 0

@@ -3,7 +3,8 @@
 from monai_unet.io.case_stream import CaseStream
 from monai_unet.io.cases import find_cases
 from monai_unet.io.decathlon import dataset_cases, read_dataset
-from monai_unet.io.dicom_series import DicomSeries, find_series, read_series
+from monai_unet.io.dicom_read import read_series
+from monai_unet.io.dicom_series import DicomSeries, find_series
 from monai_unet.io.geometry import WORKING_AXES, Grid, from_working_frame, to_working_frame
 from monai_unet.io.label_table import LabelEntry
 from monai_unet.io.monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader

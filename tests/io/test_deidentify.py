@@ -11,9 +11,10 @@ from pydicom.dataset import Dataset
 
 from monai_unet.errors import InputError
 from monai_unet.io.deidentify import DeidentifiedSeries, Deidentifier, write_deidentified
+from monai_unet.io.dicom_read import read_series
 from monai_unet.io.dicom_rtstruct import read_rtstruct, write_rtstruct
 from monai_unet.io.dicom_seg import read_seg, write_seg
-from monai_unet.io.dicom_series import find_series, read_series
+from monai_unet.io.dicom_series import find_series
 from monai_unet.io.dicom_sr import write_sr
 from monai_unet.io.geometry import to_working_frame
 from monai_unet.io.results import LesionMeasurements
