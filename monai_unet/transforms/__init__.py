@@ -6,6 +6,7 @@ from monai_unet.transforms.lesion_synthesis import RandSynthesiseLesionsd
 from monai_unet.transforms.mirror_sides import RandMirrorSidesd
 from monai_unet.transforms.scan_effects import RandScanEffectsd
 from monai_unet.transforms.sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd
+from monai_unet.transforms.smooth_for_spacing import SmoothForSpacingd
 from monai_unet.transforms.tissue import JoinTissued, RandTissueContrastd, TissueMapsd
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "RandSynthesiseLesionsd",
     "RandTissueContrastd",
     "RegionsOfLabelsd",
+    "SmoothForSpacingd",
     "TissueMapsd",
 ]
