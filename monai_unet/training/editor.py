@@ -212,7 +212,7 @@ class EditorTraining:
             faulty = faulty_mask(target, self.random)
             talk.mask = faulty.astype(np.float32)
             mark = next_click(faulty, target, random=self.random)
-        if mark is None and sample.click is not None and self.random.random() < 0.7:
+        if mark is None and sample.click is not None and self.random.random() < 0.9:
             mark = Mark("point", True, sample.click[None])
         mark = mark or next_click(empty > 0, target, random=self.random)
         if mark is not None:

@@ -34,7 +34,7 @@ SMALLEST = 12
 
 @dataclass(frozen=True)
 class EditorObject:
-    """One object of a case: its box, its voxels there, and voxels inside it where a user may click first."""
+    """One object of a case: its box, its voxels there, and where a user may click first, the deepest voxel in front."""
 
     box: tuple[slice, ...]
     mask: NDArray[np.bool_]
@@ -117,7 +117,8 @@ def _objects(mask: NDArray[np.bool_], pieces: bool, random: np.random.Generator)
             continue
         depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1, 1:-1]
         deep = np.argwhere(depth >= depth.max() / 2)
-        chosen = deep[random.integers(len(deep), size=64)] + [s.start for s in box]
+        deepest = np.argwhere(depth == depth.max())[:1]
+        chosen = np.concatenate([deepest, deep[random.integers(len(deep), size=63)]]) + [s.start for s in box]
         yield EditorObject(box, inside, chosen)
 
 
@@ -162,10 +163,13 @@ class EditorWindows:
             return None
         thing = case.objects[int(random.integers(len(case.objects)))]
         extent = max((s.stop - s.start) * mm for s, mm in zip(thing.box, case.spacing, strict=True))
-        clicked = thing.inside[int(random.integers(len(thing.inside)))].astype(float)
+        # half of the users aim for the middle
+        place = 0 if random.random() < 0.5 else int(random.integers(len(thing.inside)))
+        clicked = thing.inside[place].astype(float)
+        # whoever has not outlined an object yet looks at it through windows of the wrong scale too
         fill = (
-            float(np.exp(random.uniform(np.log(0.15), np.log(1.6))))
-            if random.random() < 0.25
+            float(np.exp(random.uniform(np.log(0.1), np.log(1.8))))
+            if random.random() < 0.4
             else random.uniform(0.4, 0.8)
         )
         millimetres = extent / (fill * self.size)
