@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare and write; 0 all cases compared, 2 some are in one result only."""
+    """Compare and write; 0 all cases compared, 2 some cases or classes are in one result only."""
     from monai_unet.evaluation.compare import compare, read_result, text_rows, write_comparison_json
     from monai_unet.evaluation.compare_report import write_comparison_report
 
@@ -33,8 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
     alone = len(comparison.only_first) + len(comparison.only_second)
     if alone:
         print(f"not compared, as only one result has them: {alone} cases, see {folder / 'compare.json'}")
+    if comparison.classes_of_one:
+        print(f"not compared, as only one result has them: {', '.join(comparison.classes_of_one)}")
     print(f"{comparison.cases} cases compared; report: {folder / 'compare.html'}")
-    return SOME_FAILED if alone else SUCCESS
+    return SOME_FAILED if alone or comparison.classes_of_one else SUCCESS
 
 
 def _names(first: Path, second: Path) -> list[str]:

@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--key", default="test", help="list of the data set: training, validation, test (default test)")
     source.add_argument("--bundle", metavar="NAME", help="segment the data set with this bundle first")
     source.add_argument("--checkpoint", metavar="FILE", help="weights to use instead of the bundle's own")
+    source.add_argument(
+        "--trust", action="store_true", help="agree to run a model that is not built in (its config can run any code)"
+    )
     source.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the best there is)")
     source.add_argument("--probabilities", metavar="DIR", help="foreground probability of each case, for calibration")
     how = parser.add_argument_group("how")
@@ -88,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     work: Any = ScoreFiles(settings)
     if arguments.bundle:
         work = SegmentAndScore(settings, arguments.bundle, arguments.device, arguments.checkpoint)
-    results = _results(arguments, pairing.pairs, work, folder, {"settings": asdict(settings), "model": model})
-    scored, refusals = outputs.collect(results, pairing.refusals)
+    scored, failed = _results(arguments, pairing.pairs, work, folder, {"settings": asdict(settings), "model": model})
+    refusals = [*pairing.refusals, *failed]
     made = provenance.environment() | {
         "title": f"Evaluation of {arguments.bundle or arguments.predictions or arguments.pairs}",
         "started": started,
@@ -97,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         "inputs": _inputs(arguments),
         "bundle": model,
     }
-    summary = outputs.write_outputs(outputs.Evaluation(settings, tuple(scored), tuple(refusals), made), folder)
+    summary = outputs.write_outputs(outputs.Evaluation(settings, scored, refusals, made), folder)
     for refusal in refusals:
         print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
     if summary is not None:
@@ -109,26 +112,50 @@ def run(arguments: argparse.Namespace) -> int:
 def _pairing(arguments: argparse.Namespace) -> Any:
     from monai_unet.evaluation import pairs
 
+    _refuse_mixed(arguments)
+    named, probabilities = bool(arguments.labels), arguments.probabilities
     if arguments.pairs:
         return pairs.pair_csv(arguments.pairs)
-    if arguments.dataset and arguments.bundle:
+    if arguments.bundle:
         predictions = Path(arguments.output) / "predictions"
-        return pairs.pair_dataset(arguments.dataset, arguments.key, predictions, made_later=True)
-    if arguments.dataset and arguments.predictions:
+        return pairs.pair_dataset(arguments.dataset, arguments.key, predictions, made_later=True, named=named)
+    if arguments.dataset:
         return pairs.pair_dataset(
-            arguments.dataset, arguments.key, arguments.predictions, probabilities=arguments.probabilities
+            arguments.dataset, arguments.key, arguments.predictions, probabilities=probabilities, named=named
         )
-    if arguments.predictions and arguments.references:
-        return pairs.pair_folders(
-            arguments.predictions,
-            arguments.references,
-            images=arguments.images,
-            probabilities=arguments.probabilities,
-        )
+    return pairs.pair_folders(
+        arguments.predictions, arguments.references, images=arguments.images, probabilities=probabilities, named=named
+    )
+
+
+_SOURCES = ("predictions", "references", "images", "pairs", "dataset", "bundle", "checkpoint", "probabilities")
+_TOGETHER: tuple[tuple[set[str], set[str]], ...] = (
+    ({"pairs"}, set()),
+    ({"dataset", "bundle"}, {"checkpoint"}),
+    ({"dataset", "predictions"}, {"probabilities"}),
+    ({"predictions", "references"}, {"images", "probabilities"}),
+)
+"""What must be given together, and what may stand beside it."""
+
+
+def _refuse_mixed(arguments: argparse.Namespace) -> None:
+    """An option that would not be used is refused, not passed over."""
+    given = {name for name in _SOURCES if getattr(arguments, name)}
+    for needed, allowed in _TOGETHER:
+        if needed <= given:
+            if given - needed - allowed:
+                raise InputError(
+                    f"{_options(given - needed - allowed)} cannot be used with {_options(needed)}; leave it out."
+                )
+            return
     raise InputError(
         "Say what to score: --predictions DIR --references DIR, or --dataset DIR with --bundle NAME or --predictions "
         "DIR, or --pairs CSV."
     )
+
+
+def _options(names: set[str]) -> str:
+    return " and ".join(f"--{name}" for name in sorted(names))
 
 
 def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict[int, str], dict[str, Any]]:
@@ -137,7 +164,7 @@ def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict
 
     model: dict[str, Any] = {}
     if arguments.bundle:
-        model = {"name": arguments.bundle, "checkpoint": arguments.checkpoint or "", **_bundle_hashes(arguments.bundle)}
+        model = _model(arguments)
     if arguments.labels:
         return _named(arguments.labels), model
     if pairing.labels:
@@ -147,16 +174,29 @@ def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict
     return labels, model
 
 
-def _bundle_hashes(name: str) -> dict[str, Any]:
-    """Version of a bundle and SHA-256 of its configs and weights."""
+def _model(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Name and version of the bundle, and SHA-256 of its configs and weights.
+
+    Raises:
+        InputError: no such bundle or weights, or the bundle is not built in and the user has not agreed to it.
+    """
     from monai_unet.catalogue import find_bundle
     from monai_unet.evaluation.provenance import sha256
+    from monai_unet.trust import require_trust
 
-    bundle = find_bundle(name)
+    bundle = find_bundle(arguments.bundle)
+    require_trust(bundle, consent=arguments.trust)
     files = sorted(p for folder in ("configs", "models") for p in (bundle.root / folder).glob("*") if p.is_file())
+    hashes = {path.relative_to(bundle.root).as_posix(): sha256(path) for path in files}
+    if arguments.checkpoint:
+        if not Path(arguments.checkpoint).is_file():
+            raise InputError(f"{arguments.checkpoint} does not exist; name a file of weights (--checkpoint).")
+        hashes[arguments.checkpoint] = sha256(arguments.checkpoint)
     return {
+        "name": arguments.bundle,
         "version": bundle.metadata.get("version", ""),
-        "sha256": {path.relative_to(bundle.root).as_posix(): sha256(path) for path in files},
+        "checkpoint": arguments.checkpoint or "",
+        "sha256": hashes,
     }
 
 
@@ -186,9 +226,10 @@ def _lesion_labels(labels: dict[int, str], chosen: list[str] | None) -> tuple[in
 
 def _results(
     arguments: argparse.Namespace, pairs: tuple[Any, ...], work: Any, folder: Path, settings: dict[str, Any]
-) -> list[Any]:
-    """Results of all pairs in their order, those of an earlier run from its journal."""
-    from monai_unet.evaluation.journal import Journal
+) -> tuple[Any, list[Any]]:
+    """Scored cases in the order of the pairs, those of an earlier run too, and what failed; all are in the journal."""
+    from monai_unet.evaluation.journal import Journal, StoredResults
+    from monai_unet.evaluation.pairs import Refusal
 
     path = folder / JOURNAL
     if path.exists() and path.stat().st_size and not arguments.resume:
@@ -196,27 +237,30 @@ def _results(
             f"{folder} holds an evaluation already; go on with it (--resume), or name another folder, or remove it."
         )
     wanted = {pair: index for index, pair in enumerate(pairs)}
-    results: dict[int, Any] = {}
+    places, failed = [-1] * len(pairs), {}
     with Journal(path, settings, resume=arguments.resume) as journal:
-        for result in journal.done():
+        for place, result in journal.done():
             if result.pair in wanted:
-                results[wanted[result.pair]] = result
-        left = [pair for index, pair in enumerate(pairs) if index not in results]
-        if results:
-            print(f"{len(results)} of {len(pairs)} cases were scored before; {len(left)} to go.", file=sys.stderr)
-        quiet = not sys.stderr.isatty()
-        with (
-            _stop_on_sigterm(),
-            closing(_run(arguments, left, work)) as finished,
-            tqdm(
-                total=len(pairs), initial=len(results), unit="case", mininterval=_LOG_EVERY_S if quiet else 0.1
-            ) as bar,
-        ):
+                places[wanted[result.pair]] = place
+        left = [pair for pair, place in zip(pairs, places, strict=True) if place < 0]
+        if len(left) < len(pairs):
+            done = len(pairs) - len(left)
+            print(f"{done} of {len(pairs)} cases were scored before; {len(left)} to go.", file=sys.stderr)
+        with _stop_on_sigterm(), closing(_run(arguments, left, work)) as finished, _bar(pairs, left) as bar:
             for result in finished:
-                journal.append(result)
-                results[wanted[result.pair]] = result
+                place = journal.append(result)
+                if result.failure:
+                    failed[wanted[result.pair]] = Refusal(result.pair.case, result.failure)
+                else:
+                    places[wanted[result.pair]] = place
                 bar.update()
-    return [results[index] for index in sorted(results)]
+    return StoredResults(path, [place for place in places if place >= 0]), [failed[index] for index in sorted(failed)]
+
+
+def _bar(pairs: Sequence[Any], left: Sequence[Any]) -> Any:
+    """Progress with the remaining time: live on a terminal, a line a minute in a log."""
+    every = 0.1 if sys.stderr.isatty() else _LOG_EVERY_S
+    return tqdm(total=len(pairs), initial=len(pairs) - len(left), unit="case", mininterval=every)
 
 
 def _run(arguments: argparse.Namespace, pairs: list[Any], work: Any) -> Generator[Any]:

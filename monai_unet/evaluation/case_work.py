@@ -16,7 +16,8 @@ from monai_unet.errors import InputError
 from monai_unet.evaluation.calibration import Reliability, reliability
 from monai_unet.evaluation.detection import LesionRecord, Side, match_lesions
 from monai_unet.evaluation.label_maps import read_label_map, read_probabilities, require_same_grid
-from monai_unet.evaluation.lesions import component_map, measure_lesions
+from monai_unet.evaluation.lesions import acquisition_axis, component_map, measure_lesions
+from monai_unet.evaluation.overlap import Box, overlaps
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.scores import ClassScore, Status, score_case
 from monai_unet.evaluation.surface import Surface
@@ -169,11 +170,13 @@ def score_label_maps(
         surface=settings.surface,
         case=case,
     )
+    wanted = {value: settings.labels[value] for value in settings.lesion_labels}
+    boxes = overlaps(prediction, reference, settings.labels) if wanted else {}
     lesions = [
         record
-        for value in settings.lesion_labels
+        for value, name in wanted.items()
         for record in lesion_records(
-            prediction, reference, grid, value=value, name=settings.labels[value], image=image, case=case
+            prediction, reference, grid, value=value, name=name, box=boxes[value].box, image=image, case=case
         )
     ]
     return tuple(scores), tuple(lesions)
@@ -186,12 +189,26 @@ def lesion_records(
     *,
     value: int,
     name: str,
+    box: Box | None,
     image: NDArray[Any] | None = None,
     case: str = "",
 ) -> list[LesionRecord]:
-    """Lesions of one class of both label maps (S, A, R), measured and matched."""
-    parts = component_map(prediction == value), component_map(reference == value)
-    lesions = [measure_lesions(part, grid.affine, image=image, label=value, name=name) for part in parts]
+    """Lesions of one class of both label maps (S, A, R), measured and matched inside the class's bounding box."""
+    if box is None:
+        return []
+    cut = tuple(slice(low, high) for low, high in zip(box.low, box.high, strict=True))
+    affine = grid.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.array(box.low)
+    axis = acquisition_axis(grid)
+    parts = component_map(prediction[cut] == value), component_map(reference[cut] == value)
+    here = None if image is None else image[cut]
+    lesions = [
+        [
+            replace(lesion, slice_index=lesion.slice_index + box.low[axis])
+            for lesion in measure_lesions(part, affine, image=here, label=value, name=name, normal_axis=axis)
+        ]
+        for part in parts
+    ]
     return match_lesions(*parts, *lesions, case=case)
 
 
@@ -211,5 +228,5 @@ def _calibration(pair: Pair, reference: NDArray[Any], grid: Grid) -> Reliability
     if not pair.probabilities:
         return None
     probabilities, probabilities_grid = read_probabilities(pair.probabilities)
-    require_same_grid(probabilities_grid, grid)
+    require_same_grid(probabilities_grid, grid, what="probability volume")
     return reliability(probabilities, reference)

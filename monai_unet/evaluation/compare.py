@@ -62,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All classes and metrics of two results, and the cases that only one of them has."""
+    """All classes and metrics of two results, and the cases and classes that only one of them has."""
 
     first: Result
     second: Result
@@ -70,6 +70,7 @@ class Comparison:
     cases: int
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
+    classes_of_one: tuple[str, ...]
 
 
 def read_result(folder: str | Path, *, name: str = "") -> Result:
@@ -110,13 +111,20 @@ def compare(first: Result, second: Result) -> Comparison:
             f"with '{second.surface}' and {', '.join(second.metrics)}; evaluate both with the same options."
         )
     cases = [list(dict.fromkeys(case for case, _ in result.values)) for result in (first, second)]
-    common = [case for case in cases[0] if case in set(cases[1])]
+    there = set(cases[1])
+    common = [case for case in cases[0] if case in there]
     if not common:
         raise InputError(
             f"{first.name} and {second.name} have no case in common (the first has {cases[0][0]}, the second "
             f"{cases[1][0]}); compare evaluations of the same data."
         )
-    names = [name for name in dict.fromkeys(n for _, n in first.values) if any(n == name for _, n in second.values)]
+    classes = [list(dict.fromkeys(name for _, name in result.values)) for result in (first, second)]
+    names = [name for name in classes[0] if name in classes[1]]
+    if not names:
+        raise InputError(
+            f"{first.name} scores {', '.join(classes[0])} and {second.name} {', '.join(classes[1])}; there is no class "
+            "to compare. Give the same names to both (evaluate --labels)."
+        )
     rows: list[Row] = []
     for metric in first.metrics:
         rows += _metric_rows(first, second, metric, names, common)
@@ -127,6 +135,7 @@ def compare(first: Result, second: Result) -> Comparison:
         cases=len(common),
         only_first=tuple(sorted(set(cases[0]) - set(common))),
         only_second=tuple(sorted(set(cases[1]) - set(common))),
+        classes_of_one=tuple(name for name in [*classes[0], *classes[1]] if name not in names),
     )
 
 
@@ -148,6 +157,7 @@ def write_comparison_json(comparison: Comparison, path: str | Path) -> None:
         "cases_compared": comparison.cases,
         "cases_only_in_first": comparison.only_first,
         "cases_only_in_second": comparison.only_second,
+        "classes_only_in_one": comparison.classes_of_one,
         "rows": [asdict(row) | {"better": row.better} for row in comparison.rows],
         "definitions": {
             "difference": "second minus first, mean over cases with its 95 % bootstrap interval, cases drawn whole",

@@ -33,7 +33,7 @@ class Side(StrEnum):
     PREDICTION = "prediction"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LesionRecord:
     """One lesion of either side, its measurements and its match, flat: a row of `lesions.csv`.
 
@@ -74,6 +74,14 @@ class Detection:
     prediction: int
     right: int
 
+    def __add__(self, other: Detection) -> Detection:
+        return Detection(
+            self.reference + other.reference,
+            self.detected + other.detected,
+            self.prediction + other.prediction,
+            self.right + other.right,
+        )
+
     @property
     def sensitivity(self) -> float:
         """Share of the reference lesions that were found."""
@@ -103,6 +111,14 @@ class PanopticQuality:
     false_negatives: int
     sq: float
     rq: float
+
+    def __add__(self, other: PanopticQuality) -> PanopticQuality:
+        return _quality(
+            pairs=self.pairs + other.pairs,
+            iou_sum=sum(part.sq * part.pairs for part in (self, other) if part.pairs),
+            false_positives=self.false_positives + other.false_positives,
+            false_negatives=self.false_negatives + other.false_negatives,
+        )
 
     @property
     def pq(self) -> float:
@@ -173,12 +189,22 @@ def panoptic_quality(records: Iterable[LesionRecord]) -> PanopticQuality:
     # above an IoU of 0.5 a lesion has at most one partner, so the reference's side counts each pair once
     ious = [r.best_iou for r in found if r.side is Side.REFERENCE and r.best_iou > _PANOPTIC_IOU]
     referenced = sum(record.side is Side.REFERENCE for record in found)
-    return PanopticQuality(
+    return _quality(
         pairs=len(ious),
+        iou_sum=sum(ious),
         false_positives=len(found) - referenced - len(ious),
         false_negatives=referenced - len(ious),
-        sq=float(np.mean(ious)) if ious else (0.0 if found else nan),
-        rq=2 * len(ious) / len(found) if found else nan,
+    )
+
+
+def _quality(*, pairs: int, iou_sum: float, false_positives: int, false_negatives: int) -> PanopticQuality:
+    lesions = 2 * pairs + false_positives + false_negatives
+    return PanopticQuality(
+        pairs=pairs,
+        false_positives=false_positives,
+        false_negatives=false_negatives,
+        sq=iou_sum / pairs if pairs else (0.0 if lesions else nan),
+        rq=2 * pairs / lesions if lesions else nan,
     )
 
 

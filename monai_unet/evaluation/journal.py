@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.case_work import CaseResult
@@ -34,6 +36,7 @@ class Journal:
             self._cut_broken_end()
             self._check()
             self._file = self.path.open("ab")
+            self._file.seek(0, os.SEEK_END)
         else:
             self._file = self.path.open("wb")
             self._write({"settings": self._settings})
@@ -46,28 +49,25 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def append(self, result: CaseResult) -> None:
-        """Add one case; it is on disk when this returns."""
+    def append(self, result: CaseResult) -> int:
+        """Add one case, which is on disk when this returns; gives its place for `StoredResults`."""
+        place = self._file.tell()
         self._write({"stamp": stamp(result.pair), **result.to_json()})
+        return place
 
-    def done(self) -> Iterator[CaseResult]:
-        """Scored cases whose files have not changed since; a case written twice comes twice, the last one counts."""
-        for entry in self._entries():
-            result = CaseResult.from_json({key: value for key, value in entry.items() if key != "stamp"})
-            if not result.failure and entry["stamp"] == stamp(result.pair):
-                yield result
+    def done(self) -> Iterator[tuple[int, CaseResult]]:
+        """Place and result of scored cases whose files have not changed since.
 
-    def results(self) -> Iterator[CaseResult]:
-        """All cases in the journal, failed ones too."""
-        for entry in self._entries():
-            yield CaseResult.from_json({key: value for key, value in entry.items() if key != "stamp"})
-
-    def _entries(self) -> Iterator[dict[str, Any]]:
+        A case written twice comes twice, the last one counts.
+        """
         self._file.flush()
-        with self.path.open(encoding="utf-8") as lines:
-            next(lines, None)
+        with self.path.open("rb") as lines:
+            place = len(lines.readline())
             for line in lines:
-                yield json.loads(line)
+                result, entry_stamp = _parsed(line)
+                if not result.failure and entry_stamp == stamp(result.pair):
+                    yield place, result
+                place += len(line)
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
@@ -92,6 +92,45 @@ class Journal:
                 f"{self.path} was written with other settings (labels, tolerance, surface, model or version); "
                 "finish with those, or start again without --resume."
             )
+
+
+class StoredResults(Sequence[CaseResult]):
+    """Results that stay in their journal and are read when asked for, so that a million of them need eight bytes each.
+
+    Args:
+        path: the journal.
+        places: where each result begins, from `Journal.append` and `Journal.done`, in the order wanted.
+    """
+
+    def __init__(self, path: str | Path, places: Iterable[int]) -> None:
+        self._path = Path(path)
+        self._places = np.fromiter(places, np.int64)
+
+    def __len__(self) -> int:
+        return self._places.size
+
+    @overload
+    def __getitem__(self, index: int) -> CaseResult: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[CaseResult]: ...
+    def __getitem__(self, index: int | slice) -> CaseResult | Sequence[CaseResult]:
+        if isinstance(index, slice):
+            return StoredResults(self._path, self._places[index])
+        with self._path.open("rb") as file:
+            file.seek(int(self._places[index]))
+            return _parsed(file.readline())[0]
+
+    def __iter__(self) -> Iterator[CaseResult]:
+        with self._path.open("rb") as file:
+            for place in self._places:
+                file.seek(int(place))
+                yield _parsed(file.readline())[0]
+
+
+def _parsed(line: bytes) -> tuple[CaseResult, Any]:
+    entry = json.loads(line)
+    found = entry.pop("stamp")
+    return CaseResult.from_json(entry), found
 
 
 def stamp(pair: Pair) -> list[list[int]]:

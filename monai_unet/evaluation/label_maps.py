@@ -166,8 +166,8 @@ def as_labels(array: NDArray[Any], *, where: str) -> NDArray[Any]:
     return array.astype(np.uint8 if highest <= 255 else np.uint16)
 
 
-def require_same_grid(prediction: Grid, reference: Grid) -> None:
-    """Refuse two label maps that do not lie voxel on voxel.
+def require_same_grid(prediction: Grid, reference: Grid, *, what: str = "prediction") -> None:
+    """Refuse two label maps that do not lie voxel on voxel; `what` names the first in the sentence.
 
     Raises:
         InputError: another shape, or partner voxels further apart than a hundredth of a voxel.
@@ -175,13 +175,13 @@ def require_same_grid(prediction: Grid, reference: Grid) -> None:
     if prediction.shape != reference.shape:
         sizes = ["×".join(map(str, grid.shape)) for grid in (prediction, reference)]
         raise InputError(
-            f"the prediction has {sizes[0]} voxels (S, A, R) and the reference {sizes[1]}; "
-            "resample the prediction onto the reference's grid."
+            f"the {what} has {sizes[0]} voxels (S, A, R) and the reference {sizes[1]}; "
+            f"resample the {what} onto the reference's grid."
         )
     if not prediction.matches(reference, tolerance=_SAME_VOXEL):
         raise InputError(
-            f"prediction and reference lie up to {prediction.distance(reference):.3g} mm apart in the patient; "
-            "resample the prediction onto the reference's grid, or correct the header that is wrong."
+            f"{what} and reference lie up to {prediction.distance(reference):.3g} mm apart in the patient; "
+            f"resample the {what} onto the reference's grid, or correct the header that is wrong."
         )
 
 

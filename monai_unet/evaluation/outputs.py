@@ -2,95 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import reduce
-from operator import add
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from monai_unet.evaluation.calibration import Reliability
 from monai_unet.evaluation.case_work import CaseResult, Settings
-from monai_unet.evaluation.detection import (
-    Detection,
-    LesionRecord,
-    PanopticQuality,
-    detection,
-    detection_by_size,
-    merges,
-    panoptic_quality,
-    splits,
-)
+from monai_unet.evaluation.detection import Detection, LesionRecord
+from monai_unet.evaluation.digest import Digest, digest
+from monai_unet.evaluation.lesion_summary import LesionSummary
 from monai_unet.evaluation.pairs import Refusal
-from monai_unet.evaluation.scores import ClassScore, Status
-from monai_unet.evaluation.statistics import Agreement, agreement
+from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.summary import Summary, summarise
 from monai_unet.evaluation.tables import write_cases_csv, write_lesions_csv, write_summary_json
 
 
 @dataclass(frozen=True)
-class LesionSummary:
-    """Lesion-wise scores of one class over all cases; `by_size` goes by RECIST long axis in mm."""
-
-    name: str
-    total: Detection
-    by_size: Mapping[tuple[float, float], Detection]
-    panoptic: PanopticQuality
-    splits: int
-    merges: int
-
-
-@dataclass(frozen=True)
 class Evaluation:
-    """All results of an evaluation, cases in order."""
+    """All results of an evaluation, cases in order; `results` may lie on the disk and is gone through case by case."""
 
     settings: Settings
-    results: tuple[CaseResult, ...]
-    refusals: tuple[Refusal, ...]
+    results: Sequence[CaseResult]
+    refusals: Sequence[Refusal]
     provenance: Mapping[str, Any]
 
-    @property
-    def scores(self) -> list[ClassScore]:
+    def scores(self) -> Iterator[ClassScore]:
         """Rows of all scored cases."""
-        return [score for result in self.results for score in result.scores]
+        return (score for result in self.results for score in result.scores)
 
-    @property
-    def lesions(self) -> list[LesionRecord]:
+    def lesions(self) -> Iterator[LesionRecord]:
         """Lesions of all scored cases."""
-        return [record for result in self.results for record in result.lesions]
+        return (record for result in self.results for record in result.lesions)
 
-    def lesion_summaries(self) -> list[LesionSummary]:
-        """One per class that is scored by lesion."""
-        found = []
-        for value in self.settings.lesion_labels:
-            records = [record for record in self.lesions if record.label == value]
-            found.append(
-                LesionSummary(
-                    name=self.settings.labels[value],
-                    total=detection(records),
-                    by_size=detection_by_size(records),
-                    panoptic=panoptic_quality(records),
-                    splits=splits(records),
-                    merges=merges(records),
-                )
-            )
-        return found
-
-    def volume_agreement(self) -> dict[str, Agreement]:
-        """Bland–Altman of the volumes in ml per class, cases where both are empty left out."""
-        found = {}
-        for label, name in self.settings.labels.items():
-            rows = [s for s in self.scores if s.label == label and s.status is not Status.BOTH_EMPTY]
-            if rows:
-                found[name] = agreement([s.volume_ml for s in rows], [s.reference_volume_ml for s in rows])
-        return found
-
-    def calibration(self) -> Reliability | None:
-        """Reliability over the voxels of all cases, if probabilities were given."""
-        parts = [result.calibration for result in self.results if result.calibration is not None]
-        return reduce(add, parts) if parts else None
+    @cached_property
+    def digest(self) -> Digest:
+        """Numbers over all cases."""
+        return digest(self.results, self.settings)
 
 
 def write_outputs(evaluation: Evaluation, folder: str | Path) -> Summary | None:
@@ -98,10 +48,10 @@ def write_outputs(evaluation: Evaluation, folder: str | Path) -> Summary | None:
     from monai_unet.evaluation.report import write_report
 
     folder = Path(folder)
-    scores = evaluation.scores
-    summary = summarise(scores) if scores else None
-    write_cases_csv(scores, folder / "cases.csv")
-    write_lesions_csv(evaluation.lesions, folder / "lesions.csv")
+    table = evaluation.digest.table
+    summary = summarise(table) if table is not None else None
+    write_cases_csv(evaluation.scores(), folder / "cases.csv")
+    write_lesions_csv(evaluation.lesions(), folder / "lesions.csv")
     write_summary_json(
         summary,
         folder / "summary.json",
@@ -121,10 +71,10 @@ def collect(results: Sequence[CaseResult], refusals: Sequence[Refusal]) -> tuple
 
 
 def _sections(evaluation: Evaluation) -> dict[str, Any]:
-    calibration = evaluation.calibration()
+    calibration = evaluation.digest.calibration
     return {
-        "volume_agreement_ml": {name: asdict(found) for name, found in evaluation.volume_agreement().items()},
-        "lesions": {found.name: _lesion_section(found) for found in evaluation.lesion_summaries()},
+        "volume_agreement_ml": {name: asdict(found) for name, found in evaluation.digest.volume_agreement().items()},
+        "lesions": {found.name: _lesion_section(found) for found in evaluation.digest.lesions},
         "calibration": None
         if calibration is None
         else {

@@ -6,7 +6,7 @@ What does not pair up is never skipped: it becomes a `Refusal` that is listed wi
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from monai_unet.io.volume import VOLUME_SUFFIXES
 NNUNET_FOLDERS = {"training": "Tr", "test": "Ts"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """One case: paths of prediction and reference, and where known of the image and the foreground probabilities."""
 
@@ -53,12 +53,14 @@ def pair_folders(
     *,
     images: str | Path | None = None,
     probabilities: str | Path | None = None,
+    named: bool = False,
 ) -> Pairing:
     """Pair two folders by case name.
 
     Args:
         images: folder with one volume or DICOM folder per case; if None, the `images…` folder beside a `labels…` one.
         probabilities: folder with the foreground probability of each case.
+        named: the caller names the labels, so those of a `dataset.json` beside the references are left alone.
 
     Raises:
         InputError: a folder does not exist or holds no volume.
@@ -81,7 +83,7 @@ def pair_folders(
                     _probabilities(probabilities, case),
                 )
             )
-    labels = label_names(read_dataset(root)) if (root / "dataset.json").is_file() else None
+    labels = label_names(read_dataset(root)) if (root / "dataset.json").is_file() and not named else None
     return Pairing(tuple(pairs), tuple(refusals), labels)
 
 
@@ -92,12 +94,14 @@ def pair_dataset(
     *,
     made_later: bool = False,
     probabilities: str | Path | None = None,
+    named: bool = False,
 ) -> Pairing:
     """Pair the cases of one list of a data set with `<predictions>/<case>.nii.gz`.
 
     Args:
         dataset: folder in Decathlon layout, or an nnU-Net raw folder (then `key` is `training` or `test`).
         made_later: the predictions do not exist yet; every case needs an image instead.
+        named: the caller names the labels, so those of `dataset.json` are left alone.
 
     Raises:
         InputError: no such data set or list, or it is empty.
@@ -110,12 +114,16 @@ def pair_dataset(
     listed = isinstance(content.get(key), list) and all(entry["images"] for entry in entries)
     names = unique_names([entry["images"][0] for entry in entries]) if listed else references
     available = {} if made_later else _by_name(Path(predictions))
+    times = Counter(names)
     pairs, refusals = [], []
     for case, other, entry in zip(names, references, entries, strict=True):
         found = available.get(case) or available.get(other, ())
         prediction = str(Path(predictions) / f"{case}.nii.gz") if made_later else "".join(map(str, found[:1]))
         missing = [path for path in (entry["reference"], *entry["images"] * made_later) if not Path(path).exists()]
-        if missing:
+        if times[case] > 1:
+            reason = f"{root / 'dataset.json'} lists it {times[case]} times under '{key}'; keep one."
+            refusals.append(Refusal(case, reason))
+        elif missing:
             refusals.append(Refusal(case, f"{missing[0]}, named in {root / 'dataset.json'}, does not exist."))
         elif made_later and not entry["images"]:
             refusals.append(Refusal(case, f"{root / 'dataset.json'} names no image for it, so it cannot be segmented."))
@@ -127,7 +135,7 @@ def pair_dataset(
             pairs.append(
                 Pair(case, prediction, entry["reference"], tuple(entry["images"]), _probabilities(probabilities, case))
             )
-    return Pairing(tuple(pairs), tuple(refusals), label_names(content))
+    return Pairing(tuple(pairs), tuple(dict.fromkeys(refusals)), None if named else label_names(content))
 
 
 def pair_csv(path: str | Path) -> Pairing:
@@ -155,6 +163,7 @@ def pair_csv(path: str | Path) -> Pairing:
     names = [row.get("case") or "" for row in rows]
     if not all(names):
         names = unique_names([row["reference"] for row in rows])
+    times = Counter(names)
     pairs, refusals = [], []
     for case, row in zip(names, rows, strict=True):
         columns = ("prediction", "reference", "image", "probabilities")
@@ -162,8 +171,8 @@ def pair_csv(path: str | Path) -> Pairing:
         missing = [key for key in ("prediction", "reference") if not paths[key]]
         if missing:
             refusals.append(Refusal(case, f"{table} names no {' and no '.join(missing)} for it."))
-        elif names.count(case) > 1:
-            refusals.append(Refusal(case, f"{table} names {names.count(case)} cases {case}; give each its own name."))
+        elif times[case] > 1:
+            refusals.append(Refusal(case, f"{table} names {times[case]} cases {case}; give each its own name."))
         else:
             images = (paths["image"],) if paths["image"] else ()
             pairs.append(Pair(case, paths["prediction"], paths["reference"], images, paths["probabilities"]))
@@ -174,11 +183,16 @@ def label_names(dataset: Mapping[str, Any]) -> dict[int, str] | None:
     """Names of the label values of a parsed `dataset.json`, Decathlon's `{"1": "liver"}` or nnU-Net's `{"liver": 1}`.
 
     Raises:
-        InputError: labels that are regions of several values, or cannot be read.
+        InputError: labels that are regions of several values or mark voxels to ignore, or cannot be read.
     """
     labels = dataset.get("labels")
     if not isinstance(labels, Mapping):
         return None
+    if "ignore" in labels:
+        raise InputError(
+            f"dataset.json marks voxels to ignore (label {labels['ignore']}), which no score here leaves out; "
+            "relabel them, or name every value with --labels 1=NAME 2=NAME."
+        )
     try:
         if all(str(key).isdigit() for key in labels):
             return {int(key): str(name) for key, name in labels.items()}

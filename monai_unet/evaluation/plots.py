@@ -19,7 +19,8 @@ Values = NDArray[np.float64]
 
 _BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#666666"
 _FEW = 10
-_MANY = 2000
+DOTS = 2000
+"""Most dots that a figure shows for one class; lines and boxes are of all cases."""
 
 
 def distribution(values: Mapping[str, Values], *, title: str, from_zero_to_one: bool) -> bytes:
@@ -43,7 +44,7 @@ def distribution(values: Mapping[str, Values], *, title: str, from_zero_to_one: 
             showfliers=False,
             medianprops={"color": _ORANGE, "linewidth": 1.6},
         )
-        dots = column if column.size <= _MANY else random.choice(column, _MANY, replace=False)
+        dots = column[_shown(column.size)]
         axes.plot(dots, place + random.uniform(-0.22, 0.22, dots.size), ".", color=_BLUE, markersize=3, alpha=0.5)
     axes.set_yticks(range(len(known)), list(known))
     axes.invert_yaxis()
@@ -58,7 +59,8 @@ def bland_altman(measured: Values, reference: Values, found: Agreement, *, name:
     """Difference against mean of two volumes (ml), with bias and limits of agreement."""
     figure = Figure(figsize=(4.4, 3.1), layout="constrained")
     axes = figure.subplots()
-    axes.plot((measured + reference) / 2, measured - reference, "o", color=_BLUE, markersize=4, alpha=0.6)
+    shown = _shown(measured.size)
+    axes.plot(((measured + reference) / 2)[shown], (measured - reference)[shown], "o", color=_BLUE, ms=4, alpha=0.6)
     for level, label, style in (
         (found.bias, f"bias {found.bias:+.3g}", "-"),
         (found.high, f"+1.96 SD {found.high:+.3g}", "--"),
@@ -99,13 +101,19 @@ def differences(values: Mapping[str, Values], *, title: str, names: Sequence[str
     random = np.random.default_rng(0)
     for place, column in enumerate(values.values()):
         known = column[np.isfinite(column)]
-        axes.plot(known, place + random.uniform(-0.2, 0.2, known.size), ".", color=_BLUE, markersize=5, alpha=0.6)
+        dots = known[_shown(known.size)]
+        axes.plot(dots, place + random.uniform(-0.2, 0.2, dots.size), ".", color=_BLUE, markersize=5, alpha=0.6)
         if known.size:
             axes.plot([np.mean(known)] * 2, [place - 0.32, place + 0.32], color=_ORANGE, linewidth=2)
     axes.axvline(0, color=_GREY, linewidth=0.8)
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
     return _svg(figure, axes, xlabel=f"{title}: {names[1]} − {names[0]}, one dot per case, bar = mean")
+
+
+def _shown(size: int) -> NDArray[np.int64]:
+    """Which of so many cases are drawn as dots: all, or a fixed random choice where they would not be told apart."""
+    return np.random.default_rng(0).permutation(size)[:DOTS] if size > DOTS else np.arange(size)
 
 
 def _svg(figure: Figure, axes: Axes, *, xlabel: str, ylabel: str = "") -> bytes:

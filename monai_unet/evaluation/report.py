@@ -14,25 +14,28 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation import plots
 from monai_unet.evaluation.case_work import CaseResult, image_on
-from monai_unet.evaluation.detection import LesionRecord, Side
+from monai_unet.evaluation.digest import LISTED
 from monai_unet.evaluation.label_maps import read_label_map
+from monai_unet.evaluation.lesion_summary import LesionSummary
 from monai_unet.evaluation.metrics import DEFINITIONS
-from monai_unet.evaluation.outputs import Evaluation, LesionSummary, size_name
+from monai_unet.evaluation.outputs import Evaluation, size_name
 from monai_unet.evaluation.pictures import case_picture
+from monai_unet.evaluation.score_table import ScoreTable
 from monai_unet.evaluation.scores import ClassScore, Status
 from monai_unet.evaluation.statistics import Interval
-from monai_unet.evaluation.summary import Summary, metric_values
+from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.tables import EMPTY_POLICY
 from monai_unet.io.atomic import write_text
 from monai_unet.version import __version__
 
 logger = logging.getLogger(__name__)
 
-WORST, TYPICAL, LISTED = 4, 2, 100
+WORST, TYPICAL = 4, 2
 
 SURFACES = {
     "area": "surface elements weighted by area (DeepMind surface-distance; MONAI with use_subvoxels)",
@@ -54,7 +57,7 @@ class Picture:
 def write_report(evaluation: Evaluation, summary: Summary | None, path: str | Path) -> None:
     """Write the report of an evaluation; reads again the few cases that it shows as pictures. Atomic."""
     path = Path(path)
-    lesions = evaluation.lesion_summaries()
+    table = evaluation.digest.table
     write_text(
         path,
         template("report.html").render(
@@ -64,13 +67,14 @@ def write_report(evaluation: Evaluation, summary: Summary | None, path: str | Pa
             summary=summary,
             headline=_headline(summary) if summary else "",
             columns=[name for name in summary.mean_over_classes if _in_table(name)] if summary else [],
-            distributions=_distributions(evaluation) if summary else [],
-            pictures=_pictures(evaluation, path.parent),
-            volumes=_volumes(evaluation),
-            lesions=[(found, _size_rows(found)) for found in lesions],
-            missed=_missed(evaluation.lesions),
+            distributions=_distributions(evaluation, table) if table else [],
+            pictures=_pictures(evaluation, table, path.parent) if table else [],
+            volumes=_volumes(evaluation, table) if table else [],
+            lesions=[(found, _size_rows(found)) for found in evaluation.digest.lesions],
+            missed=evaluation.digest.missed,
             calibration=_calibration(evaluation),
-            worst=_worst_rows(evaluation)[:LISTED],
+            worst=_worst_rows(evaluation, table) if table else [],
+            listed=LISTED,
             definitions={**DEFINITIONS, "surface": SURFACES[evaluation.settings.surface]},
             empty_policy=EMPTY_POLICY,
             provenance={key: as_text(value) for key, value in evaluation.provenance.items() if key != "title"},
@@ -143,33 +147,33 @@ def _headline(summary: Summary) -> str:
     return sentence
 
 
-def _distributions(evaluation: Evaluation) -> list[tuple[str, str]]:
+def _distributions(evaluation: Evaluation, table: ScoreTable) -> list[tuple[str, str]]:
     names = ["dice", *(f"nsd_{t:g}mm" for t in evaluation.settings.tolerances_mm[:1]), "hd95_mm", "assd_mm"]
     found = []
     for name in names:
-        by_class = {
-            title: np.array([metric_values(s)[name] for s in evaluation.scores if s.label == label])
-            for label, title in evaluation.settings.labels.items()
-            if label != 0
-        }
+        by_class = {title: table.columns[name][:, k] for k, title in enumerate(table.labels.values())}
         image = plots.distribution(by_class, title=column_head(name), from_zero_to_one=not name.endswith("_mm"))
         found.append((column_head(name), data_uri(image, "svg+xml")))
     return found
 
 
-def _rank(result: CaseResult) -> tuple[float, float]:
-    """A case is as bad as its worst class, so that a missed structure comes first."""
-    known = [score.dice for score in result.scores if score.status is not Status.BOTH_EMPTY]
-    return (min(known), float(np.mean(known))) if known else (np.inf, np.inf)
+def _ranked(table: ScoreTable) -> NDArray[np.int64]:
+    """Places of the cases, worst first; a case is as bad as its worst class, so that a missed structure comes first."""
+    dice = table.columns["dice"]
+    known = np.isfinite(dice)
+    worst = np.where(known, dice, np.inf).min(axis=1)
+    mean = np.where(known, dice, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return np.lexsort([mean, worst])[: int(known.any(axis=1).sum())]
 
 
-def _pictures(evaluation: Evaluation, folder: Path) -> list[Picture]:
+def _pictures(evaluation: Evaluation, table: ScoreTable, folder: Path) -> list[Picture]:
     """The worst cases, and the median ones."""
-    ranked = [r for r in sorted(evaluation.results, key=_rank) if isfinite(_rank(r)[0]) and r.pair.prediction]
+    ranked = list(_ranked(table))
     worst = ranked[: min(WORST, max(len(ranked) - TYPICAL, 1))]
     middle = (len(ranked) - TYPICAL) // 2
-    typical = [result for result in ranked[max(middle, 0) : max(middle, 0) + TYPICAL] if result not in worst]
-    chosen = [("worst", result) for result in worst] + [("median", result) for result in typical]
+    typical = [place for place in ranked[max(middle, 0) : max(middle, 0) + TYPICAL] if place not in worst]
+    chosen = [("worst", evaluation.results[place]) for place in worst]
+    chosen += [("median", evaluation.results[place]) for place in typical]
     return [_picture(result, kind, evaluation.settings.labels, folder) for kind, result in chosen]
 
 
@@ -203,15 +207,15 @@ def link(file: str | Path, folder: Path) -> str:
         return Path(file).resolve().as_uri()
 
 
-def _volumes(evaluation: Evaluation) -> list[tuple[str, Any, str]]:
+def _volumes(evaluation: Evaluation, table: ScoreTable) -> list[tuple[str, Any, str]]:
     found = []
-    for name, agreed in evaluation.volume_agreement().items():
-        rows = [s for s in evaluation.scores if s.name == name and s.status is not Status.BOTH_EMPTY]
-        measured, reference = (
-            np.array([getattr(s, key) for s in rows]) for key in ("volume_ml", "reference_volume_ml")
-        )
-        image = plots.bland_altman(measured, reference, agreed, name=name)
-        found.append((name, agreed, data_uri(image, "svg+xml")))
+    agreed = evaluation.digest.volume_agreement()
+    for k, name in enumerate(table.labels.values()):
+        measured, reference = (table.columns[key][:, k] for key in ("volume_ml", "reference_volume_ml"))
+        known = np.isfinite(measured)
+        if known.any():
+            image = plots.bland_altman(measured[known], reference[known], agreed[name], name=name)
+            found.append((name, agreed[name], data_uri(image, "svg+xml")))
     return found
 
 
@@ -219,20 +223,18 @@ def _size_rows(found: LesionSummary) -> list[tuple[str, Any]]:
     return [*((size_name(*size), part) for size, part in found.by_size.items()), ("all", found.total)]
 
 
-def _missed(records: Sequence[LesionRecord]) -> list[LesionRecord]:
-    """Missed lesions, the largest first."""
-    missed = [record for record in records if record.side is Side.REFERENCE and not record.hit]
-    return sorted(missed, key=lambda record: -record.volume_ml)[:LISTED]
-
-
 def _calibration(evaluation: Evaluation) -> tuple[float, str] | None:
-    found = evaluation.calibration()
+    found = evaluation.digest.calibration
     return None if found is None else (found.ece, data_uri(plots.reliability_curve(found), "svg+xml"))
 
 
-def _worst_rows(evaluation: Evaluation) -> list[ClassScore]:
-    known = [score for score in evaluation.scores if score.status is not Status.BOTH_EMPTY]
-    return sorted(known, key=lambda score: (score.dice, -score.hd95_mm))
+def _worst_rows(evaluation: Evaluation, table: ScoreTable) -> list[ClassScore]:
+    """Rows with the lowest Dice, of equal ones that with the largest HD95 first; at most `LISTED`."""
+    dice, distance = (table.columns[name].ravel() for name in ("dice", "hd95_mm"))
+    order = np.lexsort([-distance, dice])[: min(LISTED, int(np.isfinite(dice).sum()))]
+    labels = list(table.labels)
+    places = [divmod(int(index), len(labels)) for index in order]
+    return [next(s for s in evaluation.results[case].scores if s.label == labels[k]) for case, k in places]
 
 
 def _percent(value: float) -> str:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_unet.evaluation.score_table import ScoreTable, score_table
 from monai_unet.evaluation.scores import ClassScore, Status
 from monai_unet.evaluation.statistics import RESAMPLES, Interval, bootstrap_means, interval
-
-_PLAIN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm")
-_VOLUMES = ("volume_ml", "reference_volume_ml", "volume_difference_ml")
 
 
 @dataclass(frozen=True)
@@ -45,63 +43,35 @@ class Summary:
     mean_over_classes: dict[str, Interval]
 
 
-def metric_values(score: ClassScore) -> dict[str, float]:
-    """Numbers of one row by column name; the surface Dice at each tolerance has its own, such as `nsd_1mm`."""
-    values = {name: getattr(score, name) for name in _PLAIN}
-    values |= {f"nsd_{t:g}mm": value for t, value in zip(score.tolerances_mm, score.nsd, strict=True)}
-    return values | {name: getattr(score, name) for name in _VOLUMES}
-
-
-def summarise(scores: Iterable[ClassScore], *, resamples: int = RESAMPLES) -> Summary:
+def summarise(scores: Iterable[ClassScore] | ScoreTable, *, resamples: int = RESAMPLES) -> Summary:
     """Summary of the rows of all cases.
 
     Raises:
         ValueError: no rows, or two rows for one class of one case.
     """
-    rows = list(scores)
-    if not rows:
+    table = scores if isinstance(scores, ScoreTable) else score_table(scores)
+    if table is None:
         raise ValueError("no case was scored")
-    cases = {name: index for index, name in enumerate(dict.fromkeys(row.case for row in rows))}
-    classes = dict(sorted({row.label: row.name for row in rows}.items()))
-    column = {label: index for index, label in enumerate(classes)}
-    names = list(metric_values(rows[0]))
-    tables = {name: np.full((len(cases), len(classes)), np.nan) for name in names}
-    seen = np.zeros((len(cases), len(classes)), bool)
-    for row in rows:
-        place = cases[row.case], column[row.label]
-        if seen[place]:
-            raise ValueError(f"class {row.label} of case {row.case!r} was scored twice")
-        seen[place] = True
-        if row.status is not Status.BOTH_EMPTY:
-            for name, value in metric_values(row).items():
-                tables[name][place] = value
     # one set of draws for all metrics and classes: bootstrap_means sees them side by side
-    means = bootstrap_means(np.hstack([tables[name] for name in names]), resamples=resamples)
-    by_name = dict(zip(names, np.split(means, len(names), axis=1), strict=True))
+    means = bootstrap_means(table.stacked, resamples=resamples)
+    by_name = dict(zip(table.metrics, np.split(means, len(table.metrics), axis=1), strict=True))
+    counted = {status: table.count(status) for status in Status}
+    scored = sum(counts for status, counts in counted.items() if status is not Status.BOTH_EMPTY)
     return Summary(
-        cases=len(cases),
+        cases=len(table.cases),
         classes=tuple(
-            _class_summary(
-                [row for row in rows if row.label == label], {n: (tables[n][:, k], by_name[n][:, k]) for n in names}
+            ClassSummary(
+                label=label,
+                name=name,
+                n=int(np.asarray(scored)[k]),
+                n_both_empty=int(counted[Status.BOTH_EMPTY][k]),
+                n_missed=int(counted[Status.MISSED][k]),
+                n_spurious=int(counted[Status.SPURIOUS][k]),
+                metrics={metric: interval(table.columns[metric][:, k], by_name[metric][:, k]) for metric in by_name},
             )
-            for k, label in enumerate(classes)
+            for k, (label, name) in enumerate(table.labels.items())
         ),
-        mean_over_classes={name: _over_classes(tables[name], by_name[name]) for name in names},
-    )
-
-
-def _class_summary(
-    rows: list[ClassScore], columns: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
-) -> ClassSummary:
-    counted = {status: sum(row.status is status for row in rows) for status in Status}
-    return ClassSummary(
-        label=rows[0].label,
-        name=rows[0].name,
-        n=len(rows) - counted[Status.BOTH_EMPTY],
-        n_both_empty=counted[Status.BOTH_EMPTY],
-        n_missed=counted[Status.MISSED],
-        n_spurious=counted[Status.SPURIOUS],
-        metrics={name: interval(values, means) for name, (values, means) in columns.items()},
+        mean_over_classes={metric: _over_classes(table.columns[metric], by_name[metric]) for metric in by_name},
     )
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from monai_unet.evaluation.detection import LesionRecord
 from monai_unet.evaluation.metrics import DEFINITIONS
+from monai_unet.evaluation.score_table import metric_values
 from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.statistics import CONFIDENCE, Interval
-from monai_unet.evaluation.summary import Summary, metric_values
+from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.surface import Surface
 from monai_unet.io.atomic import atomic_path, write_text
 

@@ -1,11 +1,16 @@
-"""Lesion-wise scores of a corrupted copy whose every number is worked out by hand, and against panoptica."""
+"""Lesion-wise scores of a corrupted copy whose every number is worked out by hand, and against MONAI and panoptica."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from math import inf, isnan
 
 import numpy as np
 import pytest
+import torch
+from monai.metrics.panoptic_quality import compute_panoptic_quality
+from skimage import measure
 
 from monai_unet.evaluation.detection import (
     LesionRecord,
@@ -16,6 +21,7 @@ from monai_unet.evaluation.detection import (
     panoptic_quality,
     splits,
 )
+from monai_unet.evaluation.lesion_summary import lesion_summary
 from monai_unet.evaluation.lesions import component_map, measure_lesions
 
 AFFINE = np.diag([1.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]]
@@ -81,8 +87,8 @@ def test_panoptic_quality_by_hand() -> None:
     assert quality.pq == pytest.approx(quality.sq * quality.rq)
 
 
-def test_panoptic_quality_equals_panoptica() -> None:
-    panoptica = pytest.importorskip("panoptica", reason="panoptica is not installed")
+def shifted_boxes() -> tuple[np.ndarray, np.ndarray]:
+    """Five boxes, each moved by up to a voxel on either side, one of them gone from the prediction."""
     random = np.random.default_rng(4)
     prediction, reference = np.zeros((2, 16, 40, 40), np.uint8)
     for corner in [(2, 2, 2), (2, 2, 20), (2, 20, 2), (2, 20, 20), (10, 10, 30)]:
@@ -90,6 +96,28 @@ def test_panoptic_quality_equals_panoptica() -> None:
             at = np.array(corner) + random.integers(0, 2, 3)
             volume[at[0] : at[0] + 5, at[1] : at[1] + 8, at[2] : at[2] + 8] = 1
     prediction[2:8, 20:30, 2:12] = 0
+    return prediction, reference
+
+
+@pytest.mark.parametrize("make", [corrupted, shifted_boxes])
+def test_panoptic_quality_equals_monai(make: Callable[[], tuple[np.ndarray, np.ndarray]]) -> None:
+    prediction, reference = make()
+    ours = panoptic_quality(match(prediction, reference))
+    # (1, 2, S, A, R): instance numbers and their class, from scikit-image
+    volumes = [
+        torch.from_numpy(np.stack([measure.label(volume, connectivity=3), volume])[None].astype(np.int64))
+        for volume in (prediction, reference)
+    ]
+    for name, value in {"rq": ours.rq, "sq": ours.sq, "pq": ours.pq}.items():
+        theirs = compute_panoptic_quality(
+            volumes[0][0, 0], volumes[1][0, 0], metric_name=name, match_iou_threshold=0.5, smooth_numerator=0
+        )
+        assert value == pytest.approx(float(theirs), rel=1e-5), name
+
+
+def test_panoptic_quality_equals_panoptica() -> None:
+    panoptica = pytest.importorskip("panoptica", reason="panoptica is not installed")
+    prediction, reference = shifted_boxes()
     ours = panoptic_quality(match(prediction, reference))
     evaluator = panoptica.Panoptica_Evaluator(
         expected_input=panoptica.InputType.SEMANTIC,
@@ -101,6 +129,18 @@ def test_panoptic_quality_equals_panoptica() -> None:
     assert ours.sq == pytest.approx(theirs.sq)
     assert ours.rq == pytest.approx(theirs.rq)
     assert ours.pq == pytest.approx(theirs.pq)
+
+
+def test_a_data_set_is_the_sum_of_its_cases() -> None:
+    cases = [match(*make()) for make in (corrupted, shifted_boxes)]
+    cases.append(match(*np.zeros((2, 4, 4, 4), np.uint8)))
+    parts = [lesion_summary(records, name="x") for records in cases]
+    whole = lesion_summary([record for records in cases for record in records], name="x")
+    assert parts[0] + parts[1] + parts[2] == replace(whole, panoptic=(parts[0] + parts[1] + parts[2]).panoptic)
+    for name in ("pairs", "false_positives", "false_negatives", "sq", "rq", "pq"):
+        found = getattr((parts[2] + parts[0] + parts[1]).panoptic, name)
+        assert found == pytest.approx(getattr(whole.panoptic, name)), name
+    assert isnan((parts[2] + parts[2]).panoptic.pq)
 
 
 def test_two_lesions_joined_by_the_prediction_are_a_merge() -> None:

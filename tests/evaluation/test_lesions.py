@@ -7,7 +7,9 @@ import pytest
 from nibabel.affines import from_matvec
 from nibabel.eulerangles import euler2mat
 from scipy.ndimage import gaussian_filter, label
+from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
+from skimage import measure
 from skimage.measure import find_contours, marching_cubes
 
 from monai_unet.evaluation.lesions import acquisition_axis, component_map, find_lesions
@@ -116,3 +118,53 @@ def test_slices_are_counted_along_the_thick_axis_or_head_to_feet(spacing: tuple[
     affine[2, 0], affine[1, 1], affine[0, 2] = spacing
     affine[3, 3] = 1
     assert acquisition_axis(Grid((5, 5, 5), affine)) == expected
+
+
+def widest_chord(points: np.ndarray, ends: np.ndarray) -> float:
+    """Longest chord of the convex hull of 2D points across the line between `ends`, by clipping many lines."""
+    along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+    across = np.array([-along[1], along[0]])
+    planes = ConvexHull(points).equations  # inside: normal · x + offset <= 0
+    best = 0.0
+    for share in np.linspace(0, 1, 4001):
+        start = ends[0] + share * (ends[1] - ends[0])
+        slope, rest = planes[:, :2] @ across, planes[:, :2] @ start + planes[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cuts = -rest / slope
+        best = max(best, cuts[slope > 1e-12].min() - cuts[slope < -1e-12].max())
+    return best
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_short_axis_is_the_widest_chord_across_the_long_one(seed: int) -> None:
+    field = gaussian_filter(np.random.default_rng(seed).normal(size=(40, 40)), 4)
+    parts, _ = label(np.pad(field, 2, constant_values=-9) > np.quantile(field, 0.75))
+    mask = np.zeros((3, *parts.shape), np.uint8)
+    mask[1] = parts == np.bincount(parts.ravel())[1:].argmax() + 1
+    [lesion] = find_lesions(mask, SAR, value=1)
+    outline = np.concatenate(find_contours(mask[1], 0.5)) * 0.8
+    ends = lesion.long_axis.ends_mm[:, 1::-1]  # (anterior, right), as the outline's rows and columns
+    assert lesion.short_axis.length_mm == pytest.approx(widest_chord(outline, ends), abs=0.02)
+    assert lesion.short_axis.length_mm < lesion.long_axis.length_mm
+
+
+@pytest.mark.parametrize(("connectivity", "ranks"), [(6, 1), (18, 2), (26, 3)])
+def test_parts_are_those_of_scikit_image(connectivity: int, ranks: int) -> None:
+    mask = np.random.default_rng(3).random((9, 14, 12)) < 0.2
+    ours, theirs = component_map(mask, connectivity=connectivity), measure.label(mask, connectivity=ranks)
+    assert ours.max() == theirs.max()
+    assert len(np.unique(np.stack([ours[mask], theirs[mask]]), axis=1).T) == theirs.max()
+    sizes = np.bincount(ours.ravel())[1:]
+    assert list(sizes) == sorted(sizes, reverse=True)
+
+
+def test_volume_centroid_and_intensity_are_those_of_scikit_image() -> None:
+    mask = np.zeros((6, 20, 20), np.uint8)
+    mask[1:4, 3:9, 2:8] = mask[2:5, 7:12, 6:15] = 1
+    image = np.random.default_rng(1).normal(40, 12, mask.shape)
+    [lesion] = find_lesions(mask, SAR, value=1, image=image)
+    [region] = measure.regionprops(mask, intensity_image=image, spacing=(3.0, 0.8, 0.8))
+    assert lesion.volume_ml == pytest.approx(region.area / 1000)
+    assert lesion.centroid_mm[::-1] == pytest.approx(np.array(region.centroid))
+    assert lesion.intensity_mean == pytest.approx(region.intensity_mean)
+    assert lesion.intensity_sd == pytest.approx(region.intensity_std)

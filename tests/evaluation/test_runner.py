@@ -86,9 +86,9 @@ def test_journal_survives_a_power_cut_in_the_middle_of_a_line(tmp_path: Path) ->
             journal.append(result(pair))
     path.write_bytes(path.read_bytes()[:-20])
     with Journal(path, {"a": 1}, resume=True) as journal:
-        assert [r.pair.case for r in journal.done()] == ["case_0", "case_1"]
+        assert [r.pair.case for _, r in journal.done()] == ["case_0", "case_1"]
         journal.append(result(pairs(3)[2]))
-        assert list(journal.done()) == [result(pair) for pair in pairs(3)]
+        assert [r for _, r in journal.done()] == [result(pair) for pair in pairs(3)]
 
 
 def test_failed_and_changed_cases_are_done_again(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_failed_and_changed_cases_are_done_again(tmp_path: Path) -> None:
     with Journal(tmp_path / "j", {}, resume=False) as journal:
         journal.append(result(good))
         journal.append(CaseResult(bad, failure="broken"))
-        assert [r.pair.case for r in journal.done()] == ["good"]
+        assert [r.pair.case for _, r in journal.done()] == ["good"]
         files[0].write_text("changed")
         assert list(journal.done()) == []
 

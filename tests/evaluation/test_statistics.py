@@ -26,6 +26,14 @@ def test_paired_comparison_finds_a_small_steady_difference_that_the_means_hide()
     assert found.p_value < 0.001
 
 
+@pytest.mark.parametrize(("n", "p_value"), [(1, 1.0), (5, 2 / 2**5), (8, 2 / 2**8)])
+def test_p_value_of_a_few_cases_that_all_gained_is_the_share_of_sign_patterns(n: int, p_value: float) -> None:
+    """All signs alike: of 2ⁿ equally likely patterns two are as extreme (Wilcoxon 1945)."""
+    found = compare_paired(np.zeros(n), np.arange(1, n + 1) / 10)
+    assert found.p_value == pytest.approx(p_value)
+    assert (found.better, found.worse) == (n, 0)
+
+
 def test_equal_models_are_not_different_and_cases_without_a_value_are_left_out() -> None:
     found = compare_paired([0.5, 0.7, np.nan], [0.5, 0.7, 0.9])
     assert (found.n, found.p_value, found.difference.mean) == (2, 1.0, 0.0)

@@ -74,12 +74,16 @@ def test_distance_to_an_island_beyond_the_search_radius_is_exact(surface: Surfac
     prediction = reference.copy()
     prediction[5, 5, 66] = 1
     [score] = score_case(prediction, reference, spacing=(1, 1, 1), labels={1: "x"}, surface=surface)
-    # ASSD: all surfaces coincide but the island's, 8 corners at 59..60 mm for the area surface, 1 voxel at 60 mm
-    if surface is Surface.VOXEL:
-        assert score.assd_mm == pytest.approx(60 / (2 * 26 + 1), abs=1e-9)
-    else:
-        assert score.assd_mm > 0
-    assert score.nsd[0] < 1
+    if surface is Surface.VOXEL:  # 26 boundary voxels of the cube, one of the island
+        far, near, distance = 1.0, 2 * 26.0, 60.0
+    else:  # an island of 8 corners, a cube of 8 corners, 24 edges and 24 faces; half the island at 59, half at 60 mm
+        corner, edge = np.sqrt(3) / 8, np.sqrt(0.5)
+        far, near, distance = 8 * corner, 2 * (8 * corner + 24 * edge + 24), 59.5
+    assert score.assd_mm == pytest.approx(distance * far / (near + far), rel=1e-7)  # MONAI's areas are single precision
+    assert score.nsd[0] == pytest.approx(near / (near + far), rel=1e-7)
+    # less than a twentieth of the prediction's surface lies far away unless the island's share is above it
+    share = far / (near / 2 + far)
+    assert (score.hd95_mm > 50) == (share > 0.05)
 
 
 @pytest.mark.parametrize(("axis", "expected"), [(0, 6.0), (1, 1.5), (2, 0.8)])
