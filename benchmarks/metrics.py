@@ -31,7 +31,8 @@ from monai_unet.evaluation import (
     write_summary_json,
 )
 from monai_unet.evaluation.case_work import ScoreFiles, Settings
-from monai_unet.evaluation.journal import Journal
+from monai_unet.evaluation.journal import Journal, StoredResults
+from monai_unet.evaluation.outputs import Evaluation
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.runner import run_here
 
@@ -121,16 +122,16 @@ def many_cases(count: int) -> None:
 
         def whole() -> None:
             nonlocal waited
-            results = []
+            places = []
             with Journal(root / "journal.jsonl", {}, resume=False) as journal:
                 for result in run_here(pairs, work):
                     start = time.perf_counter()
-                    journal.append(result)
+                    places.append(journal.append(result))
                     waited += time.perf_counter() - start
-                    results.append(result)
-            scores = [score for result in results for score in result.scores]
-            write_cases_csv(scores, root / "cases.csv")
-            write_summary_json(summarise(scores), root / "summary.json", surface=settings.surface)
+            evaluation = Evaluation(settings, StoredResults(journal.path, places), (), {})
+            write_cases_csv(evaluation.scores(), root / "cases.csv")
+            summary = summarise(evaluation.digest.table)
+            write_summary_json(summary, root / "summary.json", surface=settings.surface)
 
         before = psutil.Process().memory_info().rss
         seconds = cpu(bare), cpu(whole)

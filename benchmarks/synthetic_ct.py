@@ -1,11 +1,12 @@
 """Thirty synthetic head-and-neck CTs of 512x512x200, segmented and scored in one batch.
 
     python benchmarks/synthetic_ct.py make DIR --cases 30     # images, references and dataset.json
-    monai-unet evaluate --dataset DIR --key test --bundle head_neck_ct --output OUT
+    monai-unet evaluate --dataset DIR --key test --bundle head_neck_ct --workers 1 --output OUT
     python benchmarks/synthetic_ct.py perturb DIR OUT         # predictions without a model, to measure scoring alone
 
-The body is an ellipsoid of soft tissue in air, the organs are ellipsoids, all with noise; images are uncompressed. It
-is a CT to a reader, a scorer and the memory; it is no test of a model.
+Head, neck and shoulders are ellipsoids of soft tissue, bone and air around the four organs of `head_neck_ct`, a little
+elsewhere and of another size in each case, with noise; images are uncompressed, 105 MB each. It is a CT to a reader, a
+scorer and the memory; it is no test of a model.
 """
 
 from __future__ import annotations
@@ -20,25 +21,36 @@ import numpy as np
 SHAPE = (512, 512, 200)  # R, A, S: the order in which NIfTI stores it
 SPACING = (0.977, 0.977, 1.5)
 LABELS = {"0": "background", "1": "brainstem", "2": "spinal cord", "3": "right parotid", "4": "left parotid"}
-ORGANS = {  # value: centre and radii as shares of the volume, HU
-    1: ((0.50, 0.47, 0.80), (0.03, 0.03, 0.08), 35),
-    2: ((0.50, 0.42, 0.38), (0.012, 0.012, 0.30), 30),
-    3: ((0.64, 0.50, 0.70), (0.035, 0.05, 0.10), -10),
-    4: ((0.36, 0.50, 0.70), (0.035, 0.05, 0.10), -10),
+
+Body = tuple[tuple[float, float, float], tuple[float, float, float], int]
+TISSUE: tuple[Body, ...] = (  # centre (right, anterior, superior) and radii in mm, HU; painted in this order
+    ((0, -10, 0), (190, 110, 75), 40),  # shoulders
+    ((0, -5, 110), (60, 65, 110), 40),  # neck
+    ((0, 10, 215), (78, 98, 110), 40),  # head
+    ((0, 55, 120), (48, 45, 14), 900),  # mandible, its inside
+    ((0, 48, 120), (40, 44, 16), 45),
+    ((0, 0, 240), (70, 90, 75), 900),  # skull, brain
+    ((0, 0, 240), (63, 83, 68), 35),
+    ((0, -12, 85), (24, 26, 92), 350),  # spine, its canal
+    ((0, -22, 90), (9, 9, 95), 5),
+    ((0, 32, 120), (10, 9, 62), -950),  # airway
+)
+ORGANS: dict[int, Body] = {
+    1: ((0, -8, 188), (14, 15, 26), 35),
+    2: ((0, -22, 92), (6, 5, 78), 35),
+    3: ((54, 0, 145), (11, 20, 27), -10),
+    4: ((-54, 0, 145), (11, 20, 27), -10),
 }
-BODY = ((0.5, 0.5, 0.5), (0.33, 0.40, 0.75))
 
 
-def paint(
-    volume: np.ndarray, value: int, shares: tuple[tuple[float, ...], tuple[float, ...]], move: np.ndarray
-) -> None:
-    """Set the voxels of an ellipsoid, given in shares of the volume, to a value."""
-    centre = (np.array(shares[0]) + move) * SHAPE
-    radii = np.array(shares[1]) * SHAPE
-    low = np.maximum(np.floor(centre - radii), 0).astype(int)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, np.ceil(centre + radii) + 1, strict=True))
-    axes = np.ogrid[tuple(slice(b.start, min(b.stop, n)) for b, n in zip(box, SHAPE, strict=True))]
-    inside = sum(((a - c) / r) ** 2 for a, c, r in zip(axes, centre, radii, strict=True)) <= 1
+def paint(volume: np.ndarray, value: int, centre: np.ndarray, radii: np.ndarray) -> None:
+    """Set the voxels of an ellipsoid, centre and radii in mm from the volume's first corner, to a value."""
+    middle, reach = centre / SPACING, radii / SPACING
+    low = np.maximum(np.floor(middle - reach), 0).astype(int)
+    high = np.minimum(np.ceil(middle + reach) + 1, SHAPE).astype(int)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    axes = np.ogrid[box]
+    inside = sum(((a - c) / r) ** 2 for a, c, r in zip(axes, middle, reach, strict=True)) <= 1
     volume[box][inside] = value
 
 
@@ -47,15 +59,18 @@ def case(seed: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     image = np.full(SHAPE, -1000, np.int16, order="F")
     labels = np.zeros(SHAPE, np.uint8, order="F")
-    paint(image, 40, BODY, np.zeros(3))
+    origin = np.array([SHAPE[0] * SPACING[0] / 2, SHAPE[1] * SPACING[1] / 2, 0]) + random.normal(0, 5, 3)
+    size = random.normal(1, 0.03)
+    for centre, radii, hu in TISSUE:
+        paint(image, hu, origin + size * np.array(centre), size * np.array(radii))
     for value, (centre, radii, hu) in ORGANS.items():
-        move = random.normal(0, 0.01, 3)
-        paint(labels, value, (centre, radii), move)
-        paint(image, hu, (centre, radii), move)
+        place = origin + size * np.array(centre) + random.normal(0, 1, 3)
+        paint(labels, value, place, size * np.array(radii))
+        paint(image, hu, place, size * np.array(radii))
     # one slab of noise, repeated, is as good as new noise for a reader and far cheaper
     noise = random.integers(-15, 16, (*SHAPE[:2], 8), dtype=np.int16)
     for start in range(0, SHAPE[2], 8):
-        image[:, :, start : start + 8] += noise
+        image[:, :, start : start + 8] += noise[:, :, : SHAPE[2] - start]
     return image, labels
 
 
