@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from monai_unet.inferers.streaming import Network, single_output
+from monai_unet.inferers.streaming import Network, borrowing, single_output
 
 Activation = Literal["softmax", "sigmoid"]
 SMALLEST = torch.finfo(torch.float32).tiny
@@ -55,22 +55,29 @@ class Averaged:
         """The first network's module, whose kind is that of all."""
         return getattr(self.networks[0], "module", self.networks[0])
 
+    @property
+    def borrows(self) -> bool:
+        """Whether the next call overwrites the result."""
+        return len(self.networks) * len(self.mirrors) == 1 and borrowing(self.networks[0]) is not self.networks[0]
+
     def __call__(self, tile: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """(N, channels, *spatial) → (N, C, *spatial)."""
         count = len(self.networks) * len(self.mirrors)
         if count == 1:
-            return single_output(self.networks[0](tile, *args, **kwargs))
+            return single_output(borrowing(self.networks[0])(tile, *args, **kwargs))
         total: Tensor | None = None
         for network in self.networks:
             # one batch of all copies: PyTorch computes small networks twice as fast from two images on
-            output = single_output(network(torch.cat([tile.flip(m) for m in self.mirrors]), *args, **kwargs)).float()
-            output = output.softmax(1) if self.activation == "softmax" else output.sigmoid()
+            output = single_output(borrowing(network)(torch.cat([tile.flip(m) for m in self.mirrors]), *args, **kwargs))
             for part, mirror in zip(output.split(tile.shape[0]), self.mirrors, strict=True):
+                part = part.float().softmax(1) if self.activation == "softmax" else part.float().sigmoid()
                 part = self._mirrored_back(part, mirror)
-                total = part if total is None else total + part
+                total = part if total is None else total.add_(part)
         assert total is not None
-        mean = (total / count).clamp_min(SMALLEST)
-        return mean.log() if self.activation == "softmax" else mean.log() - (1 - mean).clamp_min(SMALLEST).log()
+        mean = total.div_(count).clamp_min_(SMALLEST)
+        if self.activation == "softmax":
+            return mean.log_()
+        return mean.log() - (1 - mean).clamp_min_(SMALLEST).log_()
 
     def _mirrored_back(self, output: Tensor, mirror: tuple[int, ...]) -> Tensor:
         if self.partner and RIGHT_TO_LEFT in mirror:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_unet.inferers.averaging import Activation, Averaged
 from monai_unet.inferers.equivariance import require_equivariance, tiling_of
-from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer
+from monai_unet.inferers.labels import argmax
+from monai_unet.inferers.out_of_memory import is_out_of_memory, release_memory
+from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
 
 
 class HaloStripInferer(StreamingInferer):
     """Strips along the first axis (S), each computed with `halo` more planes on both sides that are thrown away.
 
     Strips start on multiples of the network's total stride, so that down- and upsampling fall on the same voxels as
-    for the whole volume. No voxel is blended.
+    for the whole volume. No voxel is blended. At most `height` + 2 · halo planes are computed at once; the first and
+    the last strip, which are cut on one side alone, keep `halo` more, and a volume of no more planes is not cut.
+
+    Where memory runs out the strips become lower, down to the stride; `rung` says so.
 
     Args:
-        height: planes of a strip that are kept; rounded up to a multiple of the total stride.
+        height: planes of an inner strip that are kept; rounded up to a multiple of the total stride.
         halo: planes on both sides, as measured by `smallest_halo` on the bundle's validation cases; rounded up to a
             multiple of the total stride. None, or `exact`, uses half of the full receptive field: then each voxel
             sees exactly what it sees in the whole volume.
@@ -46,6 +52,7 @@ class HaloStripInferer(StreamingInferer):
             raise ValueError(f"height must be positive and halo not negative, got {height} and {halo}")
         self.height, self.halo, self.exact = height, halo, exact
         self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
+        self.rung = ""
 
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
         """Infer one image (channels, S, A, R).
@@ -53,27 +60,50 @@ class HaloStripInferer(StreamingInferer):
         Raises:
             InputError: the network has instance statistics, or declares no stride and receptive field.
         """
+        self.rung = ""
         require_equivariance(network, what="inference in strips")
         stride, field = (values[0] for values in tiling_of(network))
         halo = rounded_up(field // 2 if self.exact or self.halo is None else self.halo, stride)
         height = rounded_up(self.height, stride)
         averaged = Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)
-        planes = image.shape[1]
-        starts = range(0, planes, height)
-        for done, start in enumerate(starts, start=1):
-            low, stop = max(0, start - halo), min(planes, start + height)
-            high = min(planes, stop + halo)
-            strip = averaged(image[None, :, low:high], *args, **kwargs)[0]
-            yield Step(done, len(starts), Slab(start, strip[:, start - low : stop - low]))
+        planes, start, done = image.shape[1], 0, 0
+        while start < planes:
+            low, stop, high = strip_from(start, planes, height, halo)
+            try:
+                strip = averaged(image[None, :, low:high], *args, **kwargs)[0]
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or height == stride:
+                    raise
+                strip = None
+            if strip is None:
+                height = max(stride, height // 2 // stride * stride)
+                self.rung = f"Memory ran out: strips of {height} planes were computed, which gives the same labels."
+                release_memory(image.device)
+                continue
+            done += 1
+            left = -(-max(0, planes - stop - halo) // height)
+            total = done + max(left, int(stop < planes))
+            slab = Slab(start, strip[:, start - low : stop - low], shared=averaged.borrows)
+            del strip
+            yield Step(done, total, slab)
+            start = stop
+
+
+def strip_from(start: int, planes: int, height: int, halo: int) -> tuple[int, int, int]:
+    """The strip that keeps planes from `start` on: first plane computed, end of those kept, end of those computed."""
+    low = max(0, start - halo)
+    high = min(planes, low + height + 2 * halo)
+    return low, planes if high == planes else high - halo, high
 
 
 def smallest_halo(
-    images: Sequence[Tensor], network: Network, *, height: int = 64, agreement: float = 0.9999
+    images: Iterable[Tensor], network: Network, *, height: int = 32, agreement: float = 0.9999
 ) -> tuple[int, dict[int, float]]:
     """The smallest halo, a multiple of the total stride, for which labels equal those of the whole volume.
 
     Args:
-        images: preprocessed validation images (channels, S, A, R).
+        images: preprocessed validation images (channels, S, A, R), taken one at a time.
+        height: planes kept of a strip, as they will be used: the lower the strips, the more cuts there are.
         agreement: share of voxels, in each image, whose label must be equal.
 
     Returns:
@@ -82,27 +112,23 @@ def smallest_halo(
     stride, field = (values[0] for values in tiling_of(network))
     largest = rounded_up(field // 2, stride)
     agreements: dict[int, float] = {}
-    whole = [_labels(single[0]) for single in _whole(images, network)]
-    for halo in range(0, largest + stride, stride):
-        strips = HaloStripInferer(height, halo)
-        equal = [
-            float((_labels(strips(image[None], network)[0]) == labels).float().mean())
-            for image, labels in zip(images, whole, strict=True)
-        ]
-        agreements[halo] = min(equal)
-        if agreements[halo] >= agreement:
-            return halo, agreements
-    return largest, agreements
-
-
-def _whole(images: Sequence[Tensor], network: Network) -> Iterator[Tensor]:
+    halo = 0
     for image in images:
         with torch.no_grad():
-            yield network(image[None])
+            whole = _labels(single_output(network(image[None]))[0])
+            # what is too small for one image is too small for all, so that only the last halo and larger ones are tried
+            for tried in range(halo, largest + stride, stride):
+                strips = HaloStripInferer(height, tried)(image[None], network)[0]
+                equal = float((_labels(strips) == whole).mean())
+                agreements[tried] = min(equal, agreements.get(tried, 1.0))
+                halo = tried
+                if agreements[tried] >= agreement:
+                    break
+    return min(halo, largest), agreements
 
 
-def _labels(logits: Tensor) -> Tensor:
-    return logits.argmax(0) if logits.shape[0] > 1 else logits[0] > 0
+def _labels(logits: Tensor) -> NDArray[Any]:
+    return argmax(logits) if logits.shape[0] > 1 else (logits > 0).numpy()
 
 
 def rounded_up(value: int, multiple: int) -> int:

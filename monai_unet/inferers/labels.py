@@ -25,6 +25,10 @@ NOT_A_NUMBER = (
 )
 
 
+PIECE = 2**26
+"""Bytes of scores that are decided on at once, so that no second copy of all classes of a slab is made."""
+
+
 @dataclass(frozen=True)
 class Zoom:
     """Linear interpolation along one axis: output index i lies at `scale` · i + `offset` of `size` input voxels.
@@ -64,8 +68,11 @@ class LabelSink:
         Raises:
             InputError: some scores are not numbers.
         """
-        if bool(torch.isnan(scores).any()):
-            raise InputError(NOT_A_NUMBER)
+        for piece in in_pieces(scores):
+            require_numbers(piece)
+            self._take(piece)
+
+    def _take(self, scores: Tensor) -> None:
         if self._taps is None:
             self._parts.append(self._decided(scores))
             return
@@ -121,14 +128,35 @@ class RegionSink(LabelSink):
         return masks
 
 
+def in_pieces(scores: Tensor) -> tuple[Tensor, ...]:
+    """Scores (C, planes, A, R) cut along the planes into pieces of at most 64 MiB, or single planes."""
+    plane = scores.shape[0] * scores.shape[2] * scores.shape[3] * 4
+    return scores.split(max(1, PIECE // max(1, plane)), dim=1)
+
+
+def require_numbers(scores: Tensor) -> None:
+    """Let only scores pass that are numbers.
+
+    Raises:
+        InputError: some are NaN.
+    """
+    # the sum is NaN where any of them is, and takes no second array of this size
+    if bool(torch.isnan(scores.sum())) and bool(torch.isnan(scores).any()):
+        raise InputError(NOT_A_NUMBER)
+
+
 def argmax(scores: Tensor) -> NDArray[Any]:
     """Index of the highest score (C, S, A, R) → (S, A, R); NaN never wins."""
     kind = _label_type(scores.shape[0])
     if scores.device.type != "cpu":
         return scores.argmax(0).to(torch.int32).cpu().numpy().astype(kind)
-    array = scores.detach().float().contiguous().numpy()
-    labels = np.empty(array.shape[1:], dtype=kind)
-    _in_threads(_argmax_rows, labels.shape[0], array, labels)
+    labels = np.empty(scores.shape[1:], dtype=kind)
+    start = 0
+    for piece in in_pieces(scores):
+        array = piece.detach().float().contiguous().numpy()
+        part = labels[start : start + array.shape[1]]
+        _in_threads(_argmax_rows, len(part), array, part)
+        start += len(part)
     return labels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, collect, single_output
+from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
 
 Box = tuple[slice, slice, slice]
+PLANES = 8
+"""Planes of background handed out at once."""
 
 
 class LocalisedInferer(StreamingInferer):
@@ -42,17 +45,30 @@ class LocalisedInferer(StreamingInferer):
         self.factor, self.margin, self.smallest = _three(factor), _three(margin), _three(smallest)
         self.rung = ""
 
+    def with_inferer(self, inferer: StreamingInferer) -> LocalisedInferer:
+        """The same with another inferer inside the box."""
+        other = copy.copy(self)
+        other.inferer = inferer
+        return other
+
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
         """Infer one image (channels, S, A, R)."""
         box = self.box(image)
-        inside = collect(self._watched(image[(slice(None), *box)], network, *args, **kwargs))
-        logits = inside.new_full((inside.shape[0], *image.shape[1:]), -1.0)
-        if logits.shape[0] > 1:
-            # far from a tie also after interpolation and softmax
-            logits.fill_(-30.0)
-            logits[0] = 30.0
-        logits[(slice(None), *box)] = inside
-        yield Step(1, 1, Slab(0, logits))
+        steps = self.inferer.stream(image[(slice(None), *box)].contiguous(), network, *args, **kwargs)
+        for step in steps:
+            self.rung = getattr(self.inferer, "rung", "")
+            slab = step.slab
+            if slab is None:
+                yield step
+                continue
+            start, stop = box[0].start + slab.start, box[0].start + slab.start + slab.scores.shape[1]
+            if slab.start == 0:
+                yield from _air(slab.scores, 0, start, image, step)
+            framed = _background(slab.scores, stop - start, image)
+            framed[(slice(None), slice(None), *box[1:])] = slab.scores
+            yield Step(step.done, step.total, Slab(start, framed))
+            if stop == box[0].stop:
+                yield from _air(slab.scores, stop, image.shape[1], image, step)
 
     def box(self, image: Tensor) -> Box:
         """The part of an image (channels, S, A, R) that is computed."""
@@ -76,9 +92,20 @@ class LocalisedInferer(StreamingInferer):
         start, stop = start - max(0, stop - size), stop - min(0, start)
         return slice(max(0, start), min(size, stop))
 
-    def _watched(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
-        yield from self.inferer.stream(image.contiguous(), network, *args, **kwargs)
-        self.rung = getattr(self.inferer, "rung", "")
+
+def _air(scores: Tensor, start: int, stop: int, image: Tensor, step: Step) -> Iterator[Step]:
+    """Planes that the box does not reach, a few at a time."""
+    for low in range(start, stop, PLANES):
+        planes = min(PLANES, stop - low)
+        yield Step(step.done, step.total, Slab(low, _background(scores, planes, image)))
+
+
+def _background(scores: Tensor, planes: int, image: Tensor) -> Tensor:
+    """Logits (C, planes, A, R) of background, far from a tie also after interpolation and softmax."""
+    logits = scores.new_full((scores.shape[0], planes, *image.shape[2:]), -30.0 if scores.shape[0] > 1 else -1.0)
+    if scores.shape[0] > 1:
+        logits[0] = 30.0
+    return logits
 
 
 def _three(value: Sequence[int] | int) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from monai_unet.errors import InputError
 from monai_unet.inferers.equivariance import tiling_of
 from monai_unet.inferers.halo_strips import HaloStripInferer, rounded_up
+from monai_unet.inferers.localised import LocalisedInferer
 from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
 from monai_unet.inferers.streaming import StreamingInferer
 from monai_unet.inferers.whole_volume import WholeVolumeInferer
@@ -63,25 +64,45 @@ def fitted(
         The inferer, and a sentence about the rung that was taken; empty when nothing had to change.
     """
     size = list(shape)
+    if isinstance(inferer, LocalisedInferer):
+        inside, note = fitted(inferer.inferer, module, per_voxel, shape, limit)
+        return (inferer.with_inferer(inside), note) if note else (inferer, "")
     if isinstance(inferer, StreamingSlidingWindowInferer):
-        return _smaller_batch(inferer, per_voxel, size, limit)
+        return _smaller_batch(inferer, module, per_voxel, size, limit)
     if isinstance(inferer, WholeVolumeInferer):
         return _strips(inferer, module, per_voxel, size, limit)
     return inferer, ""
 
 
 def _smaller_batch(
-    inferer: StreamingSlidingWindowInferer, per_voxel: float, size: list[int], limit: float
+    inferer: StreamingSlidingWindowInferer, module: nn.Module, per_voxel: float, size: list[int], limit: float
 ) -> tuple[StreamingInferer, str]:
     window = inferer.window_voxels(size) * per_voxel * (1 + len(inferer.flips))
+    slab = inferer.open_voxels(size) * 4.0 * (1 + _classes(module))
     batch = inferer.sw_batch_size
-    if batch * window <= limit:
+    if batch * window + slab <= limit:
         return inferer, ""
-    batch = max(1, int(limit // window))
-    note = f"Windows were computed {batch} at a time to keep within {limit / 2**30:.1f} GiB."
-    if window > limit:
-        note = f"One window takes about {window / 2**30:.1f} GiB, more than the {limit / 2**30:.1f} GiB allowed."
-    return inferer.with_batch(batch), note
+    if window + slab > limit and _device(module).type != "cpu" and inferer.accumulate_on is None:
+        other = inferer.with_batch(max(1, min(batch, int(limit // max(window, 1.0)))))
+        other.accumulate_on = "cpu"
+        return other, f"Windows were added up on the CPU to keep within {limit / 2**30:.1f} GiB."
+    if window + slab > limit:
+        note = (
+            f"One window takes about {(window + slab) / 2**30:.1f} GiB, more than the {limit / 2**30:.1f} GiB allowed."
+        )
+        return inferer.with_batch(1), note
+    batch = int((limit - slab) // window)
+    return inferer.with_batch(batch), f"Windows were computed {batch} at a time to keep within {limit / 2**30:.1f} GiB."
+
+
+def _classes(module: nn.Module) -> int:
+    """Output channels, where the network or its head says how many; otherwise none: then only activations count."""
+    stated = [getattr(part, "out_channels", None) for part in (module, getattr(module, "head", None))]
+    return next((count for count in stated if isinstance(count, int)), 0)
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
 
 
 def _strips(

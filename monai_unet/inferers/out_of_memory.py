@@ -12,3 +12,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     phrases = ("out of memory", "can't allocate memory", "bad allocation", "not enough memory")
     return any(phrase in text for phrase in phrases)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what PyTorch keeps for the next allocation, whose size will be another one."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from monai_unet.errors import InputError
+from monai_unet.inferers.onednn import OneDNNForSingleImages
 from monai_unet.inferers.streaming import single_output
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -46,13 +47,16 @@ class TorchNetwork:
 
     def __call__(self, tiles: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """(N, channels, *spatial) → logits (N, C, *spatial), float32."""
-        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-        half = kinds.get(self.precision)
-        scope = torch.autocast(self.device.type, dtype=half) if half else contextlib.nullcontext()
-        with scope:
+        with self._scope():
             logits = single_output(self._call(tiles, *args, **kwargs)).float()
         # a CUDA graph writes its next result to the same place
         return logits.clone() if self.compiled else logits
+
+    def _scope(self) -> contextlib.AbstractContextManager[Any]:
+        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        if self.precision in kinds:
+            return torch.autocast(self.device.type, dtype=kinds[self.precision])
+        return OneDNNForSingleImages() if self.device.type == "cpu" else contextlib.nullcontext()
 
 
 class OpenVINONetwork:
@@ -76,12 +80,17 @@ class OpenVINONetwork:
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """(N, channels, *spatial) → logits (N, C, *spatial), float32."""
+        return self.borrow(tiles).clone(memory_format=torch.contiguous_format)
+
+    def borrow(self, tiles: Tensor) -> Tensor:
+        """The same logits in OpenVINO's own memory, which the next call overwrites."""
         size = tiles.shape[2:]
-        tiles = F.pad(tiles, self._padding(size)).contiguous()
-        output = self._model(tuple(tiles.shape))(tiles.detach().numpy())[0]
-        logits = torch.from_numpy(output.copy())
+        padding = self._padding(size)
+        tiles = (F.pad(tiles, padding) if any(padding) else tiles).detach().contiguous()
+        model = self._model(tuple(tiles.shape))
+        output = torch.from_numpy(model(tiles.numpy(), share_inputs=True, share_outputs=True)[0])
         crop: Any = (..., *(slice(n) for n in size))
-        return logits[crop]
+        return output[crop]
 
     def check(self, tolerance: float = 1e-3) -> float:
         """Largest difference to PyTorch on a random tile, relative to the spread of the logits.

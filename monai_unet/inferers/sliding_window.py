@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from monai_unet.inferers.averaging import Activation, Averaged
-from monai_unet.inferers.out_of_memory import is_out_of_memory
+from monai_unet.inferers.out_of_memory import is_out_of_memory, release_memory
 from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, UnsuitableOutputError, single_output
 
 Window = tuple[slice, ...]
@@ -72,6 +73,11 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         """Voxels of one window for an image of that size."""
         return math.prod(fall_back_tuple(self.roi_size, tuple(size)))
 
+    def open_voxels(self, size: Sequence[int]) -> int:
+        """Voxels of the planes held open for an image of that size: a window's planes, in full."""
+        window = fall_back_tuple(self.roi_size, tuple(size))
+        return window[0] * math.prod(max(w, n) for w, n in zip(window[1:], size[1:], strict=True))
+
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
         """Infer one image (channels, S, A, R)."""
         self.rung = ""
@@ -84,9 +90,10 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         device = torch.device(self.accumulate_on) if self.accumulate_on else image.device
         weights = compute_importance_map(roi, mode=self.mode, sigma_scale=self.sigma_scale, device=device)
         at_once = max(self.smallest_on_cpu, self.sw_batch_size) if image.device.type == "cpu" else self.sw_batch_size
-        batches = even_batches(windows, at_once)
+        batches = batches_by_plane(windows, at_once)
         height = max(batch[-1][0].stop - batch[0][0].start for batch in batches)
         slab = _OpenSlab(height, tuple(image.shape[2:]), weights.float(), device, before, size)
+        slab.gaps = self.skip_below is not None
         averaged = Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)
         for done, batch in enumerate(batches):
             finished = slab.advance(batch[0][0].start)
@@ -105,9 +112,8 @@ class StreamingSlidingWindowInferer(StreamingInferer):
                 raise
         half = len(batch) // 2
         self.rung = f"Memory ran out: windows were computed {half} at a time."
-        if image.device.type == "cuda":
-            torch.cuda.empty_cache()
-        parts = [self._infer(image, part, network, *args, **kwargs) for part in (batch[:half], batch[half:])]
+        release_memory(image.device)
+        parts = [self._infer(image, part, network, *args, **kwargs).clone() for part in (batch[:half], batch[half:])]
         return torch.cat(parts)
 
     def _padded(self, image: Tensor, roi: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
@@ -134,6 +140,7 @@ class _OpenSlab:
     ) -> None:
         self.height, self.plane, self.weights, self.device = height, plane, weights, device
         self.before, self.size, self.start, self.emitted = before, size, 0, 0
+        self.finished, self.gaps = 0, False
         self.total = torch.zeros((height, *plane), device=device)
         self.sums: Tensor | None = None
         self.rung = ""
@@ -146,6 +153,7 @@ class _OpenSlab:
             )
         if self.sums is None:
             self.sums = self._opened(logits.shape[1])
+        self._shift()
         for (planes, *rest), tile in zip(batch, logits.to(self.device).float(), strict=True):
             place = (slice(planes.start - self.start, planes.stop - self.start), *rest)
             self.sums[(slice(None), *place)].addcmul_(tile, self.weights)
@@ -164,23 +172,32 @@ class _OpenSlab:
         return torch.zeros(shape)
 
     def advance(self, start: int) -> Slab | None:
-        """Close the planes before `start` and return them as mean logits, without the padding."""
+        """Close the planes before `start` and return them as mean logits, without the padding.
+
+        They are divided where they lie, and stay there until the next windows are added.
+        """
+        self._shift()
         opened, self.start = self.start, start
         if self.sums is None or start <= self.emitted:
             return None
-        count = min(max(0, start - opened), self.height)
-        scores = self.sums[:, :count] / self.total[:count]
-        scores = self._background(scores, self.total[:count] == 0)
-        gaps = [torch.empty((scores.shape[0], n, *self.plane), device=self.device) for n in self._gaps(opened, count)]
-        lead, tail = (self._background(gap, torch.ones_like(gap[0], dtype=torch.bool)) for gap in gaps)
-        scores = torch.cat([lead, scores, tail], dim=1) if lead.numel() or tail.numel() else scores
-        self._shift(count)
+        count = self.finished = min(max(0, start - opened), self.height)
+        scores = self.sums[:, :count].div_(self.total[:count])
+        if self.gaps:
+            scores = self._with_gaps(scores, opened, count)
         low, self.emitted = self.emitted, start
         first, last = max(low, self.before[0]), min(start, self.before[0] + self.size[0])
         if last <= first:
             return None
         inside = tuple(slice(b, b + s) for b, s in zip(self.before[1:], self.size[1:], strict=True))
-        return Slab(first - self.before[0], scores[(slice(None), slice(first - low, last - low), *inside)])
+        planes = scores[(slice(None), slice(first - low, last - low), *inside)]
+        return Slab(first - self.before[0], planes, shared=True)
+
+    def _with_gaps(self, scores: Tensor, opened: int, count: int) -> Tensor:
+        """The same with background where no window was computed, also in planes before and after."""
+        scores = self._background(scores, self.total[:count] == 0)
+        gaps = [torch.empty((scores.shape[0], n, *self.plane), device=self.device) for n in self._gaps(opened, count)]
+        lead, tail = (self._background(gap, torch.ones_like(gap[0], dtype=torch.bool)) for gap in gaps)
+        return torch.cat([lead, scores, tail], dim=1) if lead.numel() or tail.numel() else scores
 
     def _gaps(self, opened: int, count: int) -> tuple[int, int]:
         """Planes before and after the finished ones that no computed window reaches."""
@@ -194,13 +211,19 @@ class _OpenSlab:
                 scores[0][where] = 1.0
         return scores
 
-    def _shift(self, count: int) -> None:
+    def _shift(self) -> None:
+        """Move the planes that are still open to the beginning, once those before them have been handed out."""
+        count, self.finished = self.finished, 0
+        if not count:
+            return
+        kept = self.height - count
         for buffer in (self.sums, self.total):
             assert buffer is not None
-            axis, kept = buffer.dim() - 3, self.height - count
-            rest = buffer.narrow(axis, count, kept).clone()
-            buffer.zero_()
-            buffer.narrow(axis, 0, kept).copy_(rest)
+            axis = buffer.dim() - 3
+            for low in range(0, kept, count):
+                planes = min(count, kept - low)
+                buffer.narrow(axis, low, planes).copy_(buffer.narrow(axis, low + count, planes))
+            buffer.narrow(axis, kept, count).zero_()
 
 
 def plan_windows(size: Sequence[int], roi: Sequence[int], overlap: Sequence[float] | float) -> list[Window]:
@@ -223,3 +246,14 @@ def even_batches(windows: Sequence[Window], size: int) -> list[list[Window]]:
         else:
             batches.append([batches[-1].pop(), *last])
     return batches
+
+
+def batches_by_plane(windows: Sequence[Window], size: int) -> list[list[Window]]:
+    """Even batches whose windows begin on one plane, so that no more planes are open than a window has.
+
+    Where a plane has a single window, batches go on over planes: two at once are worth more than the memory.
+    """
+    levels = [list(level) for _, level in groupby(windows, key=lambda window: window[0].start)]
+    if size > 1 and min(map(len, levels)) == 1:
+        return even_batches(windows, size)
+    return [batch for level in levels for batch in even_batches(level, size)]

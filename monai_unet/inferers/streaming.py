@@ -22,10 +22,17 @@ class Slab:
     Attributes:
         start: index of the first plane.
         scores: (C, planes, A, R).
+        shared: the scores lie in memory that the next step overwrites; who keeps them takes `owned`.
     """
 
     start: int
     scores: Tensor
+    shared: bool = False
+
+    @property
+    def owned(self) -> Tensor:
+        """The scores, to keep: a copy where the next step would overwrite them."""
+        return self.scores.clone() if self.shared else self.scores
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,8 @@ class StreamingInferer(Inferer):
     def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
         """(N, channels, S, A, R) → logits (N, C, S, A, R) with the metadata of the input."""
         images = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
-        logits = torch.stack([collect(self.stream(image, network, *args, **kwargs)) for image in images])
+        found = [collect(self.stream(image, network, *args, **kwargs)) for image in images]
+        logits = found[0][None] if len(found) == 1 else torch.stack(found)
         if isinstance(inputs, MetaTensor):
             return MetaTensor(logits, meta=inputs.meta, applied_operations=inputs.applied_operations)
         return logits
@@ -64,7 +72,7 @@ class StreamingInferer(Inferer):
 
 def collect(steps: Iterator[Step]) -> Tensor:
     """All slabs of a stream joined, (C, S, A, R)."""
-    slabs = [step.slab.scores for step in steps if step.slab is not None]
+    slabs = [step.slab.owned for step in steps if step.slab is not None]
     return slabs[0] if len(slabs) == 1 else torch.cat(slabs, dim=1)
 
 
@@ -79,3 +87,8 @@ def single_output(output: Any) -> Tensor:
     if not isinstance(output, Tensor):
         raise UnsuitableOutputError(f"the network must return a tensor of logits, got {type(output).__name__}")
     return output.as_tensor() if isinstance(output, MetaTensor) else output
+
+
+def borrowing(network: Network) -> Network:
+    """The network, or its `borrow`, whose result lies in memory that the next call overwrites and costs no copy."""
+    return getattr(network, "borrow", network)

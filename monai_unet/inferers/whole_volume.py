@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from monai_unet.inferers.averaging import Activation, Averaged
 from monai_unet.inferers.equivariance import require_equivariance
 from monai_unet.inferers.halo_strips import HaloStripInferer
-from monai_unet.inferers.out_of_memory import is_out_of_memory
+from monai_unet.inferers.out_of_memory import is_out_of_memory, release_memory
 from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer
 
 
@@ -62,12 +61,13 @@ class WholeVolumeInferer(StreamingInferer):
             if not is_out_of_memory(error) or 0 in self.flips:
                 raise
         else:
-            yield Step(1, 1, Slab(0, logits))
+            yield Step(1, 1, Slab(0, logits, shared=averaged.borrows))
             return
-        if image.device.type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory(image.device)
         self.rung = "Memory ran out: the volume was computed in strips, which gives the same labels."
         strips = HaloStripInferer(
             32, exact=True, flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs
         )
-        yield from strips.stream(image, network, *args, **kwargs)
+        for step in strips.stream(image, network, *args, **kwargs):
+            self.rung = strips.rung or self.rung
+            yield step

@@ -44,3 +44,12 @@ def test_the_box_stays_inside_the_image_and_keeps_its_smallest_size(image):
 def test_where_nothing_is_found_everything_is_computed(image):
     inferer = LocalisedInferer(StreamingSlidingWindowInferer(16), Bright(), factor=4)
     assert inferer.box(torch.zeros_like(image[0])) == (slice(0, 64), slice(0, 48), slice(0, 40))
+
+
+def test_slabs_come_in_order_and_none_holds_the_whole_volume(image):
+    inferer = LocalisedInferer(StreamingSlidingWindowInferer((8, 8, 8), overlap=0.0), Bright(), factor=4, margin=4)
+    slabs = [step.slab for step in inferer.stream(image[0], Bright()) if step.slab is not None]
+    ends = [slab.start + slab.scores.shape[1] for slab in slabs]
+    assert [slab.start for slab in slabs] == [0, *ends[:-1]]
+    assert ends[-1] == 64
+    assert max(slab.scores.shape[1] for slab in slabs) <= 8

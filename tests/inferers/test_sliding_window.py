@@ -5,7 +5,7 @@ from monai.inferers import SlidingWindowInferer
 from segmentation_cases import balanced
 
 from monai_unet.inferers import StreamingSlidingWindowInferer
-from monai_unet.inferers.sliding_window import even_batches, plan_windows
+from monai_unet.inferers.sliding_window import batches_by_plane, even_batches, plan_windows
 from monai_unet.inferers.stock import as_streaming
 from monai_unet.networks import build_unet
 
@@ -126,3 +126,21 @@ def test_an_error_that_is_not_about_memory_is_not_swallowed():
 def test_an_impossible_overlap_is_refused(overlap):
     with pytest.raises(ValueError, match="overlap"):
         StreamingSlidingWindowInferer((8, 8, 8), overlap=overlap)
+
+
+def test_what_is_kept_of_a_slab_is_not_overwritten_by_the_next_step():
+    image = torch.rand(1, 24, 8, 8, generator=torch.Generator().manual_seed(4))
+    inferer = StreamingSlidingWindowInferer((8, 8, 8), overlap=0.5)
+    slabs = [step.slab for step in inferer.stream(image, lambda tiles: tiles) if step.slab is not None]
+    assert all(slab.shared for slab in slabs)
+    kept = [step.slab.owned for step in inferer.stream(image, lambda tiles: tiles) if step.slab is not None]
+    torch.testing.assert_close(torch.cat(kept, dim=1), image)
+
+
+def test_no_more_planes_are_open_than_a_window_has():
+    windows = plan_windows((40, 30, 30), (16, 16, 16), 0.5)
+    for size in (1, 2, 3, 4):
+        batches = batches_by_plane(windows, size)
+        assert [w for batch in batches for w in batch] == windows
+        assert all(len({window[0].start for window in batch}) == 1 for batch in batches)
+        assert min(map(len, batches)) >= min(size, 2)

@@ -5,6 +5,7 @@ from segmentation_cases import balanced
 
 from monai_unet.errors import InputError
 from monai_unet.inferers import HaloStripInferer, WholeVolumeInferer, smallest_halo
+from monai_unet.inferers.halo_strips import strip_from
 from monai_unet.networks import build_unet
 
 
@@ -79,3 +80,60 @@ def test_flips_average_the_probabilities_of_mirrored_copies(network, image):
     regions = (network(image).sigmoid() + network(image.flip(3)).sigmoid().flip(3)) / 2
     logits = WholeVolumeInferer([1], activation="sigmoid")(image, network)
     torch.testing.assert_close(logits.sigmoid(), regions, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("planes", "height", "halo"), [(128, 32, 16), (75, 16, 8), (40, 16, 16), (48, 16, 16), (9, 8, 0)]
+)
+def test_strips_follow_one_another_and_never_compute_more_planes_than_stated(planes, height, halo):
+    start, computed = 0, []
+    while start < planes:
+        low, stop, high = strip_from(start, planes, height, halo)
+        assert low == max(0, start - halo)
+        assert start < stop <= planes
+        assert high == min(planes, stop + halo)
+        computed.append(high - low)
+        start = stop
+    assert max(computed) <= height + 2 * halo
+    # no more strips than if each kept `height` planes
+    assert len(computed) <= -(-planes // height)
+    assert len(computed) == 1 or planes > height + 2 * halo
+
+
+@torch.no_grad()
+def test_progress_of_strips_ends_at_its_total(network, image):
+    steps = list(HaloStripInferer(8, 4).stream(image[0], network))
+    assert [step.done for step in steps] == list(range(1, len(steps) + 1))
+    assert {step.total for step in steps} == {len(steps)}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("inferer", [WholeVolumeInferer(), HaloStripInferer(32, exact=True)], ids=["whole", "strips"])
+def test_memory_that_does_not_suffice_lowers_the_strips_and_gives_the_same_result(network, image, inferer):
+    class Small(torch.nn.Module):
+        """The network on a device that takes 60 planes at most."""
+
+        total_stride, module = network.total_stride, network
+        receptive_field = network.receptive_field
+
+        def __call__(self, tiles):
+            if tiles.shape[2] > 60:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return network(tiles)
+
+    torch.testing.assert_close(inferer(image, Small()), network(image), atol=1e-5, rtol=1e-4)
+    assert "Memory ran out" in inferer.rung
+    inferer(image[:, :, :40], network)
+    assert inferer.rung == ""
+
+
+@torch.no_grad()
+def test_memory_for_no_strip_at_all_is_an_error(network, image):
+    class Full(torch.nn.Module):
+        total_stride, module = network.total_stride, network
+
+        def __call__(self, tiles):
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        WholeVolumeInferer()(image, Full())
