@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_unet.catalogue import find_bundle
 from monai_unet.errors import InputError
 from monai_unet.evaluation.lesions import Lesion, for_report
 from monai_unet.interaction.objects import SegmentObject
@@ -222,9 +223,18 @@ def _new_dataset(outcome: Outcome) -> dict[str, Any]:
         "description": f"Corrected with {EDITED_BY} {__version__}. {RESEARCH_USE}.",
         "tensorImageSize": "3D",
         "modality": {"0": outcome.image.modality or "image"},
-        "labels": {"0": "background"},
+        "labels": {"0": "background", **_labels_of_model(outcome)},
         "numTraining": 0,
         "training": [],
         "validation": [],
         "test": [],
     }
+
+
+def _labels_of_model(outcome: Outcome) -> dict[str, str]:
+    """Value → name as the model numbers them that the result began with, so that it can learn from the corrections."""
+    try:
+        metadata = find_bundle(str(outcome.made_by.get("bundle", ""))).metadata
+    except InputError:
+        return {}
+    return {str(label["value"]): str(label["name"]) for label in metadata.get("monai_unet", {}).get("labels", [])}

@@ -48,19 +48,21 @@ PLANES = {
 }
 
 
-def hang(viewer: ViewerModel) -> None:
+def hang(viewer: ViewerModel, *, letters: int = 15) -> None:
     """Prepare a viewer for volumes in (S, A, R): camera, letters, scale bar in mm, the wheel for slices.
 
-    In slices the right button zooms; in 3D the wheel does.
+    In slices the right button zooms; in 3D the wheel does. `letters` is the size of R, L, A, P, S, I in points.
     """
     viewer.scene.camera.orientation = CAMERA
     bar = viewer.canvas.overlays.scale_bar
     bar.visible = True
     bar.position = "bottom_right"
+    # in every theme: a bright margin around a scan blinds for what is dark in it
+    viewer.canvas.background_color_override = "black"
     # a box would hide voxels; the letters stand on the black around the patient
     for side in _SIDES:
         if side not in viewer.canvas.overlays:
-            viewer.canvas.overlays[side] = TextOverlay(position=side, color="#ffd75e", font_size=15, box=False)
+            viewer.canvas.overlays[side] = TextOverlay(position=side, color="#ffd75e", font_size=letters, box=False)
     _write_letters(viewer)
     if _on_wheel not in viewer.mouse_wheel_callbacks:
         viewer.mouse_wheel_callbacks.append(_on_wheel)

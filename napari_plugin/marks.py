@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 POINTS, LINES, AXES = "Prompts", "Prompt lines", "Axes"
-INCLUDE, EXCLUDE, DRAWING, AXIS_COLOR = "#35d46a", "#ff5050", "#ffffff", "#ffd75e"
+INCLUDE, EXCLUDE, DRAWING, AXIS_COLOR, AXIS_RIM = "#35d46a", "#ff5050", "#ffffff", "#ffffff", "#000000"
 _POINT_MM, _LINE_MM = 4.0, 0.8
+_RIM = 2.4
 
 
 class Marks:
@@ -64,7 +65,13 @@ class Marks:
                 voxels[:, lesion.normal_axis] = lesion.slice_index
                 lines.append(voxels)
         if lines or AXES in self._layers:
-            self._replace_shapes(AXES, lines, [AXIS_COLOR] * len(lines))
+            # a dark rim below: seen on bright tumours and on every label's colour
+            self._replace_shapes(
+                AXES,
+                lines * 2,
+                [AXIS_RIM] * len(lines) + [AXIS_COLOR] * len(lines),
+                widths=[_RIM] * len(lines) + [1.0] * len(lines),
+            )
 
     def hide_axes(self) -> None:
         """Draw no axes."""
@@ -85,13 +92,16 @@ class Marks:
         axis = 0 if prompt.axis is None else prompt.axis
         return _drawable(outline_of(prompt.kind, path, axis) / np.asarray(self.grid.spacing))
 
-    def _replace_shapes(self, name: str, lines: list[Any], colors: list[str]) -> None:
+    def _replace_shapes(
+        self, name: str, lines: list[Any], colors: list[str], widths: Sequence[float] | None = None
+    ) -> None:
         layer = self._layer(name)
         if layer is None:
             return
         layer.data = []
         if lines:
-            layer.add(lines, shape_type="path", edge_color=colors, face_color="transparent", edge_width=self._width)
+            wide = [self._width * width for width in widths or [1.0] * len(lines)]
+            layer.add(lines, shape_type="path", edge_color=colors, face_color="transparent", edge_width=wide)
         layer.selected_data = set()
 
     @property

@@ -79,7 +79,7 @@ def open_image(entry: Entry) -> OpenImage:
         InputError: it cannot be read, or has a problem already known.
     """
     if entry.problems:
-        raise InputError(f"{title(entry)} cannot be opened: {'; '.join(entry.problems)}")
+        raise InputError(refusal(entry))
     volume = read_volume(entry.path, series=entry.series or None)
     return OpenImage(entry, volume, str(volume.meta.get("modality", "")) or entry.modality)
 
@@ -92,8 +92,13 @@ def best_of(entries: list[Entry]) -> Entry:
     """
     readable = [entry for entry in entries if not entry.problems]
     if not readable:
-        raise InputError(f"{title(entries[0])} cannot be opened: {'; '.join(entries[0].problems)}")
+        raise InputError(refusal(entries[0]))
     return max(readable, key=lambda entry: int(np.prod(entry.shape)) if entry.shape else 0)
+
+
+def refusal(entry: Entry) -> str:
+    """Why an entry cannot be opened, in a sentence."""
+    return f"{title(entry)} cannot be opened: {'; '.join(entry.problems).rstrip('.')}; choose another series."
 
 
 def title(entry: Entry) -> str:

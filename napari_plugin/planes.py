@@ -13,9 +13,10 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, Qt, Signal
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_plugin.hanging import AXES, PLANES, hang, plane_of, show_plane
+from napari_plugin.mirrors import Mirror
 
 if TYPE_CHECKING:
     import napari
@@ -26,6 +27,7 @@ CROSSHAIR = "Crosshair"
 _CROSSHAIR_COLOR = "#4fc3f7"
 _CROSSHAIR_PIXELS = 1.5
 _CLICK_PIXELS = 3
+_LETTER_SIZE = 10
 
 
 class SidePlanes(QWidget):
@@ -40,7 +42,7 @@ class SidePlanes(QWidget):
         self.viewer, self.tool = viewer, tool
         self.models = [ViewerModel(), ViewerModel()]
         self.canvases = [QtViewer(model) for model in self.models]
-        self._mirrors: list[dict[Any, _Mirror]] = [{}, {}]
+        self._mirrors: list[dict[Any, Mirror]] = [{}, {}]
         self._moving = False
         splitter = QSplitter(Qt.Orientation.Vertical)
         for canvas in self.canvases:
@@ -51,7 +53,7 @@ class SidePlanes(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
         for model in self.models:
-            hang(model)
+            hang(model, letters=_LETTER_SIZE)
             model.canvas.overlays.scale_bar.visible = False
             tool.attach(model)
             model.mouse_drag_callbacks.append(self._on_click)
@@ -111,7 +113,7 @@ class SidePlanes(QWidget):
                 model.layers.remove(mirror.layer)
             for layer in wanted:
                 if layer not in mirrors:
-                    mirrors[layer] = _Mirror(layer)
+                    mirrors[layer] = Mirror(layer)
                     model.layers.append(mirrors[layer].layer)
             if mirrors and CROSSHAIR not in model.layers:
                 self._add_crosshair(model, wanted[0])
@@ -186,51 +188,3 @@ class SidePlanes(QWidget):
             lines.append((start, way))
         layer.edge_width = _CROSSHAIR_PIXELS / max(model.scene.camera.zoom * float(np.mean(layer.scale)), 1e-6)
         layer.data = np.array(lines)
-
-
-def put_beside(holder: Any, widget: QWidget, widths: list[int]) -> None:
-    """Give a dock widget a column of its own, left of the dock that holds `widget`; widths in pixels of both."""
-    # a plugin's viewer hands out proxies, which Qt does not take
-    holder = getattr(holder, "__wrapped__", holder)
-    window, own = widget.window(), widget.parent()
-    while own is not None and not isinstance(own, QDockWidget):
-        own = own.parent()
-    if isinstance(window, QMainWindow) and own is not None and not own.isFloating():
-        window.splitDockWidget(holder, own, Qt.Orientation.Horizontal)
-        window.resizeDocks([holder, own], widths, Qt.Orientation.Horizontal)
-
-
-_FOLLOWED = {
-    Image: ("contrast_limits", "visible", "opacity", "colormap", "gamma"),
-    Labels: ("visible", "opacity", "colormap", "contour"),
-}
-
-
-class _Mirror:
-    """A layer on the same array as one of the main viewer, that follows its looks until released."""
-
-    def __init__(self, original: Any) -> None:
-        self.original = original
-        data, state, kind = original.as_layer_data_tuple()
-        state.pop("metadata", None)
-        self.layer = (Labels if kind == "labels" else Image)(data, **state)
-        self.layer.editable = False
-        names = next(names for layer_type, names in _FOLLOWED.items() if isinstance(original, layer_type))
-        self._connected = [(getattr(original.events, name), self._follower(name)) for name in names]
-        if kind == "labels":
-            self._connected.append((original.events.labels_update, self.redraw))
-        for emitter, follow in self._connected:
-            emitter.connect(follow)
-
-    def redraw(self, event: Any = None) -> None:
-        self.layer.refresh(extent=False, highlight=False)
-
-    def release(self) -> None:
-        for emitter, follow in self._connected:
-            emitter.disconnect(follow)
-
-    def _follower(self, name: str) -> Callable[[Any], None]:
-        def follow(event: Any = None) -> None:
-            setattr(self.layer, name, getattr(self.original, name))
-
-        return follow

@@ -12,6 +12,7 @@ DEFAULTS: dict[str, Any] = {
     "opacity": 0.4,
     "bundle": "",
     "folder": "",
+    "folded": "Learn",
 }
 
 

@@ -6,23 +6,22 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Surface
-from skimage.measure import marching_cubes
+from napari.layers import Image
 
 from monai_unet.evaluation.lesions import Lesion
-from monai_unet.interaction.boxes import bounding_box, grow
-from monai_unet.interaction.session import Change, EditSession
+from monai_unet.interaction.session import Change
 from napari_plugin.editing import Editing
-from napari_plugin.hanging import AXES, METADATA, go_to, inside, placed, show_plane
+from napari_plugin.hanging import METADATA, go_to, inside, placed, plane_of, show_plane
 from napari_plugin.layers import SessionLayers
 from napari_plugin.marks import Marks
+from napari_plugin.surfaces import look_at, surface_layer
 from napari_plugin.tools import Stroke
 from napari_plugin.uncertainty import uncertain_places
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-UNCERTAINTY, SURFACE = "Uncertainty", "Surface"
+UNCERTAINTY = "Uncertainty"
 
 
 class CaseView:
@@ -43,6 +42,8 @@ class CaseView:
         self._places: list[tuple[tuple[int, int, int], float]] = []
         self._next = 0
         self._surfaces: list[Any] = []
+        # whoever leaves 3D, by a key of a plane or napari's own button, gets the slices back
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         editing.session_changed.connect(self._on_session)
         editing.edited.connect(self._on_change)
         editing.active_changed.connect(self._on_active)
@@ -56,6 +57,11 @@ class CaseView:
             if shown is not None:
                 shown.remove()
         self.layers = self.marks = None
+
+    def close(self) -> None:
+        """The same, for good."""
+        self.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+        self.remove()
 
     def label_at(self, voxel: tuple[int, int, int]) -> str:
         """Name of the object at a voxel (S, A, R); empty on background."""
@@ -158,28 +164,17 @@ class CaseView:
         if session is None or not session.labels.any():
             return "There is no lesion to show yet."
         for item in session.objects:
-            if item.visible:
-                found = surface_of(session, item.value)
-                if found is not None:
-                    color = [channel / 255 for channel in item.color]
-                    self._add_surface(found, color)
+            layer = surface_layer(session, item.value, [c / 255 for c in item.color]) if item.visible else None
+            if layer is not None:
+                self._surfaces.append(layer)
+        if not self._surfaces:
+            return "Every lesion is hidden; tick one in the table."
         self._set_layers_visible(False)
+        for layer in self._surfaces:
+            self.viewer.layers.append(layer)
         self.viewer.dims.ndisplay = 3
-        self.viewer.reset_view()
-        return "Drag to turn. 3D surface again brings the slices back."
-
-    def _add_surface(self, mesh: tuple[Any, Any], color: list[float]) -> None:
-        vertices, faces = mesh
-        layer = Surface(
-            (vertices, faces),
-            name=SURFACE,
-            vertex_colors=np.tile([*color, 1.0], (len(vertices), 1)),
-            shading="smooth",
-            units=("mm",) * 3,
-            axis_labels=AXES,
-        )
-        self._surfaces.append(layer)
-        self.viewer.layers.append(layer)
+        look_at(self.viewer, self._surfaces)
+        return "Seen from in front, the right on the left. Drag to turn; 3D surface again brings the slices back."
 
     def _hide_surfaces(self) -> None:
         if not self._surfaces:
@@ -189,7 +184,12 @@ class CaseView:
                 self.viewer.layers.remove(layer)
         self._surfaces = []
         self._set_layers_visible(True)
-        show_plane(self.viewer, "axial")
+        if self.viewer.dims.ndisplay == 3:
+            show_plane(self.viewer, plane_of(self.viewer).name)
+
+    def _on_ndisplay(self, event: Any) -> None:
+        if self.viewer.dims.ndisplay == 2:
+            self._hide_surfaces()
 
     def _set_layers_visible(self, visible: bool) -> None:
         """A volume rendered on the processor takes seconds for each frame; the surfaces stand alone."""
@@ -237,17 +237,3 @@ class CaseView:
         session = self.editing.session
         if session is not None and any(item.value == value for item in session.objects):
             self.editing.set_active(value)
-
-
-def surface_of(session: EditSession, value: int) -> tuple[Any, Any] | None:
-    """Vertices (napari world mm) and faces of an object's surface; None where it has no voxel."""
-    mask = session.labels == value
-    box = bounding_box(mask)
-    if box is None:
-        return None
-    box = grow(box, (1, 1, 1), session.grid.shape)
-    # a border of background closes what ends at the edge of the image
-    part = np.pad(mask[box], 1).astype(np.float32)
-    vertices, faces, _, _ = marching_cubes(part, 0.5)
-    start = np.array([edge.start for edge in box]) - 1
-    return (vertices + start) * np.asarray(session.grid.spacing), faces

@@ -27,7 +27,8 @@ from napari_plugin.hanging import plane_of
 from napari_plugin.models import region_of
 from napari_plugin.panels.case import CasePanel
 from napari_plugin.panels.findings import FindingsPanel
-from napari_plugin.panels.layout import sentence
+from napari_plugin.panels.layout import remember_folds, sentence
+from napari_plugin.panels.learn import LearnPanel
 from napari_plugin.panels.model import ModelPanel
 from napari_plugin.panels.recovery import RecoveryPanel
 from napari_plugin.panels.refine import RefinePanel, default_answerer
@@ -35,6 +36,7 @@ from napari_plugin.panels.save import SavePanel
 from napari_plugin.readout import Readout
 from napari_plugin.settings import setting
 from napari_plugin.shortcuts import bind
+from napari_plugin.side_canvases import SideCanvases
 from napari_plugin.tools import PromptTool
 from napari_plugin.view import CaseView
 from napari_plugin.windows import AUTOMATIC, CT_WINDOWS
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
 
     from napari_plugin.planes import SidePlanes
 
-WIDTH = 300
-SIDE_WIDTH = 280
+WIDTH = 320
 _DOCKS: WeakSet[Any] = WeakSet()
 _COLORS = {WARNING: "#e69f00", ERROR: "#ff6b5e"}
 
@@ -58,15 +59,15 @@ class Dock(QWidget):
         self._main_window: QMainWindow | None = None
         self._closed = self._closing = False
         self.viewer = napari_viewer
-        self.planes: SidePlanes | None = None
         self.controller = Controller(napari_viewer, self)
         self.editing = Editing(self.controller, default_answerer)
         self.tool = PromptTool(self._grid, self.editing.submit, drawing=lambda stroke: self.view.show_stroke(stroke))
         self.tool.attach(napari_viewer)
+        self.canvases = SideCanvases(napari_viewer, self.tool, self, lambda model: self.readout.attach(model))
         self.view = CaseView(
-            napari_viewer, self.editing, opacity=float(setting("opacity")), redrawn=self._redraw_side_planes
+            napari_viewer, self.editing, opacity=float(setting("opacity")), redrawn=self.canvases.refresh
         )
-        self.case = CasePanel(self.controller, self.toggle_planes)
+        self.case = CasePanel(self.controller, self.canvases.toggle_planes, self.canvases.toggle_series)
         self.model = ModelPanel(
             self.controller, self.editing, ask_region=self._ask_region, show_uncertainty=self._show_uncertainty
         )
@@ -79,6 +80,7 @@ class Dock(QWidget):
             plane_axis=lambda: plane_of(napari_viewer).axis,
         )
         self.save = SavePanel(self.editing, self.next_uncertain)
+        self.learn = LearnPanel(self.controller, lambda: self.model.chosen, self.model.choose)
         self.position_line = QLabel()
         self.readout = Readout(self.controller, self.position_line.setText, self.view.label_at)
         self.readout.attach(napari_viewer)
@@ -88,12 +90,15 @@ class Dock(QWidget):
         self.progress.setMaximumHeight(10)
         self.progress.setTextVisible(False)
         self.recovery = RecoveryPanel(self.editing)
+        self.panels = (self.case, self.model, self.refine, self.findings, self.save, self.learn)
         self._lay_out()
         self.controller.said.connect(self._say)
         self.controller.progressed.connect(self._show_progress)
         self.editing.session_changed.connect(self._on_session)
         # napari selects an inserted layer only after it has told everyone of it
         self.controller.images_changed.connect(lambda: QTimer.singleShot(0, self.view.select_labels))
+        self.controller.images_changed.connect(self.canvases.close_series)
+        self.canvases.changed.connect(self._mark_canvases)
         self._shortcuts = bind(self, self._actions())
         self.controller.may_replace = self.may_lose_work
         self.setAcceptDrops(True)
@@ -105,10 +110,11 @@ class Dock(QWidget):
         column = QWidget()
         rows = QVBoxLayout(column)
         rows.setContentsMargins(4, 4, 4, 4)
-        for panel in (self.recovery, self.case, self.model, self.refine, self.findings, self.save):
+        for panel in (self.recovery, *self.panels):
             rows.addWidget(panel)
         rows.addStretch(1)
-        scroll = QScrollArea()
+        remember_folds(self.panels)
+        self.area = scroll = QScrollArea()
         scroll.setWidget(column)
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -165,28 +171,14 @@ class Dock(QWidget):
         )
         return bool(answer == QMessageBox.StandardButton.Yes)
 
-    def toggle_planes(self) -> None:
-        """Open or close the two other planes."""
-        if self.planes is not None:
-            planes = self.planes
-            self._forget_planes()
-            self.viewer.window.remove_dock_widget(planes)
-        else:
-            from napari_plugin.planes import SidePlanes, put_beside
+    @property
+    def planes(self) -> SidePlanes | None:
+        """The two other planes, where they are open."""
+        return self.canvases.planes
 
-            self.planes = SidePlanes(self.viewer, self.tool)
-            self.planes.closed.connect(self._forget_planes)
-            for model in self.planes.models:
-                self.readout.attach(model)
-            holder = self.viewer.window.add_dock_widget(self.planes, area="right", name="Other planes", tabify=False)
-            put_beside(holder, self, [SIDE_WIDTH, WIDTH])
-        self.case.planes_button.setChecked(self.planes is not None)
-
-    def _forget_planes(self) -> None:
-        if self.planes is not None:
-            planes, self.planes = self.planes, None
-            planes.close_planes()
-            self.case.planes_button.setChecked(False)
+    def _mark_canvases(self) -> None:
+        self.case.planes_button.setChecked(self.canvases.planes is not None)
+        self.case.side_by_side.setChecked(self.canvases.series is not None)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
         if event.mimeData().hasUrls():
@@ -228,6 +220,7 @@ class Dock(QWidget):
         self._closed = True
         _DOCKS.discard(self)
         self.findings.release()
+        self.learn.release()
         self.controller.close()
         self.editing.close()
         if window_goes:
@@ -235,17 +228,12 @@ class Dock(QWidget):
         self.readout.detach()
         self.tool.detach()
         self.case.release()
-        if self.planes is not None:
-            self.toggle_planes()
-        self.view.remove()
+        self.canvases.close()
+        self.view.close()
 
     def _grid(self) -> Any:
         reference = self.controller.reference
         return None if reference is None else reference.grid
-
-    def _redraw_side_planes(self, layer: Any) -> None:
-        if self.planes is not None:
-            self.planes.refresh(layer)
 
     def _ask_region(self, use: Callable[[Box], None]) -> None:
         """The next box drawn is a region for the model, not a prompt."""
@@ -268,7 +256,7 @@ class Dock(QWidget):
         session = self.editing.session
         self.save.uncertain.setVisible(False)
         if session is not None and self.planes is None and setting("three_planes"):
-            self.toggle_planes()
+            self.canvases.toggle_planes()
 
     def _say(self, text: str, kind: str) -> None:
         self.status.setText(text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
-from superqt.utils import GeneratorWorker, create_worker
+from superqt.utils import GeneratorWorker
 
 from monai_unet.errors import InputError
 
@@ -55,7 +55,7 @@ class Work(QObject):
         if self.running or self._closed:
             return False
         self._stopped = False
-        worker = create_worker(_guarded, make, _start_thread=False)
+        worker = _Worker(make)
         self._worker = worker
         self._done, self._failed, self._when_stopped, self._progress = done, failed, stopped, progress
         self._result: Any = None
@@ -118,6 +118,27 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename or 'file'}; free some space or choose another folder."
     return f"This failed unexpectedly ({type(error).__name__}: {error}); your work is kept."
+
+
+class _Worker(GeneratorWorker):
+    """Closes its generator in its own thread when it ends or is stopped, whatever has become of the window by then.
+
+    What a generator has to clear away (a process, a half-written file) would otherwise wait for the last reference.
+    """
+
+    def __init__(self, make: Callable[[], Generator[Any, None, Any]]) -> None:
+        self._steps = _guarded(make)
+
+        def relay() -> Generator[Any, None, Any]:
+            return (yield from self._steps)
+
+        super().__init__(relay)
+
+    def work(self) -> Any:
+        try:
+            return super().work()
+        finally:
+            self._steps.close()
 
 
 def _guarded(make: Callable[[], Generator[Any, None, Any]]) -> Generator[Any, None, Any]:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QComboBox, QFileDialog, QListWidget, QListWidgetItem
 
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from monai_unet.io.inventory import Entry
 from napari_plugin.controller import Controller
 from napari_plugin.hanging import PLANES, plane_of, show_plane
-from napari_plugin.opening import details, title
+from napari_plugin.opening import details, refusal, title
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
@@ -24,14 +25,19 @@ _ENTRY = Qt.ItemDataRole.UserRole
 class CasePanel(Panel):
     """Open buttons, the series of the study (tick one to add it), planes and windows."""
 
-    def __init__(self, controller: Controller, toggle_planes: Callable[[], None]) -> None:
+    def __init__(
+        self, controller: Controller, toggle_planes: Callable[[], None], toggle_series: Callable[[], None]
+    ) -> None:
         super().__init__("1  Case")
         self.controller = controller
         self.file_button = button("Open file…", "Open a NIfTI, NRRD, MHA or DICOM file, or a zip", self._ask_file)
         self.folder_button = button("Open folder…", "Open a folder with a DICOM study", self._ask_folder)
         self.series = QListWidget()
-        self.series.setToolTip("Double click: show this series. Tick: show it together with the first.")
-        self.series.itemDoubleClicked.connect(self._on_double_click)
+        self.series.setToolTip("Double click or Return: show this series. Tick: show it together with the first.")
+        self.series.itemDoubleClicked.connect(self._replace_by)
+        by_key = QShortcut(QKeySequence(Qt.Key.Key_Return), self.series)
+        by_key.setContext(Qt.ShortcutContext.WidgetShortcut)
+        by_key.activated.connect(lambda: self._replace_by(self.series.currentItem()))
         self.series.itemChanged.connect(self._on_ticked)
         self.geometry_line = sentence("Open a study, drop it here, or try File > Open Sample.")
         self.plane_buttons = {
@@ -42,7 +48,7 @@ class CasePanel(Panel):
             "Three planes", "Show the other two planes beside it, linked", toggle_planes, name="planes", checkable=True
         )
         self.side_by_side = button(
-            "Side by side", "Show the ticked series side by side", self._side_by_side, checkable=True
+            "Side by side", "Show each ticked series in a canvas of its own, linked", toggle_series, checkable=True
         )
         self.window = QComboBox()
         self.window.setToolTip("Grey-level window")
@@ -125,10 +131,12 @@ class CasePanel(Panel):
         self.geometry_line.setText(f"<b>{image.name}</b>  {image.modality} {size}, {mm} mm {image.entry.plane}")
         self.geometry_line.setToolTip(details(image.entry))
 
-    def _on_double_click(self, item: QListWidgetItem) -> None:
+    def _replace_by(self, item: QListWidgetItem | None) -> None:
+        if item is None:
+            return
         entry: Entry = item.data(_ENTRY)
         if entry.problems:
-            self.controller.say(f"{title(entry)} cannot be opened: {'; '.join(entry.problems)}", "error")
+            self.controller.say(refusal(entry), "error")
         else:
             self.controller.open_entry(entry)
 
@@ -142,11 +150,6 @@ class CasePanel(Panel):
             self.controller.say("The segmentation lies on this series; double click another one to replace it.")
         else:
             self.controller.remove_entry(entry)
-
-    def _side_by_side(self) -> None:
-        grid = self.controller.viewer.canvas.grid
-        grid.enabled = self.side_by_side.isChecked()
-        grid.stride = 1
 
     def _ask_file(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in (*VOLUME_SUFFIXES, ".dcm", ".zip"))

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QLineEdit, QTableWidget, QTableWidgetItem
 
 from monai_unet.evaluation.lesions import Lesion
 from monai_unet.interaction.objects import SegmentObject
 from napari_plugin.editing import Editing
 from napari_plugin.findings import Findings, centre_voxel, measure_objects, sum_of_long_axes
+from napari_plugin.panels.icons import padlock, swatch
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_COLUMNS = ("Lesion", "ml", "mm", "mean", "Lock")
+_COLUMNS = ("Lesion", "ml", "mm", "mean", "")
 _NAME, _ML, _AXES, _MEAN, _LOCK = range(5)
 _VALUE = Qt.ItemDataRole.UserRole
 _WAIT_MS = 250
@@ -75,7 +75,7 @@ class FindingsPanel(Panel):
         self.add(self.kind)
         self.add(new, delete)
         self.add(split, merge)
-        self.add(between, holes)
+        self.add(between, holes, stretch=(3, 2))
         editing.session_changed.connect(self._on_session)
         editing.edited.connect(self._on_change)
         editing.active_changed.connect(self._select)
@@ -102,12 +102,19 @@ class FindingsPanel(Panel):
         table.setMinimumHeight(120)
         table.setMaximumHeight(190)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        lock = QTableWidgetItem(padlock(), "")
+        lock.setToolTip("Lock: nothing changes a locked lesion")
+        table.setHorizontalHeaderItem(_LOCK, lock)
+        table.horizontalHeaderItem(_AXES).setToolTip("Long × short axis in mm (RECIST 1.1)")
         header = table.horizontalHeader()
-        header.setMinimumSectionSize(26)
+        header.setMinimumSectionSize(24)
         for column in range(1, len(_COLUMNS)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         table.setToolTip("Click: go there. Double click: rename. Tick: show. Lock: protect from every change.")
+        # Tab leaves the table, arrows walk in it, Return goes to the lesion
+        table.setTabKeyNavigation(False)
+        table.cellActivated.connect(self._on_clicked)
         table.cellClicked.connect(self._on_clicked)
         table.itemChanged.connect(self._on_item)
 
@@ -166,7 +173,7 @@ class FindingsPanel(Panel):
 
     def _fill_row(self, row: int, item: SegmentObject) -> None:
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        name = QTableWidgetItem(_swatch(item.color), item.name)
+        name = QTableWidgetItem(swatch(item.color), item.name)
         name.setData(_VALUE, item.value)
         name.setFlags(flags | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         name.setCheckState(Qt.CheckState.Checked if item.visible else Qt.CheckState.Unchecked)
@@ -279,10 +286,9 @@ def _numbers(lesion: Lesion | None) -> tuple[str, str, str]:
         return "0", "", ""
     long, short = lesion.long_axis.length_mm, lesion.short_axis.length_mm
     mean = lesion.intensity_mean
-    return f"{lesion.volume_ml:.2f}", f"{long:.0f}×{short:.0f}", "" if mean is None else f"{mean:.4g}"
+    return _short(lesion.volume_ml), f"{long:.0f}×{short:.0f}", "" if mean is None else _short(mean)
 
 
-def _swatch(color: tuple[int, int, int]) -> QIcon:
-    pixels = QPixmap(12, 12)
-    pixels.fill(QColor(*color))
-    return QIcon(pixels)
+def _short(value: float) -> str:
+    """At most two decimals and three digits, or all before the point: the column stays narrow."""
+    return f"{value:.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"

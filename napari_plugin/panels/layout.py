@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
 
 
@@ -61,8 +62,31 @@ class Panel(QGroupBox):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.addWidget(self._content)
-        self.toggled.connect(self._content.setVisible)
+        self.toggled.connect(self._fold)
 
     def add(self, *widgets: QWidget, stretch: tuple[int, ...] = ()) -> None:
         """Add a row; `stretch` shares its width out, equally where it is not given."""
         self.rows.addWidget(widgets[0] if len(widgets) == 1 else row(*widgets, stretch=stretch))
+
+    @property
+    def name(self) -> str:
+        """The title without its number."""
+        return self.title().lstrip("0123456789 ")
+
+    def _fold(self, open_: bool) -> None:
+        self._content.setVisible(open_)
+        # at once: otherwise the boxes below stay where they are until something else moves them
+        self.updateGeometry()
+
+
+def remember_folds(panels: Sequence[Panel]) -> None:
+    """Fold the boxes that were folded last time, and keep what is folded from now on."""
+    folded = str(setting("folded")).split(",")
+    for panel in panels:
+        panel.setChecked(panel.name not in folded)
+
+    def keep() -> None:
+        remember("folded", ",".join(panel.name for panel in panels if not panel.isChecked()))
+
+    for panel in panels:
+        panel.toggled.connect(lambda checked: keep())

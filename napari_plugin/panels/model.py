@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QPlainTextEdit, QWidget
 
 from monai_unet.catalogue import Bundle, find_bundle
 from monai_unet.errors import InputError
@@ -19,7 +19,9 @@ from napari_plugin.controller import WARNING, Controller
 from napari_plugin.editing import Editing
 from napari_plugin.opening import OpenImage
 from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.panels.zoo import ZooPicker
 from napari_plugin.settings import remember, setting
+from napari_plugin.zoo import licence_of
 
 _STAGES = {"read": "Reading", "preprocess": "Preparing", "infer": "Segmenting", "postprocess": "Finishing"}
 
@@ -48,6 +50,14 @@ class ModelPanel(Panel):
         self.bundle.setToolTip("The model that segments by itself; its card says what it was trained on")
         self.bundle.activated.connect(lambda index: self._on_bundle())
         self.own_button = button("Own folder…", "Use a MONAI bundle from a folder", self._ask_folder)
+        self.zoo = ZooPicker(controller, self.choose)
+        self.zoo_button = button("Model Zoo…", "Download a bundle from MONAI's Model Zoo (network)", self.zoo.open)
+        self.licence = QPlainTextEdit()
+        self.licence.setReadOnly(True)
+        self.licence.setTabChangesFocus(True)
+        self.licence.setFixedHeight(110)
+        self.licence.setAccessibleName("Licence of the model")
+        self.licence.setToolTip("What this model says about its copyright and licence")
         self.trust_button = button(
             "I know where it comes from: allow it", "This bundle's files can run any code; agree once", self._trust
         )
@@ -63,10 +73,12 @@ class ModelPanel(Panel):
         self.warning = sentence()
         self.warning.setStyleSheet("color: #e69f00")
         self.add(self.bundle)
-        self.add(self.own_button, self.region_button)
-        self.add(self.mapping)
+        self.add(self.own_button, self.zoo_button)
+        self.add(self.zoo)
+        self.add(self.licence)
         self.add(self.trust_button)
-        self.add(self.doubt)
+        self.add(self.mapping)
+        self.add(self.region_button, self.doubt)
         self.add(self.warning)
         self.add(self.segment_button, self.cancel_button, stretch=(2, 1))
         controller.images_changed.connect(self._on_images)
@@ -155,7 +167,7 @@ class ModelPanel(Panel):
         self.warning.setText("\n".join(f"⚠ {text}" for text in warnings))
         self.warning.setVisible(bool(warnings))
         key = self.segment_button.text().partition("  ")[2]
-        self.segment_button.setText(f"Segment anyway  {key}" if warnings else f"Segment  {key}")
+        self.segment_button.setText(f"Run anyway  {key}" if warnings else f"Segment  {key}")
 
     def _images(self) -> list[OpenImage | None]:
         """One image for each channel, None for an optional one left out; empty, and said, where one is missing."""
@@ -191,7 +203,10 @@ class ModelPanel(Panel):
                 self.channels.append(combo)
                 self.mapping_rows.addRow(channel.name, combo)
             self.bundle.setToolTip(str(bundle.metadata.get("description", "")))
-        self.trust_button.setVisible(bundle is not None and not is_trusted(bundle))
+        asks = bundle is not None and not is_trusted(bundle)
+        self.licence.setPlainText(licence_of(bundle) if bundle is not None and asks else "")
+        self.licence.setVisible(asks)
+        self.trust_button.setVisible(asks)
         self._on_images()
 
     def _on_images(self) -> None:
@@ -243,5 +258,5 @@ class ModelPanel(Panel):
             self.controller.say(str(error), WARNING)
             return
         self.choose(bundle)
-        licence = str(bundle.metadata.get("license") or bundle.metadata.get("copyright") or "no licence is stated")
-        self.controller.say(f"'{bundle.name}': {licence}.")
+        if not is_trusted(bundle):
+            self.controller.say(f"Read the licence of '{bundle.name}', then allow it.")

@@ -44,7 +44,7 @@ class SavePanel(Panel):
         self.uncertain = button(
             "Next uncertain place", "Go to the next place where the model is unsure", next_uncertain, name="uncertain"
         )
-        self.add(self.button, self.load_button)
+        self.add(self.button, self.load_button, stretch=(3, 2))
         self.add(self.uncertain)
         self.uncertain.setVisible(False)
 

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from canvas_mouse import CanvasMouse
+from dock_cases import FakeSegmenter, opened, with_model
 from plugin_cases import ORIENTATIONS, value_at, write_volume_file
 from qtpy.QtCore import Qt
 
-from monai_unet.catalogue import Bundle, find_bundle
+from monai_unet.catalogue import Bundle
 from monai_unet.errors import InputError
-from monai_unet.segmenter import Progress, Segmentation
 from napari_plugin.hanging import go_to, plane_of
 
 pytestmark = pytest.mark.display
-
-
-def opened(dock: Any, path: Path, wait: Callable[..., None]) -> CanvasMouse:
-    dock.controller.open_paths([path])
-    wait(lambda: not dock.controller.jobs.running and dock.editing.session is not None)
-    wait(seconds=0.1)
-    viewer = dock.viewer
-    return CanvasMouse(viewer.window._qt_viewer.canvas, viewer, dock.controller.reference.grid.spacing)
 
 
 @pytest.fixture
@@ -136,6 +128,8 @@ def test_side_canvas_takes_prompts_and_navigates(dock: Any, mouse: CanvasMouse, 
     centre = np.array(dock.editing.session.grid.shape) // 2
     go_to(dock.viewer, centre)
     wait(seconds=0.1)
+    candidates = [layer for model in dock.planes.models for layer in model.layers if layer.name == "Candidate"]
+    assert [layer.contour for layer in candidates] == [1, 1], "an outline there too, that hides nothing"
     given: list[Any] = []
     dock.tool._submit = given.append
     grid = dock.controller.reference.grid
@@ -209,40 +203,6 @@ def test_table_measures_renames_locks_and_goes_there(dock: Any, mouse: CanvasMou
     assert grid.shape == before.shape
 
 
-class FakeSegmenter:
-    """A model of ten tiles; `fail_at` raises in one of them."""
-
-    def __init__(self, fail_at: int = -1, error: Exception | None = None, tiles: int = 10) -> None:
-        self.fail_at, self.error, self.tiles = fail_at, error, tiles
-        self.parts = self
-        self.closed = False
-
-    def warnings(self, image: Any) -> list[str]:
-        return []
-
-    def steps(self, volume: Any) -> Iterator[Progress]:
-        import time
-
-        try:
-            for tile in range(self.tiles):
-                if tile == self.fail_at and self.error is not None:
-                    raise self.error
-                time.sleep(0.01)
-                yield Progress("infer", tile + 1, self.tiles)
-        finally:
-            self.closed = True
-        labels = volume[:1] * 0
-        labels[0, 3:6, 4:9, 5:11] = 1
-        return Segmentation(labels.to(int), {1: "tumour"}, {1: (1, 2, 3)}, {"bundle": "fake"})
-
-
-def with_model(dock: Any, segmenter: FakeSegmenter) -> None:
-    dock.model._load = lambda bundle, doubt: segmenter
-    dock.model._loaded = None
-    # a model of one channel, which the one open image is
-    dock.model.choose(find_bundle("hippocampus_mri"))
-
-
 def test_model_fills_the_label_map_in_the_background(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
     with_model(dock, FakeSegmenter())
     mouse.key(Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
@@ -299,7 +259,7 @@ def test_warning_of_the_input_gate_comes_before_the_run(
     wait(lambda: not dock.controller.jobs.running)
     assert not dock.editing.session.labels.any()
     assert "trained on MR" in dock.model.warning.text()
-    assert dock.model.segment_button.text().startswith("Segment anyway")
+    assert dock.model.segment_button.text().startswith("Run anyway")
     dock.model.segment_button.click()
     wait(lambda: not dock.controller.jobs.running)
     assert dock.editing.session.labels.any()
@@ -396,7 +356,7 @@ def test_surfaces_and_back(dock: Any, mouse: CanvasMouse) -> None:
     session = dock.editing.session
     value = dock.editing.new_object()
     session.paint(value, (slice(4, 8), slice(5, 9), slice(6, 12)))
-    from napari_plugin.view import surface_of
+    from napari_plugin.surfaces import surface_of
 
     vertices, faces = surface_of(session, value)
     # the box's corners in mm: half a voxel beyond its outer voxels

@@ -72,6 +72,22 @@ def test_training_set_has_one_label_for_each_class(outcome: Outcome, tmp_path: P
         assert (folder / case["image"]).is_file()
 
 
+def test_training_set_is_numbered_as_the_model_that_was_corrected(outcome: Outcome, tmp_path: Path) -> None:
+    objects = (SegmentObject(1, "posterior hippocampus", "posterior hippocampus"), SegmentObject(4, "cyst", "cyst"))
+    save_for_training(Outcome(outcome.image, outcome.labels, objects, {"bundle": "hippocampus_mri"}), tmp_path / "set")
+    dataset = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    # 1 and 2 as in the model's card, what it does not know after them
+    assert dataset["labels"] == {
+        "0": "background",
+        "1": "anterior hippocampus",
+        "2": "posterior hippocampus",
+        "3": "cyst",
+    }
+    mask = np.asanyarray(nibabel.load(tmp_path / "set" / dataset["training"][0]["label"]).dataobj)
+    assert (mask == 2).sum() == (outcome.labels == 1).sum()
+    assert (mask == 3).sum() == (outcome.labels == 4).sum()
+
+
 def test_dicom_result_of_a_volume_file_is_refused_by_name(outcome: Outcome, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not DICOM"):
         save_seg(outcome, tmp_path / "seg.dcm")

@@ -1,0 +1,54 @@
+"""Layers of the main viewer shown a second time in a side canvas (no Qt)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.layers import Image, Labels
+
+_FOLLOWED = {
+    Image: ("contrast_limits", "visible", "opacity", "colormap", "gamma"),
+    Labels: ("visible", "opacity", "colormap", "contour"),
+}
+
+
+class Mirror:
+    """A layer on the same array as one of the main viewer, that follows its looks until released.
+
+    With `always_shown` it is seen although the original is hidden.
+    """
+
+    def __init__(self, original: Any, *, always_shown: bool = False) -> None:
+        self.original = original
+        data, state, kind = original.as_layer_data_tuple()
+        state.pop("metadata", None)
+        if always_shown:
+            state["visible"] = True
+        self.layer = (Labels if kind == "labels" else Image)(data, **state)
+        self.layer.editable = False
+        names = next(names for layer_type, names in _FOLLOWED.items() if isinstance(original, layer_type))
+        if kind == "labels":
+            # not part of a layer's state: without it a candidate would hide what it outlines
+            self.layer.contour = original.contour
+        followed = [name for name in names if not (always_shown and name == "visible")]
+        self._connected = [(getattr(original.events, name), self._follower(name)) for name in followed]
+        if kind == "labels":
+            self._connected.append((original.events.labels_update, self.redraw))
+        for emitter, follow in self._connected:
+            emitter.connect(follow)
+
+    def redraw(self, event: Any = None) -> None:
+        """Draw it anew where the array has changed."""
+        self.layer.refresh(extent=False, highlight=False)
+
+    def release(self) -> None:
+        """Stop following."""
+        for emitter, follow in self._connected:
+            emitter.disconnect(follow)
+
+    def _follower(self, name: str) -> Callable[[Any], None]:
+        def follow(event: Any = None) -> None:
+            setattr(self.layer, name, getattr(self.original, name))
+
+        return follow

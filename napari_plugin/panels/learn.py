@@ -1,0 +1,93 @@
+"""Learn: train the chosen model further on the cases saved for training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QFileDialog, QSpinBox
+
+from monai_unet.catalogue import Bundle
+from napari_plugin import fine_tuning
+from napari_plugin.controller import ERROR, WARNING, Controller
+from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.settings import remember, setting
+from napari_plugin.work import Work
+
+
+class LearnPanel(Panel):
+    """Fine-tune and Stop; the training runs beside the reading, and its line is here and not in the status line."""
+
+    def __init__(
+        self, controller: Controller, chosen: Callable[[], Bundle | None], use: Callable[[Bundle], None]
+    ) -> None:
+        """Args: `chosen` is the model to begin from; `use` gets the new one."""
+        super().__init__("6  Learn")
+        self.controller, self._chosen, self._use = controller, chosen, use
+        self.training = Work(self)
+        self.epochs = QSpinBox()
+        self.epochs.setRange(1, 500)
+        self.epochs.setValue(20)
+        self.epochs.setSuffix(" epochs")
+        self.epochs.setAccessibleName("Epochs")
+        self.epochs.setToolTip("How often the training goes through all cases")
+        self.start_button = button(
+            "Fine-tune…", "Train the model of box 2 further on cases saved with Save > Add to a training set", self._ask
+        )
+        self.stop_button = button("Stop", "Stop the training; nothing is kept of it", self.training.stop)
+        self.line = sentence("Trains the model of box 2 further on your corrected cases; the model itself stays.")
+        self.add(self.line)
+        self.add(self.epochs, self.start_button, self.stop_button, stretch=(3, 3, 2))
+        self.training.changed.connect(self._on_running)
+        self._on_running(False)
+
+    def start(self, folder: Path) -> None:
+        """Begin a training on a folder in Decathlon layout; what stands against it is said."""
+        bundle, epochs = self._chosen(), self.epochs.value()
+        if bundle is None:
+            self.controller.say("Choose a model in box 2 first.", WARNING)
+            return
+        run = fine_tuning.new_run(bundle)
+
+        def work() -> Generator[Any, None, Bundle]:
+            chosen = fine_tuning.plan(bundle, folder, epochs)
+            return (yield from fine_tuning.steps(chosen, run))
+
+        self.line.setText("Preparing the training …")
+        self.training.start(
+            work,
+            done=self._done,
+            failed=self._failed,
+            progress=self._progress,
+            stopped=lambda: self.line.setText("Stopped; the model is as it was."),
+        )
+
+    def release(self) -> None:
+        """Stop for good."""
+        self.training.close()
+
+    def _ask(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of the training set", str(setting("folder")))
+        if folder:
+            remember("folder", str(Path(folder).parent))
+            self.start(Path(folder))
+
+    def _progress(self, step: fine_tuning.Epoch) -> None:
+        text = f"Training: epoch {step.done} of {step.total}"
+        text += f", loss {step.loss:.3f}" if step.loss is not None else ""
+        text += f", Dice {step.dice:.3f}" if step.dice is not None else ""
+        self.line.setText(text)
+
+    def _done(self, bundle: Bundle) -> None:
+        self.line.setText(str(bundle.metadata["description"]).partition(" Not evaluated")[0])
+        self._use(bundle)
+        self.controller.say(f"The training is done: '{bundle.name}' is chosen in box 2. Check what it marks.")
+
+    def _failed(self, text: str) -> None:
+        self.line.setText("No training runs.")
+        self.controller.say(text, ERROR)
+
+    def _on_running(self, running: bool) -> None:
+        self.start_button.setEnabled(not running)
+        self.stop_button.setEnabled(running)

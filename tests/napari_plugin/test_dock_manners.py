@@ -1,0 +1,232 @@
+"""Texts that fit, keys that reach everything, both themes, folding, drag and drop, recovery, closing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from canvas_mouse import CanvasMouse
+from dock_cases import FakeSegmenter, opened, with_model
+from plugin_cases import write_volume_file
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QColor, QDragEnterEvent, QDropEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QLineEdit,
+    QListWidget,
+    QMessageBox,
+    QPlainTextEdit,
+    QPushButton,
+    QTableWidget,
+    QWidget,
+)
+
+from monai_unet.interaction.objects import SegmentObject
+
+pytestmark = pytest.mark.display
+CONTROLS = (QPushButton, QComboBox, QCheckBox, QLineEdit, QListWidget, QTableWidget, QPlainTextEdit, QAbstractSpinBox)
+
+
+@pytest.fixture
+def mouse(dock: Any, tmp_path: Path, wait: Callable[..., None]) -> CanvasMouse:
+    made = opened(dock, write_volume_file(tmp_path / "volume.nii.gz", "LPS"), wait)
+    labels = np.zeros(dock.editing.session.grid.shape, np.uint16)
+    labels[4:9, 6:12, 7:12], labels[12:14, 6:9, 7:9] = 1, 2
+    objects = [SegmentObject(1, "glioblastoma", "tumour"), SegmentObject(2, "metastasis", "tumour")]
+    dock.editing.import_labels(labels, objects, "test", {})
+    wait(lambda: len(dock.findings.findings) == 2)
+    for panel in dock.panels:
+        panel.setChecked(True)
+    return made
+
+
+def controls(dock: Any) -> list[Any]:
+    """What the user can work with, shown now."""
+    return [
+        widget
+        for widget in dock.findChildren(QWidget)
+        if isinstance(widget, CONTROLS)
+        and widget.isVisible()
+        and not isinstance(widget.parent(), (QComboBox, QAbstractSpinBox))
+    ]
+
+
+def test_texts_of_buttons_and_names_of_lesions_fit(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
+    from napari_plugin.widget import WIDTH
+
+    dock.model._warn(["the volume is CT, the model was trained on MR."])
+    dock.resize(WIDTH, dock.height())
+    wait(seconds=0.1)
+    cut = {}
+    for made in dock.findChildren(QPushButton):
+        if made.isVisible():
+            needed = made.fontMetrics().horizontalAdvance(made.text()) + 6
+            if needed > made.width():
+                cut[made.text()] = (needed, made.width())
+    assert cut == {}
+    table = dock.findings.table
+    # the name beside its tick and its colour, in the width that is left of the columns of numbers
+    name = table.fontMetrics().horizontalAdvance("glioblastoma") + 45
+    assert table.columnWidth(0) >= name
+    assert sum(table.columnWidth(column) for column in range(table.columnCount())) <= table.width()
+
+
+def test_every_control_says_what_it_does(dock: Any, mouse: CanvasMouse) -> None:
+    shown = controls(dock)
+    assert len(shown) > 30
+    assert [widget for widget in shown if not widget.toolTip()] == []
+
+
+def test_tab_reaches_every_control(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
+    dock.case.file_button.setFocus()
+    wait(dock.case.file_button.hasFocus)
+    wanted = {widget for widget in controls(dock) if widget.isEnabled()}
+    reached = set()
+    for _ in range(3 * len(wanted)):
+        focused = QApplication.focusWidget()
+        reached.add(focused)
+        QTest.keyClick(focused, Qt.Key.Key_Tab)
+    assert {widget.toolTip() for widget in wanted - reached} == set()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_both_themes_are_legible_and_the_canvas_stays_black(
+    dock: Any, mouse: CanvasMouse, wait: Callable[..., None], theme: str
+) -> None:
+    from napari.settings import get_settings
+
+    appearance = get_settings().appearance
+    before = appearance.theme
+    try:
+        appearance.theme = theme
+        wait(seconds=0.2)
+        for widget in (dock.case.file_button, dock.findings.table.viewport(), dock.status):
+            assert contrast_in(widget) >= 4.5, widget
+        np.testing.assert_allclose(dock.viewer.canvas.background_color[:3], 0)
+    finally:
+        appearance.theme = before
+
+
+def contrast_in(widget: Any) -> float:
+    """Contrast ratio (WCAG 2) between the brightest and the darkest pixel."""
+    image = widget.grab().toImage()
+    colors = [QColor(image.pixel(x, y)) for x in range(image.width()) for y in range(image.height())]
+    bright = [luminance(color) for color in colors]
+    return (max(bright) + 0.05) / (min(bright) + 0.05)
+
+
+def luminance(color: QColor) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color.getRgbF()[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_folded_box_gives_its_room_away_and_stays_folded(
+    dock: Any, mouse: CanvasMouse, wait: Callable[..., None]
+) -> None:
+    from napari_plugin.panels.layout import remember_folds
+    from napari_plugin.settings import setting
+
+    open_height, below = dock.refine.height(), dock.findings.mapTo(dock, QPoint()).y()
+    dock.refine.setChecked(False)
+    wait(seconds=0.1)
+    assert dock.refine.height() < open_height / 3
+    assert dock.findings.mapTo(dock, QPoint()).y() < below
+    assert "Refine" in setting("folded")
+    dock.refine.blockSignals(True)
+    dock.refine.setChecked(True)
+    dock.refine.blockSignals(False)
+    remember_folds(dock.panels)
+    assert not dock.refine.isChecked()
+    dock.refine.setChecked(True)
+
+
+def test_file_dropped_on_the_dock_is_opened(dock: Any, tmp_path: Path, wait: Callable[..., None]) -> None:
+    path = write_volume_file(tmp_path / "dropped.nii.gz", "RAS")
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    entered = QDragEnterEvent(QPoint(20, 20), Qt.DropAction.CopyAction, data, left, none)
+    QApplication.sendEvent(dock, entered)
+    assert entered.isAccepted()
+    QApplication.sendEvent(dock, QDropEvent(QPointF(20, 20), Qt.DropAction.CopyAction, data, left, none))
+    wait(lambda: dock.editing.session is not None)
+    assert dock.controller.reference.name == "dropped"
+
+
+def test_file_dropped_on_the_window_goes_to_the_dock(dock: Any, tmp_path: Path, wait: Callable[..., None]) -> None:
+    # what napari's window does with a dropped file once the user has chosen the reader
+    dock.viewer.open(write_volume_file(tmp_path / "named.nii.gz", "RAS"), plugin="monai-unet")
+    wait(lambda: dock.editing.session is not None)
+    assert dock.controller.reference.name == "named"
+    assert dock.viewer.layers[0].name == "named"
+
+
+def test_work_that_was_not_saved_is_offered_and_comes_back(
+    dock: Any, mouse: CanvasMouse, tmp_path: Path, wait: Callable[..., None]
+) -> None:
+    kept = dock.editing.session.labels.copy()
+    assert dock.editing.unsaved
+    dock.controller.close_case()
+    assert dock.editing.session is None
+    opened(dock, tmp_path / "volume.nii.gz", wait)
+    assert not dock.editing.session.labels.any()
+    assert dock.recovery.isVisibleTo(dock)
+    assert "was not saved" in dock.recovery.line.text()
+    dock.recovery.recover.click()
+    np.testing.assert_array_equal(dock.editing.session.labels, kept)
+    np.testing.assert_array_equal(dock.view.layers.labels.data, kept)
+    assert not dock.recovery.isVisibleTo(dock)
+    dock.editing.undo()
+    assert not dock.editing.session.labels.any()
+
+
+def test_surfaces_stand_alone_and_a_plane_brings_the_slices_back(
+    dock: Any, mouse: CanvasMouse, wait: Callable[..., None]
+) -> None:
+    viewer = dock.viewer
+    shown = {layer.name for layer in viewer.layers if layer.visible}
+    dock.view.toggle_surfaces()
+    assert viewer.dims.ndisplay == 3
+    assert {layer.name.partition(" [")[0] for layer in viewer.layers if layer.visible} == {"Surface"}
+    # radiological in 3D too: from in front the patient's right, where array indices are high, is on the left
+    assert viewer.scene.camera.view_direction[1] < -0.8
+    mouse.key(Qt.Key.Key_9)
+    assert viewer.dims.ndisplay == 2
+    assert {layer.name for layer in viewer.layers if layer.visible} == shown
+
+
+def test_closing_asks_for_unsaved_work_and_ends_a_running_model(
+    dock: Any, tmp_path: Path, wait: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import napari
+
+    from napari_plugin.widget import Dock
+
+    second = napari.Viewer(show=True)
+    other = Dock(second)
+    second.window.add_dock_widget(other, area="right")
+    opened(other, write_volume_file(tmp_path / "other.nii.gz", "RAS"), wait)
+    other.editing.session.paint(other.editing.new_object(), (slice(0, 2),) * 3)
+    segmenter = FakeSegmenter(tiles=100_000)
+    with_model(other, segmenter)
+    other.model.segment_button.click()
+    wait(lambda: other.progress.value() > 2)
+    window = second.window._qt_window
+    answers = iter((QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes))
+    monkeypatch.setattr(QMessageBox, "question", lambda *arguments: next(answers))
+    assert not window.close()
+    assert window.isVisible()
+    assert other.controller.jobs.running
+    session = other.editing.session
+    second.close()
+    wait(lambda: segmenter.closed)
+    # kept for recovery, although the user left it
+    assert dock.editing.journals.left_behind(session) is not None
+    dock.viewer.window._qt_window.activateWindow()
