@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,7 +22,8 @@ from monai_unet.engine import Engine, Runtime, Used, activation_of, choose_devic
 from monai_unet.errors import InputError
 from monai_unet.frames import Source, given_volume, label_map, read_source
 from monai_unet.fused import plan_fused
-from monai_unet.inferers.labels import NOT_A_NUMBER
+from monai_unet.inferers.labels import in_pieces, require_numbers
+from monai_unet.inferers.out_of_memory import is_out_of_memory
 from monai_unet.inferers.runtime import Precision
 from monai_unet.io import LabelEntry
 from monai_unet.trust import require_trust
@@ -213,16 +214,16 @@ class Segmenter:
         doubts: list[Tensor] = []
         used = Used()
         start = time.perf_counter()
-        with contextlib.closing(self.engine.run(image, used)) as tiles:
+        with contextlib.closing(self.engine.run(image, used)) as tiles, _enough_memory(case.source.name):
             for step in tiles:
-                if step.slab is not None:
-                    scores = step.slab.scores.float()
-                    if fused is not None and sink is not None:
-                        sink.add(fused.scores(scores))
-                    else:
-                        slabs.append(scores)
-                    if self.uncertainty:
-                        doubts.append(entropy(scores, activation_of(self.parts)))
+                if step.slab is not None and fused is not None and sink is not None:
+                    for piece in in_pieces(step.slab.scores):
+                        sink.add(fused.scores(piece.float()))
+                elif step.slab is not None:
+                    slabs.append(step.slab.owned.float())
+                if step.slab is not None and self.uncertainty:
+                    kind = activation_of(self.parts)
+                    doubts += [entropy(piece.float(), kind) for piece in in_pieces(step.slab.scores)]
                 yield Progress("infer", step.done, step.total or None)
         seconds = case.seconds | {"infer": time.perf_counter() - start}
         start = time.perf_counter()
@@ -238,8 +239,7 @@ class Segmenter:
 
     def _postprocessed(self, case: Case, logits: Tensor) -> Tensor:
         """The bundle's own postprocessing, as MONAI's evaluator calls it."""
-        if bool(torch.isnan(logits).any()):
-            raise InputError(NOT_A_NUMBER)
+        require_numbers(logits)
         image = case.data[self.parts.image_key]
         pred = MetaTensor(logits, meta=image.meta, applied_operations=image.applied_operations)
         return self.parts.postprocess({**case.data, "pred": pred})["pred"]
@@ -304,6 +304,20 @@ def _finite(image: MetaTensor, name: str) -> tuple[MetaTensor, list[str]]:
     lowest, count = float(values[finite].min()), int((~finite).sum())
     values[~finite] = lowest
     return image, [f"{count} voxels of {name} were not finite numbers; they were taken as {lowest:g}."]
+
+
+@contextlib.contextmanager
+def _enough_memory(name: str) -> Iterator[None]:
+    """Memory that does not suffice for the smallest step either becomes a sentence."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"the memory does not suffice for {name}, not even in the smallest steps; close other programs, or use "
+            "--device cpu or a model with a smaller window."
+        ) from error
 
 
 def _last_line(error: BaseException) -> str:

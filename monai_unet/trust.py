@@ -24,12 +24,18 @@ def trusted_file() -> Path:
 def folder_hash(root: Path) -> str:
     """SHA-256 over the relative paths and contents of all files of a bundle that can run something."""
     digest = hashlib.sha256()
-    files = sorted(p for p in root.rglob("*") if p.is_file() and p.suffix.lower() in RUNS_CODE)
+    files = sorted(path for path in root.rglob("*") if path.is_file() and _runs_code(path))
     for path in files:
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def _runs_code(path: Path) -> bool:
+    """Also a compiled module that stands in the place of a source file; Python's own cache comes and goes by itself."""
+    suffix = path.suffix.lower()
+    return suffix in RUNS_CODE or (suffix == ".pyc" and path.parent.name != "__pycache__")
 
 
 def is_trusted(bundle: Bundle) -> bool:

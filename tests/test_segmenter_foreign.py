@@ -87,3 +87,14 @@ def test_a_foreign_bundle_runs_only_after_consent_for_its_present_files(user):
         file.write("\n")
     with pytest.raises(InputError, match="--trust"):
         Segmenter.load(root, device="cpu")
+
+
+def test_a_compiled_module_that_appears_asks_again_and_the_cache_of_python_does_not(user):
+    root = write_bundle(user / "spleen", SPLEEN, SPLEEN_METADATA)
+    Segmenter.load(root, device="cpu", trust=True)
+    (root / "scripts" / "__pycache__").mkdir(parents=True)
+    (root / "scripts" / "__pycache__" / "net.cpython-311.pyc").write_bytes(b"cache")
+    Segmenter.load(root, device="cpu")
+    (root / "scripts" / "net.pyc").write_bytes(b"code")
+    with pytest.raises(InputError, match="--trust"):
+        Segmenter.load(root, device="cpu")
