@@ -43,6 +43,12 @@ class Reliability:
         """Expected calibration error (Naeini 2015; Guo et al., arXiv:1706.04599): gap weighted by voxels."""
         return float(np.abs(self.probability - self.foreground).sum() / max(self.voxels.sum(), 1))
 
+    @property
+    def ece_above_lowest(self) -> float:
+        """The same without the lowest bin, which holds the background of which every model is sure; NaN if empty."""
+        rest = int(self.voxels[1:].sum())
+        return float(np.abs(self.probability - self.foreground)[1:].sum() / rest) if rest else float("nan")
+
     def _per_voxel(self, values: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
         return np.where(self.voxels > 0, values / np.maximum(self.voxels, 1), np.nan)
 

@@ -79,6 +79,7 @@ def _sections(evaluation: Evaluation) -> dict[str, Any]:
         if calibration is None
         else {
             "ece": calibration.ece,
+            "ece_above_lowest_bin": calibration.ece_above_lowest,
             "voxels": calibration.voxels.tolist(),
             "confidence": calibration.confidence.tolist(),
             "frequency": calibration.frequency.tolist(),

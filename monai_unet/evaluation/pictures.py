@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from monai_unet.pictures import (
@@ -25,6 +27,7 @@ REFERENCE_COLOR, PREDICTION_COLOR = "#56b4e9", "#e69f00"
 """Sky blue and orange of Okabe & Ito: apart for colour-blind readers, and in grey print by their dashes."""
 
 _MARGIN_MM = 25.0
+_NAMED = 3
 
 
 def case_picture(
@@ -33,11 +36,13 @@ def case_picture(
     *,
     spacing: Sequence[float],
     image: NDArray[Any] | None = None,
+    names: Mapping[int, str] | None = None,
 ) -> bytes:
     """PNG of the axial, coronal and sagittal slices in which the two label maps (S, A, R) differ in most voxels.
 
     Radiological convention: the patient's right is on the left, anterior and superior up, anterior left if sagittal.
-    CT is shown in a soft-tissue window, anything else between its 1st and 99.5th percentile.
+    CT is shown in a soft-tissue window, anything else between its 1st and 99.5th percentile. With `names` those of the
+    structures that differ most are written above them.
     """
     labelled = (prediction > 0) | (reference > 0)
     differing = prediction != reference
@@ -54,6 +59,7 @@ def case_picture(
         for value in np.unique(np.concatenate([expected[expected > 0], found[found > 0]])):
             draw_contour(axes, expected == value, REFERENCE_COLOR)
             draw_contour(axes, found == value, PREDICTION_COLOR, "dashed")
+        _write_names(axes, expected, found, names or {})
         axes.set_title(f"{plane}, slice {places[cut] + 1} of {reference.shape[cut]}", color="white", fontsize=9)
         draw_directions(axes, letters)
     handles = [
@@ -64,3 +70,14 @@ def case_picture(
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, facecolor="black")
     return buffer.getvalue()
+
+
+def _write_names(axes: Axes, expected: NDArray[Any], found: NDArray[Any], names: Mapping[int, str]) -> None:
+    """Names of the structures that differ most in a plane, above each."""
+    differing = {value: int(((expected == value) != (found == value)).sum()) for value in names}
+    for value in sorted(differing, key=lambda value: -differing[value])[:_NAMED]:
+        if differing[value]:
+            rows, columns = np.nonzero((expected == value) | (found == value))
+            place = (float(columns.mean()), float(rows.max()) + 1)
+            text = axes.text(*place, names[value], color="white", fontsize=8, ha="center", va="bottom", clip_on=True)
+            text.set_path_effects([withStroke(linewidth=2, foreground="black")])

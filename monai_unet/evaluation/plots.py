@@ -17,42 +17,61 @@ from monai_unet.evaluation.statistics import Agreement
 
 Values = NDArray[np.float64]
 
-_BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#666666"
+_BLUE, _ORANGE, _RED, _GREY = "#0072b2", "#d55e00", "#b00020", "#666666"
 _FEW = 10
 DOTS = 2000
 """Most dots that a figure shows for one class; lines and boxes are of all cases."""
 
 
-def distribution(values: Mapping[str, Values], *, title: str, from_zero_to_one: bool) -> bytes:
-    """Violin, box and single cases of one metric per class (NaN left out)."""
-    known = {name: column[np.isfinite(column)] for name, column in values.items()}
-    known = {name: column for name, column in known.items() if column.size}
+def distribution(
+    values: Mapping[str, Values], *, one_empty: Mapping[str, NDArray[np.bool_]], title: str, from_zero_to_one: bool
+) -> bytes:
+    """Violin, box and single cases of one metric per class (NaN left out).
+
+    Args:
+        values: one number per case.
+        one_empty: per class, which cases were missed or spurious; these are marked with a cross.
+        title: label of the axis.
+        from_zero_to_one: a share; otherwise a length, and logarithmic where a few cases dwarf the rest.
+    """
+    known = {name: np.isfinite(column) for name, column in values.items()}
+    known = {name: here for name, here in known.items() if here.any()}
+    everything = np.concatenate([np.zeros(1), *(values[name][here] for name, here in known.items())])
+    stretched = not from_zero_to_one and everything.max() > 10 * max(float(np.percentile(everything, 75)), 1.0)
     figure = Figure(figsize=(5.2, 0.9 + 0.62 * max(len(known), 2)), layout="constrained")
     axes = figure.subplots()
-    random = np.random.default_rng(0)
-    for place, column in enumerate(known.values()):
-        if column.size >= _FEW and np.ptp(column) > 0:
-            drawn: Any = axes.violinplot(
-                column, positions=[place], orientation="horizontal", widths=0.8, showextrema=False
-            )
-            drawn["bodies"][0].set(facecolor=_BLUE, alpha=0.18)
-        axes.boxplot(
-            column,
-            positions=[place],
-            orientation="horizontal",
-            widths=0.3,
-            showfliers=False,
-            medianprops={"color": _ORANGE, "linewidth": 1.6},
-        )
-        dots = column[_shown(column.size)]
-        axes.plot(dots, place + random.uniform(-0.22, 0.22, dots.size), ".", color=_BLUE, markersize=3, alpha=0.5)
+    for place, (name, here) in enumerate(known.items()):
+        _class_row(axes, place, values[name][here], one_empty[name][here], violin=not stretched)
     axes.set_yticks(range(len(known)), list(known))
     axes.invert_yaxis()
     if from_zero_to_one:
         axes.set_xlim(-0.02, 1.02)
-    else:
-        axes.set_xlim(left=0)
-    return _svg(figure, axes, xlabel=title)
+    elif stretched:
+        axes.set_xscale("symlog", linthresh=1.0)
+    if not from_zero_to_one:
+        axes.set_xlim(left=-0.03 if stretched else 0)
+    return _svg(figure, axes, xlabel=f"{title}, logarithmic above 1" if stretched else title, ticks=not stretched)
+
+
+def _class_row(axes: Axes, place: int, column: Values, crossed: NDArray[np.bool_], *, violin: bool) -> None:
+    """One class of a distribution at a height; `column` without NaN."""
+    if violin and column.size >= _FEW and np.ptp(column) > 0:
+        drawn: Any = axes.violinplot(column, positions=[place], orientation="horizontal", widths=0.8, showextrema=False)
+        drawn["bodies"][0].set(facecolor=_BLUE, alpha=0.18)
+    axes.boxplot(
+        column,
+        positions=[place],
+        orientation="horizontal",
+        widths=0.3,
+        showfliers=False,
+        medianprops={"color": _ORANGE, "linewidth": 1.6},
+    )
+    random = np.random.default_rng(place)
+    shown = _shown(column.size)
+    heights = place + random.uniform(-0.22, 0.22, shown.size)
+    dots, crosses = column[shown], crossed[shown]
+    axes.plot(dots[~crosses], heights[~crosses], ".", color=_BLUE, markersize=3, alpha=0.5)
+    axes.plot(dots[crosses], heights[crosses], "x", color=_RED, markersize=5, clip_on=False)
 
 
 def bland_altman(measured: Values, reference: Values, found: Agreement, *, name: str) -> bytes:
@@ -61,37 +80,43 @@ def bland_altman(measured: Values, reference: Values, found: Agreement, *, name:
     axes = figure.subplots()
     shown = _shown(measured.size)
     axes.plot(((measured + reference) / 2)[shown], (measured - reference)[shown], "o", color=_BLUE, ms=4, alpha=0.6)
+    apart = found.high > found.low
     for level, label, style in (
-        (found.bias, f"bias {found.bias:+.3g}", "-"),
-        (found.high, f"+1.96 SD {found.high:+.3g}", "--"),
-        (found.low, f"−1.96 SD {found.low:+.3g}", "--"),
+        (found.bias, f"bias\n{found.bias:+.3g}", "-"),
+        (found.high if apart else np.nan, f"+1.96 SD\n{found.high:+.3g}", "--"),
+        (found.low if apart else np.nan, f"−1.96 SD\n{found.low:+.3g}", "--"),
     ):
         if np.isfinite(level):
             axes.axhline(level, color=_ORANGE, linestyle=style, linewidth=1.1)
-            axes.annotate(
-                label,
-                (1, level),
-                xycoords=("axes fraction", "data"),
-                ha="right",
-                va="bottom",
-                fontsize=8,
-                color=_ORANGE,
-            )
+            place: Any = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "center"}
+            axes.annotate(label.replace("-", "−"), (1.01, level), **place, fontsize=8, color=_ORANGE)
     axes.axhline(0, color=_GREY, linewidth=0.6)
     axes.margins(y=0.2)
-    axes.set_title(name, fontsize=10)
+    if not (measured - reference).any():
+        axes.set_ylim(-1, 1)
+    axes.set_title(f"{name}, {measured.size} cases", fontsize=10)
     return _svg(figure, axes, xlabel="mean of prediction and reference (ml)", ylabel="prediction − reference (ml)")
 
 
 def reliability_curve(found: Reliability) -> bytes:
-    """Frequency of foreground against stated probability."""
-    figure = Figure(figsize=(3.8, 3.4), layout="constrained")
-    axes = figure.subplots()
+    """Frequency of foreground against stated probability, and below it how many voxels each bin holds."""
+    figure = Figure(figsize=(4.4, 4.6), layout="constrained")
+    axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
+    edges = np.linspace(0, 1, found.voxels.size + 1)
+    counts.stairs(found.voxels, edges, fill=True, color=_BLUE, alpha=0.35)
+    counts.set_yscale("log")
+    counts.set_ylim(bottom=0.5)
+    counts.set_ylabel("voxels", fontsize=9)
+    counts.set_xlabel("stated probability of foreground", fontsize=9)
+    counts.tick_params(labelsize=9)
+    counts.spines[["top", "right"]].set_visible(False)
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8)
+    axes.annotate("probabilities too high", (0.98, 0.06), ha="right", fontsize=8, color=_GREY)
+    axes.annotate("probabilities too low", (0.02, 0.92), fontsize=8, color=_GREY)
     shown = found.voxels > 0
     axes.plot(found.confidence[shown], found.frequency[shown], "o-", color=_BLUE, markersize=4)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    return _svg(figure, axes, xlabel="stated probability", ylabel="share that is foreground")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return _svg(figure, axes, xlabel="", ylabel="share that is foreground")
 
 
 def differences(values: Mapping[str, Values], *, title: str, names: Sequence[str]) -> bytes:
@@ -116,11 +141,12 @@ def _shown(size: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).permutation(size)[:DOTS] if size > DOTS else np.arange(size)
 
 
-def _svg(figure: Figure, axes: Axes, *, xlabel: str, ylabel: str = "") -> bytes:
+def _svg(figure: Figure, axes: Axes, *, xlabel: str, ylabel: str = "", ticks: bool = True) -> bytes:
     axes.set_xlabel(xlabel, fontsize=9)
     axes.set_ylabel(ylabel, fontsize=9)
     axes.tick_params(labelsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    if ticks:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     buffer = io.BytesIO()

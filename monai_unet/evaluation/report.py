@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation import plots
+from monai_unet.evaluation.calibration import Reliability
 from monai_unet.evaluation.case_work import CaseResult, image_on
 from monai_unet.evaluation.digest import LISTED
 from monai_unet.evaluation.label_maps import read_label_map
@@ -36,6 +37,8 @@ from monai_unet.version import __version__
 logger = logging.getLogger(__name__)
 
 WORST, TYPICAL = 4, 2
+FEW = 10
+"""Below so many cases a percentile bootstrap is too narrow, which the report then says."""
 
 SURFACES = {
     "area": "surface elements weighted by area (DeepMind surface-distance; MONAI with use_subvoxels)",
@@ -75,6 +78,8 @@ def write_report(evaluation: Evaluation, summary: Summary | None, path: str | Pa
             calibration=_calibration(evaluation),
             worst=_worst_rows(evaluation, table) if table else [],
             listed=LISTED,
+            dots=plots.DOTS,
+            few=bool(summary and summary.cases < FEW),
             definitions={**DEFINITIONS, "surface": SURFACES[evaluation.settings.surface]},
             empty_policy=EMPTY_POLICY,
             provenance={key: as_text(value) for key, value in evaluation.provenance.items() if key != "title"},
@@ -112,7 +117,8 @@ def format_number(value: float | None) -> str:
     """Three decimals below ten, fewer above; a dash for no value."""
     if value is None or not isfinite(value):
         return "–"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}"
+    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}"
+    return text.replace("-", "−")
 
 
 def column_head(name: str) -> str:
@@ -149,10 +155,13 @@ def _headline(summary: Summary) -> str:
 
 def _distributions(evaluation: Evaluation, table: ScoreTable) -> list[tuple[str, str]]:
     names = ["dice", *(f"nsd_{t:g}mm" for t in evaluation.settings.tolerances_mm[:1]), "hd95_mm", "assd_mm"]
+    crossed = table.is_status(Status.MISSED) | table.is_status(Status.SPURIOUS)
+    empty = {title: crossed[:, k] for k, title in enumerate(table.labels.values())}
     found = []
     for name in names:
         by_class = {title: table.columns[name][:, k] for k, title in enumerate(table.labels.values())}
-        image = plots.distribution(by_class, title=column_head(name), from_zero_to_one=not name.endswith("_mm"))
+        share = not name.endswith("_mm") or name.startswith("nsd_")
+        image = plots.distribution(by_class, one_empty=empty, title=column_head(name), from_zero_to_one=share)
         found.append((column_head(name), data_uri(image, "svg+xml")))
     return found
 
@@ -185,7 +194,14 @@ def _picture(result: CaseResult, kind: str, labels: Mapping[int, str], folder: P
         images = pair.images[0] if pair.images else ""
         reference, grid = read_label_map(pair.reference, labels=labels, images=images)
         prediction, _ = read_label_map(pair.prediction, labels=labels, images=images)
-        picture = case_picture(prediction, reference, spacing=grid.spacing, image=image_on(pair, grid))
+        shown = {value: name for value, name in labels.items() if value != 0}
+        picture = case_picture(
+            prediction,
+            reference,
+            spacing=grid.spacing,
+            image=image_on(pair, grid),
+            names=shown if len(shown) > 1 else {},
+        )
         source = data_uri(picture, "png")
     except (InputError, OSError) as error:
         logger.warning("no picture of %s: %s", pair.case, error)
@@ -223,9 +239,9 @@ def _size_rows(found: LesionSummary) -> list[tuple[str, Any]]:
     return [*((size_name(*size), part) for size, part in found.by_size.items()), ("all", found.total)]
 
 
-def _calibration(evaluation: Evaluation) -> tuple[float, str] | None:
+def _calibration(evaluation: Evaluation) -> tuple[Reliability, str] | None:
     found = evaluation.digest.calibration
-    return None if found is None else (found.ece, data_uri(plots.reliability_curve(found), "svg+xml"))
+    return None if found is None else (found, data_uri(plots.reliability_curve(found), "svg+xml"))
 
 
 def _worst_rows(evaluation: Evaluation, table: ScoreTable) -> list[ClassScore]:

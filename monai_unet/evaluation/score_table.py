@@ -41,9 +41,13 @@ class ScoreTable:
         """(cases, classes) of each metric, views of `stacked`."""
         return dict(zip(self.metrics, np.split(self.stacked, len(self.metrics), axis=1), strict=True))
 
+    def is_status(self, status: Status) -> NDArray[np.bool_]:
+        """(cases, classes) which rows have that status."""
+        return self.states == _STATES[status]
+
     def count(self, status: Status) -> NDArray[np.int64]:
         """(classes,) cases of that status."""
-        return (self.states == _STATES[status]).sum(axis=0)
+        return self.is_status(status).sum(axis=0)
 
 
 def metric_values(score: ClassScore) -> dict[str, float]:

@@ -7,6 +7,9 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -152,6 +155,68 @@ def test_a_killed_evaluation_goes_on_where_it_was_and_ends_the_same(
     assert "--resume" in capsys.readouterr().err
     assert evaluate(*words, tmp_path / "cut", "--resume") == 0
     assert "2 of 4 cases were scored before" in capsys.readouterr().err
+    for name in ("cases.csv", "lesions.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_missed_split_cut_and_false_lesions_reach_the_files(tmp_path: Path) -> None:
+    """One case: A found, B in two pieces, C missed, D cut to a quarter, E invented; all counts are made by hand."""
+    prediction, reference = np.zeros((2, 60, 60, 20), np.uint8)
+    reference[2:8, 2:8, 2:6] = prediction[2:8, 2:8, 2:6] = 1  # A, 144 voxels
+    reference[20:44, 20:26, 2:6] = 1  # B, 576 voxels
+    prediction[20:35, 20:26, 2:6] = prediction[36:44, 20:26, 2:6] = 1  # 360 and 192 voxels
+    reference[40:43, 40:43, 10:12] = 1  # C, 18 voxels
+    reference[2:10, 2:10, 10:14] = 1  # D, 256 voxels
+    prediction[2:6, 2:6, 10:14] = 1  # 64 voxels
+    prediction[50:53, 2:5, 16:18] = 1  # E, 18 voxels
+    save(tmp_path / "r" / "a.nii.gz", reference)
+    save(tmp_path / "p" / "a.nii.gz", prediction)
+    save(tmp_path / "i" / "a.nii.gz", reference.astype(np.float32) * 50)
+    words = ("--predictions", tmp_path / "p", "--references", tmp_path / "r", "--images", tmp_path / "i")
+    assert evaluate(*words, "--labels", "1=lesion", "--output", tmp_path / "out") == 0
+    found = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["lesions"]["lesion"]
+    assert (found["reference"], found["detected"], found["prediction"], found["right"]) == (4, 3, 5, 4)
+    assert (found["sensitivity"], found["precision"], found["splits"], found["merges"]) == (0.75, 0.8, 1, 0)
+    assert found["f1"] == pytest.approx(1.2 / 1.55)
+    assert found["panoptic_quality"]["sq"] == pytest.approx((1 + 360 / 576) / 2)
+    assert found["panoptic_quality"]["rq"] == pytest.approx(2 / (2 + 1.5 + 1))
+    [score] = table(tmp_path / "out" / "cases.csv")
+    shared, predicted, referenced = 144 + 552 + 64, 144 + 552 + 64 + 18, 144 + 576 + 18 + 256
+    assert float(score["dice"]) == pytest.approx(2 * shared / (predicted + referenced), rel=1e-5)
+    assert float(score["volume_difference_ml"]) == pytest.approx((predicted - referenced) * 2 / 1000, rel=1e-5)
+    rows = {(row["side"], row["number"]): row for row in table(tmp_path / "out" / "lesions.csv")}
+    b, c, e = rows["reference", "1"], rows["reference", "4"], rows["prediction", "5"]
+    assert (b["hit"], len(b["partners"].split()), c["hit"], e["hit"]) == ("1", 2, "0", "0")
+    assert float(b["volume_ml"]) == pytest.approx(576 * 2 / 1000)
+    assert float(b["long_axis_mm"]) == pytest.approx(np.hypot(24, 5), rel=1e-5)
+    centre = [float(c[f"centroid_{name}_mm"]) for name in ("right", "anterior", "superior")]
+    assert centre == pytest.approx([41, 41, 21])
+    assert 10 <= int(c["slice_index"]) <= 11
+    assert float(c["intensity_mean"]) == 50
+    assert float(e["intensity_mean"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
+def test_a_power_cut_loses_at_most_the_running_cases(tmp_path: Path) -> None:
+    """Killed without warning while two processes work; the journal is whole and `--resume` ends as an unbroken run."""
+    reference = np.zeros((20, 20, 16), np.uint8)
+    reference[BOX] = 1
+    for number in range(150):
+        save(tmp_path / "r" / f"{number:03d}.nii.gz", reference)
+        save(tmp_path / "p" / f"{number:03d}.nii.gz", np.roll(reference, number % 4, axis=0))
+    call = [sys.executable, "-m", "monai_unet", "evaluate", "--labels", "1=box", "--workers", "2"]
+    call += ["--predictions", str(tmp_path / "p"), "--references", str(tmp_path / "r"), "--output"]
+    journal = tmp_path / "cut" / "journal.jsonl"
+    with subprocess.Popen([*call, str(tmp_path / "cut")], stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 4):
+            time.sleep(0.01)
+        process.kill()
+    done = journal.read_bytes().count(b"\n") - 1
+    assert 3 <= done < 150, "it was not killed midway"
+    again = subprocess.run([*call, str(tmp_path / "cut"), "--resume"], capture_output=True, text=True, check=True)
+    assert f"{done} of 150 cases were scored before" in again.stderr
+    subprocess.run([*call, str(tmp_path / "whole")], capture_output=True, check=True)
     for name in ("cases.csv", "lesions.csv"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

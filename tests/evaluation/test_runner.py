@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from monai_unet.errors import InputError
-from monai_unet.evaluation.case_work import CaseResult
-from monai_unet.evaluation.journal import Journal
+from monai_unet.evaluation.case_work import CaseResult, Settings
+from monai_unet.evaluation.journal import Journal, StoredResults
+from monai_unet.evaluation.outputs import Evaluation
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.runner import run_here, run_in_processes, run_on_cluster
 from monai_unet.evaluation.scores import ClassScore, Status
+from monai_unet.evaluation.tables import write_cases_csv
 
 
 def pairs(count: int) -> list[Pair]:
@@ -89,6 +92,37 @@ def test_journal_survives_a_power_cut_in_the_middle_of_a_line(tmp_path: Path) ->
         assert [r.pair.case for _, r in journal.done()] == ["case_0", "case_1"]
         journal.append(result(pairs(3)[2]))
         assert [r for _, r in journal.done()] == [result(pair) for pair in pairs(3)]
+
+
+def test_stored_results_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j", {"a": 1}, resume=False) as journal:
+        places = [journal.append(result(pair)) for pair in pairs(4)]
+    with Journal(tmp_path / "j", {"a": 1}, resume=True) as journal:
+        places.append(journal.append(result(Pair("späte", "p", "r"))))
+    stored = StoredResults(tmp_path / "j", reversed(places))
+    assert [r.pair.case for r in stored] == ["späte", "case_3", "case_2", "case_1", "case_0"]
+    assert (len(stored), stored[1], stored[-1]) == (5, result(pairs(4)[3]), result(pairs(4)[0]))
+    assert [r.pair.case for r in stored[1:3]] == ["case_3", "case_2"]
+
+
+def test_memory_does_not_grow_with_the_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four numbers a row are 13 columns of eight bytes; the files' names and the rows themselves stay on the disk."""
+    monkeypatch.setattr("monai_unet.evaluation.journal.os.fsync", lambda _: None)
+
+    def peak(count: int) -> int:
+        with Journal(tmp_path / f"j{count}", {}, resume=False) as journal:
+            places = [journal.append(result(pair)) for pair in pairs(count)]
+        evaluation = Evaluation(Settings({1: "x"}), StoredResults(journal.path, places), (), {})
+        tracemalloc.start()
+        write_cases_csv(evaluation.scores(), tmp_path / "cases.csv")
+        assert evaluation.digest.table is not None
+        assert len(evaluation.digest.table.cases) == count
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(10)
+    assert (peak(2500) - peak(500)) / 2000 < 500  # bytes per case: 320, and 1,200 with the results held in memory
 
 
 def test_failed_and_changed_cases_are_done_again(tmp_path: Path) -> None:

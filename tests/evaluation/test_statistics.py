@@ -84,6 +84,14 @@ def test_perfectly_sure_and_right_probabilities_have_no_calibration_error() -> N
     assert reliability(1.0 - truth, truth).ece == 1
 
 
+def test_calibration_error_without_the_background_of_which_every_model_is_sure() -> None:
+    """96 voxels of 0.01 without foreground; 4 of 0.8, of which 2 are: gaps 0.01 and 0.3."""
+    found = reliability([0.01] * 96 + [0.8] * 4, [0] * 98 + [1] * 2)
+    assert found.ece == pytest.approx(0.96 * 0.01 + 0.04 * 0.3)
+    assert found.ece_above_lowest == pytest.approx(0.3)
+    assert isnan(reliability([0.01], [0]).ece_above_lowest)
+
+
 @pytest.mark.parametrize("bad", [np.nan, -0.1, 1.5])
 def test_what_is_no_probability_is_refused(bad: float) -> None:
     with pytest.raises(InputError, match="1 of 3 probabilities"):
