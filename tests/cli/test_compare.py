@@ -82,3 +82,21 @@ def test_results_that_cannot_be_compared_are_refused(tmp_path: Path, capsys: pyt
     assert "does not exist" in capsys.readouterr().err
     assert main(["compare", str(area), str(area), "--output", out, "--names", "x", "x"]) == 1
     assert "tell them apart" in capsys.readouterr().err
+
+
+def test_classes_of_one_side_are_named_and_no_common_class_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = np.linspace(0.5, 0.9, 6)
+    both, liver, tumour = (
+        evaluation(tmp_path / name, dict.fromkeys(labels, values))
+        for name, labels in zip("blt", ((1, 2), (1,), (2,)), strict=True)
+    )
+    out = tmp_path / "out"
+    assert main(["compare", str(both), str(liver), "--output", str(out)]) == 2
+    assert "only one result has them: tumour" in capsys.readouterr().out
+    content = json.loads((out / "compare.json").read_text(encoding="utf-8"))
+    assert content["classes_only_in_one"] == ["tumour"]
+    assert "only one result has them: tumour" in (out / "compare.html").read_text(encoding="utf-8")
+    assert main(["compare", str(tumour), str(liver), "--output", str(out)]) == 1
+    assert "no class to compare" in capsys.readouterr().err
