@@ -47,6 +47,11 @@ def sum_of_long_axes(findings: Findings, counts: Callable[[int], bool] = lambda 
     return float(sum(long)), len(long)
 
 
+def counted(count: int) -> str:
+    """A number of lesions in words."""
+    return "1 lesion" if count == 1 else f"{count} lesions"
+
+
 def centre_voxel(lesion: Lesion, grid: Grid) -> tuple[int, int, int]:
     """Where to look at a lesion, (S, A, R): the middle of its long axis, in the slice where that is longest."""
     inverse = np.linalg.inv(grid.affine)

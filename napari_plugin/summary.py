@@ -17,7 +17,7 @@ from monai_unet.io.results import RESEARCH_USE
 from monai_unet.pictures import contour_figure
 from monai_unet.version import __version__
 from napari_plugin.exporting import Outcome
-from napari_plugin.findings import sum_of_long_axes
+from napari_plugin.findings import counted, sum_of_long_axes
 
 MOST_PICTURES = 6
 
@@ -62,7 +62,7 @@ def save_html(outcome: Outcome, path: Path) -> list[Path]:
         image=f"{image.modality} {size} voxels of {spacing} mm".strip(),
         unit=" (HU)" if image.modality == "CT" else "",
         rows=[_row(item, measured[item.value]) for item in outcome.objects],
-        total=f"Sum of the long axes: {total:.1f} mm ({count} lesions)." if count else "No lesion has a voxel.",
+        total=f"Sum of the long axes: {total:.1f} mm ({counted(count)})." if count else "No lesion has a voxel.",
         pictures=_pictures(outcome, measured),
         maker=outcome.algorithm().sentence,
         version=__version__,

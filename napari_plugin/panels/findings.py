@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QLineEdit,
 from monai_unet.evaluation.lesions import Lesion
 from monai_unet.interaction.objects import SegmentObject
 from napari_plugin.editing import Editing
-from napari_plugin.findings import Findings, centre_voxel, measure_objects, sum_of_long_axes
+from napari_plugin.findings import Findings, centre_voxel, counted, measure_objects, sum_of_long_axes
 from napari_plugin.panels.icons import padlock, swatch
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.work import Work
@@ -200,7 +200,7 @@ class FindingsPanel(Panel):
 
     def _show_total(self) -> None:
         total, count = sum_of_long_axes(self.findings)
-        self.total.setText(f"Sum of long axes: <b>{total:.1f} mm</b> ({count} lesions)" if count else "No lesion yet.")
+        self.total.setText(f"Sum of long axes: <b>{total:.1f} mm</b> ({counted(count)})" if count else "No lesion yet.")
 
     def _show_axes(self) -> None:
         session = self.editing.session
