@@ -6,6 +6,7 @@
     python benchmarks/inference.py native      # logits → labels on the grid of the file
     python benchmarks/inference.py file        # file → file
     python benchmarks/inference.py classes     # 100 classes at 256³
+    python benchmarks/inference.py single      # PyTorch on one image at a time
     python benchmarks/inference.py halo --bundle NAME --data FOLDER   # smallest halo on a bundle's validation cases
 
 `windows`, `whole`, `tensor` and `file` take `--bundle NAME --image FILE`: a trained bundle's network (classes that
@@ -203,6 +204,28 @@ def whole() -> Variants:
     }
 
 
+def single() -> Variants:
+    """MONAI's U-Net of the spleen bundle on one image at a time: PyTorch as it is, and as we call it."""
+    from monai.networks.nets import UNet
+
+    def ready(wrapped: bool) -> Callable[[], Run]:
+        def warm() -> Run:
+            module = UNet(3, 1, 2, (16, 32, 64, 128, 256), (2, 2, 2, 2), num_res_units=2, norm="batch").eval()
+            used, image = TorchNetwork(module) if wrapped else module, smooth((1, 1, *WINDOW))
+
+            def run() -> None:
+                with torch.no_grad():
+                    for _ in range(4):
+                        used(image)
+
+            run()
+            return run
+
+        return warm
+
+    return {"PyTorch, four times one window": ready(False), "the same with oneDNN for single images": ready(True)}
+
+
 def native() -> Variants:
     """3 classes at 1.5 mm → labels at 0.8 × 0.8 × 2.5 mm."""
     file = MetaTensor(torch.zeros(1, 64, 256, 256), affine=torch.diag(torch.tensor([2.5, 0.8, 0.8, 1.0])))
@@ -381,7 +404,7 @@ def classes() -> Variants:
 
 BENCHMARKS: dict[str, Callable[[], Variants]] = {
     "windows": windows, "whole": whole, "tensor": lambda: {**windows(), **whole()}, "native": native, "file": file,
-    "classes": classes,
+    "classes": classes, "single": single,
 }  # fmt: skip
 
 
