@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY"))
 if not HAS_DISPLAY:
@@ -30,7 +31,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def viewer(qapp: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def display_lock(tmp_path_factory: pytest.TempPathFactory) -> FileLock:
+    """Held while a test needs the keyboard: workers of pytest-xdist share one display, and a window of another one
+    that comes up takes the focus, without which Qt hears no shortcut."""
+    base = tmp_path_factory.getbasetemp()
+    return FileLock((base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "display.lock")
+
+
+@pytest.fixture(scope="session")
+def viewer(qapp: Any, display_lock: FileLock) -> Iterator[Any]:
     """A real window of 900 × 640."""
     if not HAS_DISPLAY:
         pytest.skip("no display: run under xvfb-run")
@@ -38,14 +47,17 @@ def viewer(qapp: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
     from napari.settings import get_settings
 
     get_settings().application.save_window_geometry = False
-    made = napari.Viewer(show=True)
-    made.window.resize(900, 640)
+    with display_lock:
+        made = napari.Viewer(show=True)
+        made.window.resize(900, 640)
+        qapp.processEvents()
     # napari collects garbage whenever a layer goes; what is here now stays until the end
     gc.collect()
     gc.freeze()
     yield made
-    made.layers.clear()
-    made.close()
+    with display_lock:
+        made.layers.clear()
+        made.close()
 
 
 @pytest.fixture
@@ -66,8 +78,13 @@ def wait(qapp: Any) -> Callable[..., None]:
 
 
 @pytest.fixture
-def dock(viewer: Any, wait: Callable[..., None]) -> Iterator[Any]:
-    """The dock in the shared window, with the quick answerer; gone afterwards."""
+def dock(viewer: Any, wait: Callable[..., None], display_lock: FileLock) -> Iterator[Any]:
+    """The dock in the shared window, with the quick answerer and the keyboard; gone afterwards."""
+    with display_lock:
+        yield from docked(viewer, wait)
+
+
+def docked(viewer: Any, wait: Callable[..., None]) -> Iterator[Any]:
     from plugin_cases import BallAnswerer
 
     from napari_plugin.widget import Dock
