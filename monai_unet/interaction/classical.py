@@ -26,6 +26,7 @@ from monai_unet.errors import InputError
 from monai_unet.interaction.boxes import Box, box_shape, grow, inside_of, make_box, union
 from monai_unet.interaction.guidance import Drawn, obey, prompt_drawn
 from monai_unet.interaction.prompts import Answer, Prompt
+from monai_unet.interaction.rays import CONTRAST, LIMIT_MM, Tissue, look_around
 from monai_unet.io import Grid
 
 
@@ -47,17 +48,9 @@ class Settings:
     across: float = 1.5
     along: float = 1.6
     edge: float = 4.0
-    ray_limit: float = 80.0
-    contrast: float = 0.75
+    ray_limit: float = LIMIT_MM
+    contrast: float = CONTRAST
     steps: float = 6.0
-
-
-@dataclass(frozen=True)
-class _Tissue:
-    """Median intensity around a click, and the difference at which tissue is unlike."""
-
-    level: float
-    unlike: float
 
 
 class ClassicalAnswerer:
@@ -117,7 +110,9 @@ class ClassicalAnswerer:
             return marked.box, marked.voxels  # it is so already
         inside = not prompt.positive
         centre = seeds[np.linalg.norm((seeds - seeds.mean(axis=0)) * self._grid.spacing, axis=1).argmin()]
-        tissue, reach = self._look_around(centre)
+        tissue, reach = look_around(
+            self._image, self._grid.spacing, centre, limit_mm=self.settings.ray_limit, contrast=self.settings.contrast
+        )
         size, normal, axes = reach, np.zeros(3), (self.settings.first, self.settings.first)
         border = _nearest(current, centre, self._grid.spacing, not inside)
         if border is not None:
@@ -129,28 +124,11 @@ class ClassicalAnswerer:
                 axes = (self.settings.across, self.settings.along * float(np.sqrt(max(1.0, width / size))))
         return self._grown(seeds, centre, tissue, max(size, min(self._grid.spacing)), normal, axes)
 
-    def _look_around(self, centre: NDArray[np.int_]) -> tuple[_Tissue, float]:
-        """Tissue under a click, and the median distance in mm at which rays from it meet other tissue."""
-        spacing = np.asarray(self._grid.spacing)
-        radii = np.arange(0.5, self.settings.ray_limit / _RAY_STEP + 0.5) * _RAY_STEP
-        places = centre[:, None, None] + _DIRECTIONS.T[:, :, None] * radii / spacing[:, None, None]
-        values = ndimage.map_coordinates(self._image, places.reshape(3, -1), order=1, mode="constant", cval=np.nan)
-        values = ndimage.uniform_filter1d(values.reshape(len(_DIRECTIONS), -1), 3, axis=1, mode="nearest")
-        near, around = values[:, : int(_CORE_MM / _RAY_STEP)], values[:, : int(_NOISE_MM / _RAY_STEP)]
-        level = float(np.nanmedian(near)) if np.isfinite(near).any() else float(self._image[tuple(centre)])
-        difference = np.abs(values - level)
-        unlike = self.settings.contrast * _typical_contrast(difference, np.abs(around - level))
-        unlike = max(unlike, 1e-6 * (abs(level) + 1e-6))
-        met = ~(difference <= unlike)
-        met[:, :-1] &= met[:, 1:]
-        hits = np.where(met.any(axis=1), radii[met.argmax(axis=1)], self.settings.ray_limit)
-        return _Tissue(level, unlike), float(max(np.median(hits), min(self._grid.spacing)))
-
     def _grown(
         self,
         seeds: NDArray[np.int_],
         centre: NDArray[np.int_],
-        tissue: _Tissue,
+        tissue: Tissue,
         size: float,
         normal: NDArray[np.float64],
         axes: tuple[float, float],
@@ -247,37 +225,6 @@ class ClassicalAnswerer:
         piece = piece.copy()
         piece[tuple(voxels[nearer].T)] = False
         return box, piece
-
-
-_RAY_STEP = 1.0
-_CORE_MM, _NOISE_MM = 4.0, 10.0
-
-
-def _sphere(count: int) -> NDArray[np.float64]:
-    """Directions spread evenly over a sphere (Fibonacci lattice), (count, 3)."""
-    index = np.arange(count) + 0.5
-    polar, turn = np.arccos(1 - 2 * index / count), np.pi * (1 + 5**0.5) * index
-    return np.stack([np.cos(polar), np.sin(polar) * np.sin(turn), np.sin(polar) * np.cos(turn)], axis=1)
-
-
-_DIRECTIONS = _sphere(256)
-
-
-def _typical_contrast(difference: NDArray[np.floating], around: NDArray[np.floating]) -> float:
-    """How much other tissue differs from that under a click, so that neither air nor noise sets the scale.
-
-    Args:
-        difference: along all rays, NaN outside the image.
-        around: its part near the click.
-    """
-    known = difference[np.isfinite(difference)]
-    if not known.size:
-        return 0.0
-    noise = 3 * 1.4826 * float(np.nanmedian(around)) if np.isfinite(around).any() else 0.0
-    middle, high = np.quantile(known, [0.5, 0.85])
-    beyond = known[known > noise]
-    typical = float(min(high, 4 * max(middle, noise), np.median(beyond))) if beyond.size else 0.0
-    return max(typical, min(noise, float(middle)))
 
 
 def _nearest(

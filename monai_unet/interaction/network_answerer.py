@@ -111,9 +111,7 @@ class NetworkAnswerer:
     def _begin(self, talk: Talk) -> None:
         """An object nobody has outlined yet: of several scales the one that shows it best, then a window that fits."""
         looks = [self._look(talk, window) for window in talk.first_windows()]
-        gain = self.zoom.wider
-        best = max(looks, key=lambda look: look.expected_dice + gain * np.log2(max(look.window.step)))
-        talk.take(best, pieces="marked")
+        talk.take(max(looks, key=talk.worth) if len(looks) > 1 else looks[0], pieces="marked")
         fitting = talk.fitting()
         if fitting is not None:
             talk.take(self._look(talk, fitting), pieces="marked")

@@ -14,6 +14,7 @@ from monai_unet.errors import InputError
 from monai_unet.interaction.boxes import bounding_box, grow, inside_of, intersection, union
 from monai_unet.interaction.guidance import Drawn, Marks, obey, prompt_drawn
 from monai_unet.interaction.prompts import Box, Prompt
+from monai_unet.interaction.rays import look_around
 from monai_unet.interaction.zoom import Window
 from monai_unet.io import Grid
 
@@ -30,6 +31,8 @@ class Zoom:
         size: window voxels per axis.
         first_mm: fields in mm of the windows through which an object without an outline is looked for.
         wider: what a field twice as wide gains against the expected Dice of a finer one, when they are compared.
+        likely: the field that a click suggests, in units of the median distance at which its rays meet other tissue.
+        unlikely: what a field half or twice as wide as that loses; one farther off loses no more.
         fill: share of the window that the object's longest side takes.
         fine: a correction is looked at again around the click with voxels this much smaller; 1: it is not.
         finest: the coarsest step, in image voxels, that needs no finer look.
@@ -37,9 +40,11 @@ class Zoom:
             the mask as it was; a point in the middle of an error is as far from that border as the error is deep.
     """
 
-    size: int = 40
-    first_mm: Sequence[float] = (40.0, 64.0, 100.0, 160.0, 256.0)
-    wider: float = 0.03
+    size: int = 32
+    first_mm: Sequence[float] = (20.0, 28.0, 40.0, 64.0, 100.0, 160.0, 256.0)
+    wider: float = 0.0
+    likely: float = 4.0
+    unlikely: float = 0.05
     fill: float = 0.6
     fine: float = 2.0
     finest: float = 1.5
@@ -77,6 +82,7 @@ class Talk:
         self.current_box = bounding_box(current)
         self.mask = current.copy()
         self._touched: Box | None = None
+        self._clicked: float | None = None
 
     def marks(self, window: Window) -> Marks:
         """All prompts on the voxels of a window."""
@@ -96,12 +102,25 @@ class Talk:
         if any(positive and kind != "point" for _, kind, positive in self.told):
             fields = [max(self._longest(box) / self.zoom.fill, self.zoom.size * 0.5 * min(self.spacing))]
         else:
-            least = self.zoom.size * 0.75 * min(self.spacing)
+            least = self.zoom.size * 0.4 * min(self.spacing)
             most = 1.3 * max(n * s for n, s in zip(self.shape, self.spacing, strict=True))
             wanted = [float(field) for field in self.zoom.first_mm]
             fields = [f for f in wanted if least <= f <= most] or [min(wanted, key=lambda f: abs(f - most))]
         size = (self.zoom.size,) * 3
         return [Window.around(middle(box), field / self.zoom.size, self.spacing, size) for field in fields]
+
+    def worth(self, look: Look) -> float:
+        """How good a first answer seems: the Dice it expects, less where its field is not what the click suggests."""
+        field = max(step * mm * n for step, mm, n in zip(look.window.step, self.spacing, look.window.size, strict=True))
+        suggested = self.zoom.likely * self._reach_of_click()
+        off = min(1.0, abs(float(np.log2(field / suggested))))
+        return look.expected_dice + self.zoom.wider * float(np.log2(field)) - self.zoom.unlikely * off
+
+    def _reach_of_click(self) -> float:
+        if self._clicked is None:
+            centre = np.array([round(c) for c in middle(self.newest.box)])
+            self._clicked = look_around(self.image, self.spacing, centre)[1]
+        return self._clicked
 
     def fitting(self) -> Window | None:
         """The window around the mask and the newest prompt, the object filling its share; None for an empty mask."""

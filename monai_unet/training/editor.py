@@ -32,8 +32,11 @@ from monai_unet.weights import read_tensors
 logger = logging.getLogger(__name__)
 
 LAST, SHIPPED = "last.pt", "model.pt"
-STARTS = {"point": 0.58, "box": 0.14, "lasso": 0.06, "scribble": 0.06, "mask": 0.16}
+STARTS = {"point": 0.5, "box": 0.1, "lasso": 0.05, "scribble": 0.05, "mask": 0.3}
 """How a conversation begins: with one mark on an empty mask, or with a faulty mask and its first correction."""
+
+UNSIZED = 0.8
+"""Share of the conversations begun by a point whose window has any scale: nobody knows the object's size yet."""
 
 WRONG, SCRIBBLED = 0.03, 0.1
 """Share of corrections that are marked the wrong way round (and corrected later), and of those that are scribbles."""
@@ -197,10 +200,13 @@ class EditorTraining:
 
     def _begin(self) -> Conversation:
         """A new object with its first mark."""
-        sample = self.windows.draw(self.random)
-        target, empty = sample.target, np.zeros(sample.target.shape, dtype=np.float32)
-        talk = Conversation(sample, Marks(target.shape), empty, int(self.random.integers(2, self.rounds + 1)))
         start = self.random.choice(list(STARTS), p=list(STARTS.values()))
+        sized = start != "point" or self.random.random() >= UNSIZED
+        sample = self.windows.draw(self.random, sized=sized)
+        target, empty = sample.target, np.zeros(sample.target.shape, dtype=np.float32)
+        # a window of the wrong scale is looked through for the first answer only
+        most = self.rounds if sized else 2
+        talk = Conversation(sample, Marks(target.shape), empty, int(self.random.integers(1, most + 1)))
         mark: Mark | None = None
         if start == "box":
             mark = first_box(target, self.random, flat=self.random.random() < 0.5)
@@ -248,7 +254,7 @@ def editor_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 def faulty_mask(target: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
     """A mask such as an automatic method might give: too large, too small, shifted, cut, or with a piece too much."""
-    kind = int(random.integers(5))
+    kind = int(random.integers(6))
     if kind == 0:
         return binary_dilation(target, iterations=int(random.integers(1, 4)))
     if kind == 1:
@@ -257,6 +263,10 @@ def faulty_mask(target: NDArray[np.bool_], random: np.random.Generator) -> NDArr
         return shift(target.astype(np.uint8), random.integers(-4, 5, 3), order=0).astype(bool)
     positions = np.argwhere(target)
     grid = np.indices(target.shape)
+    if kind == 5:  # a first answer that knew the place and not the size
+        middle, size = positions.mean(0), (3 * len(positions) / (4 * np.pi)) ** (1 / 3)
+        distance = np.sqrt(sum((axis - c) ** 2 for axis, c in zip(grid, middle, strict=True)))
+        return np.asarray(distance < size * random.uniform(0.4, 1.6))
     if kind == 3:
         normal = random.normal(size=3)
         height = np.tensordot(normal, grid, 1)

@@ -147,18 +147,23 @@ class EditorWindows:
         share = np.asarray(weights if weights is not None else [1.0] * len(sources), dtype=float)
         self.share = share / share.sum()
 
-    def draw(self, random: np.random.Generator) -> Sample:
-        """One window with an object of at least a dozen voxels in it."""
+    def draw(self, random: np.random.Generator, *, sized: bool = True) -> Sample:
+        """One window with an object of at least a dozen voxels in it.
+
+        Args:
+            sized: the object fills about half of the window, as where a user has told its size; else any part of it,
+                so that the window's scale gives nothing away.
+        """
         while True:
             kind = random.choice(list(KINDS), p=list(KINDS.values()))
             source = self.sources[int(random.choice(len(self.sources), p=self.share))]
             case = source[int(random.integers(len(source)))]
-            sample = self._labelled(case, random) if kind == "labelled" else self._background(case, kind, random)
+            sample = self._labelled(case, random, sized) if kind == "labelled" else self._background(case, kind, random)
             if sample is not None and SMALLEST <= sample.target.sum() < 0.85 * sample.target.size:
                 sample.image = varied_contrast(sample.image, random)
                 return _turned(sample, random)
 
-    def _labelled(self, case: EditorCase, random: np.random.Generator) -> Sample | None:
+    def _labelled(self, case: EditorCase, random: np.random.Generator, sized: bool) -> Sample | None:
         if not case.objects:
             return None
         thing = case.objects[int(random.integers(len(case.objects)))]
@@ -166,12 +171,11 @@ class EditorWindows:
         # half of the users aim for the middle
         place = 0 if random.random() < 0.5 else int(random.integers(len(thing.inside)))
         clicked = thing.inside[place].astype(float)
-        # whoever has not outlined an object yet looks at it through windows of the wrong scale too
-        fill = (
-            float(np.exp(random.uniform(np.log(0.1), np.log(1.8))))
-            if random.random() < 0.4
-            else random.uniform(0.4, 0.8)
-        )
+        if sized:
+            # a correction is looked at again at a finer scale
+            fill = random.uniform(0.4, 0.8) if random.random() < 0.8 else random.uniform(0.8, 1.6)
+        else:
+            fill = float(np.exp(random.uniform(np.log(0.12), np.log(1.4))))
         millimetres = extent / (fill * self.size)
         steps = millimetres / np.array(case.spacing)
         if random.random() < 0.5 or fill > 0.9:

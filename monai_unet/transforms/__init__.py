@@ -1,6 +1,7 @@
 """Transforms that MONAI lacks."""
 
 from monai_unet.transforms.brats import ConvertBratsLabelsd, LabelsOfRegionsd, RegionsOfLabelsd
+from monai_unet.transforms.centre_nearness import AddCentreNearnessd
 from monai_unet.transforms.check_pair import CheckPaird
 from monai_unet.transforms.lesion_synthesis import RandSynthesiseLesionsd
 from monai_unet.transforms.mirror_sides import RandMirrorSidesd
@@ -10,6 +11,7 @@ from monai_unet.transforms.smooth_for_spacing import SmoothForSpacingd
 from monai_unet.transforms.tissue import JoinTissued, RandTissueContrastd, TissueMapsd
 
 __all__ = [
+    "AddCentreNearnessd",
     "CheckPaird",
     "ConvertBratsLabelsd",
     "JoinTissued",
