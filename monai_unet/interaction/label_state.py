@@ -77,7 +77,7 @@ class LabelState:
         self.labels: NDArray[np.uint16] = _own_labels(labels, grid)
         """The label map. One array for the whole life of the session, written in place: a viewer may share it."""
         named = {item.value: item for item in objects}
-        for value in values_in(self.labels):
+        for value in values_in(self.labels) if labels is not None else ():
             named.setdefault(value, new_object(value))
         self._document = Document(MappingProxyType(dict(sorted(named.items()))))
         self._hidden = {value for value, item in named.items() if not item.visible}
