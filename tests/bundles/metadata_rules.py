@@ -70,8 +70,10 @@ def _own_violations(metadata: dict[str, Any]) -> Iterator[str]:
         yield "monai_unet.axes must be SAR"
     inputs = metadata.get("network_data_format", {}).get("inputs", {}).get("image", {})
     channels = own.get("channels", [])
-    # a user gives an editor one image; what else its network takes is made from prompts and stands in channel_def
-    if len(channels) != (1 if own.get("kind") == "editor" else inputs.get("num_channels")):
+    # a user gives an editor one image; what else its network takes is made from prompts and stands in channel_def, as
+    # what a preprocessing makes of an image does
+    computed = own.get("computed_channels", 0)
+    if len(channels) != (1 if own.get("kind") == "editor" else inputs.get("num_channels", 0) - computed):
         yield "monai_unet.channels does not name each input channel"
     for channel in channels:
         if not channel.get("name") or channel.get("modality") not in ("MR", "CT") or not channel.get("synonyms"):
