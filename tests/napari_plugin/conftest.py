@@ -23,6 +23,15 @@ collect_ignore_glob = [] if importlib.util.find_spec("napari") else ["test_*.py"
 
 
 @pytest.fixture(autouse=True)
+def garbage_is_collected_in_the_thread_of_the_window() -> Iterator[None]:
+    """Python collects garbage in whatever thread allocates; Qt's objects must not die in a worker's."""
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
+
+
+@pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test touches the user's sessions, samples or consents."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
