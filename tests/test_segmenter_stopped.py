@@ -91,6 +91,7 @@ def look_at(folder, *, number):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of POSIX")
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "terminate"])
 def test_dying_at_any_moment_of_writing_leaves_no_partial_file(tmp_path, weights, number):
     image, output = write_image(tmp_path / "a.nii.gz", "oblique"), tmp_path / "out"

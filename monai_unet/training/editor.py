@@ -238,7 +238,7 @@ class EditorTraining:
             "loss": round(loss, 4),
             "dice": dice,
         }
-        logger.info("%s", line)
+        logger.info("%s", json.dumps(line))
         with (self.output_dir / "history.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
