@@ -64,6 +64,8 @@ def fitted(
         The inferer, and a sentence about the rung that was taken; empty when nothing had to change.
     """
     size = list(shape)
+    if isinstance(inferer, WholeVolumeInferer):
+        inferer = inferer.suited_to(module)
     if isinstance(inferer, LocalisedInferer):
         inside, note = fitted(inferer.inferer, module, per_voxel, shape, limit)
         return (inferer.with_inferer(inside), note) if note else (inferer, "")

@@ -8,9 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from monai_unet.inferers.averaging import Activation, Averaged
-from monai_unet.inferers.equivariance import require_equivariance
+from monai_unet.inferers.equivariance import instance_statistics, require_equivariance
 from monai_unet.inferers.halo_strips import HaloStripInferer
 from monai_unet.inferers.out_of_memory import is_out_of_memory, release_memory
+from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
 from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer
 
 
@@ -24,7 +25,9 @@ class WholeVolumeInferer(StreamingInferer):
         mirrored_pairs: output channels of paired structures, for example [[3, 4]] for right and left parotid, which
             change places in a copy mirrored along R.
         trained_whole: the network was trained on whole volumes, so that statistics over one are what it knows;
-            otherwise a network with instance statistics is refused.
+            otherwise a network with instance statistics is refused, or looked at through `windows`.
+        windows: voxels (S, A, R) of the patches that a network with instance statistics was trained with; it gets
+            overlapping windows of this size (`StreamingSlidingWindowInferer`) instead of the whole volume.
 
     Where memory runs out the same labels come from `HaloStripInferer`, if the network allows it; `rung` says so.
 
@@ -39,19 +42,34 @@ class WholeVolumeInferer(StreamingInferer):
         activation: Activation = "softmax",
         mirrored_pairs: Sequence[Sequence[int]] = (),
         trained_whole: bool = False,
+        windows: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
-        self.trained_whole = trained_whole
+        self.trained_whole, self.windows = trained_whole, windows
         self.rung = ""
+
+    def suited_to(self, network: Network) -> StreamingInferer:
+        """This inferer, or the sliding window that a network with instance statistics needs."""
+        if self.trained_whole or self.windows is None or not instance_statistics(network):
+            return self
+        return StreamingSlidingWindowInferer(
+            self.windows, flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs
+        )
 
     def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
         """Infer one image (channels, S, A, R): one step with everything.
 
         Raises:
-            InputError: the network has instance statistics.
+            InputError: the network has instance statistics, and no `windows` are stated.
         """
         self.rung = ""
+        suited = self.suited_to(network)
+        if suited is not self:
+            for step in suited.stream(image, network, *args, **kwargs):
+                self.rung = suited.rung
+                yield step
+            return
         if not self.trained_whole:
             require_equivariance(network, what="whole-volume inference")
         averaged = Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)

@@ -51,6 +51,14 @@ def test_a_whole_volume_that_does_not_fit_is_cut_only_where_the_network_allows_i
     assert "cannot be cut" in note
 
 
+def test_windows_of_a_network_with_instance_statistics_take_smaller_batches():
+    instance = build_unet("unet", norm="instance", out_channels=3, channels=[4, 8]).eval()
+    whole = WholeVolumeInferer(windows=WINDOW)
+    smaller, note = fitted(whole, instance, PER_VOXEL, SHAPE, 1.5 * WINDOW_BYTES + SLAB_BYTES)
+    assert (type(smaller), smaller.sw_batch_size) == (StreamingSlidingWindowInferer, 1)
+    assert "at a time" in note
+
+
 def test_the_estimate_covers_what_the_first_layers_hold(network):
     # two feature maps of 4 channels in float32 are alive at once at full size
     assert activation_bytes_per_voxel(network, 1) >= 2 * 4 * 4

@@ -4,7 +4,12 @@ from monai.networks.nets import SegResNet
 from segmentation_cases import balanced
 
 from monai_unet.errors import InputError
-from monai_unet.inferers import HaloStripInferer, WholeVolumeInferer, smallest_halo
+from monai_unet.inferers import (
+    HaloStripInferer,
+    StreamingSlidingWindowInferer,
+    WholeVolumeInferer,
+    smallest_halo,
+)
 from monai_unet.inferers.halo_strips import strip_from
 from monai_unet.networks import build_unet
 
@@ -65,6 +70,15 @@ def test_networks_with_instance_statistics_are_refused_with_the_reason(image):
     whole = WholeVolumeInferer(trained_whole=True)
     network = build_unet("unet", norm="instance", channels=[4, 8]).eval()
     torch.testing.assert_close(whole(image, network), network(image))
+
+
+@torch.no_grad()
+def test_a_network_with_instance_statistics_gets_windows_of_the_stated_size_and_others_the_whole_volume(network, image):
+    instance = build_unet("unet", norm="instance", channels=[4, 8]).eval()
+    whole = WholeVolumeInferer(flips=[2], windows=[32, 16, 16])
+    windows = StreamingSlidingWindowInferer([32, 16, 16], flips=[2])(image, instance)
+    torch.testing.assert_close(whole(image, instance), windows)
+    torch.testing.assert_close(whole(image, network), WholeVolumeInferer(flips=[2])(image, network))
 
 
 def test_strips_need_a_network_that_declares_its_stride(image):

@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from monai_unet.catalogue import built_in_folder
+from monai_unet.networks import NETWORKS
 
 DRIVER = Path(__file__).resolve().parents[2] / "benchmarks" / "family.py"
 
@@ -37,3 +42,19 @@ def test_the_smoke_run_trains_scores_and_writes_the_page_and_goes_on_where_it_st
     weights = (tmp_path / "unet-dice_ce-0" / "best.pt").stat().st_mtime_ns
     subprocess.run(command, check=True)
     assert (tmp_path / "unet-dice_ce-0" / "best.pt").stat().st_mtime_ns == weights
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("config", ["train.yaml", "inference.json"])
+def test_every_network_goes_through_the_bundle_by_its_name(name: str, config: str) -> None:
+    """Whatever it normalises by: an inferer that refuses a network would end its training at the first validation."""
+    parser = ConfigParser(ConfigParser.load_config_file(str(built_in_folder() / "hippocampus_mri" / "configs" / config)))
+    parser["network_def#name"], parser["inferer#flips"] = name, []
+    parser["inferer#windows"] = [32, 32, 32]
+    network = parser.get_parsed_content("network_def").eval()
+    if hasattr(network, "samples"):
+        network.samples = network.steps = 1
+    found = parser.get_parsed_content("inferer")(torch.randn(1, 1, 32, 32, 30), network)
+    assert found.shape == (1, 3, 32, 32, 30)
+    assert torch.isfinite(found).all()
