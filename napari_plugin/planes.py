@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
-from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, Qt, Signal
-from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
+from napari_plugin.canvas_stack import LETTER_SIZE, CanvasStack
 from napari_plugin.hanging import AXES, PLANES, hang, plane_of, show_plane
 from napari_plugin.mirrors import Mirror
 
@@ -27,33 +25,18 @@ CROSSHAIR = "Crosshair"
 _CROSSHAIR_COLOR = "#4fc3f7"
 _CROSSHAIR_PIXELS = 1.5
 _CLICK_PIXELS = 3
-_LETTER_SIZE = 10
 
 
-class SidePlanes(QWidget):
+class SidePlanes(CanvasStack):
     """Two small canvases with the planes that the main canvas does not show, linked by a crosshair."""
 
-    closed = Signal()
-    """The user has closed them."""
-
     def __init__(self, viewer: napari.Viewer, tool: PromptTool) -> None:
-        super().__init__()
-        self._docked = False
+        super().__init__(2)
         self.viewer, self.tool = viewer, tool
-        self.models = [ViewerModel(), ViewerModel()]
-        self.canvases = [QtViewer(model) for model in self.models]
         self._mirrors: list[dict[Any, Mirror]] = [{}, {}]
         self._moving = False
-        splitter = QSplitter(Qt.Orientation.Vertical)
-        for canvas in self.canvases:
-            canvas.dims.setVisible(False)
-            canvas.setMinimumSize(180, 140)
-            splitter.addWidget(canvas)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(splitter)
         for model in self.models:
-            hang(model, letters=_LETTER_SIZE)
+            hang(model, letters=LETTER_SIZE)
             model.canvas.overlays.scale_bar.visible = False
             tool.attach(model)
             model.mouse_drag_callbacks.append(self._on_click)
@@ -64,14 +47,6 @@ class SidePlanes(QWidget):
         viewer.dims.events.current_step.connect(self._on_main_step)
         viewer.dims.events.order.connect(self._on_order)
         self._on_layers()
-
-    def event(self, event: QEvent) -> bool:
-        """napari takes a closed dock's widget out of its window without closing it."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self.closed.emit()
-            self._docked = self.parent() is not None
-        return bool(super().event(event))
 
     def close_planes(self) -> None:
         """Let go of the main viewer; call before the widget goes."""

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari.components import ViewerModel
 from napari.components.overlays import TextOverlay
 from napari.layers import Image, Labels
-from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, Qt, Signal
-from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
+from napari_plugin.canvas_stack import LETTER_SIZE, CanvasStack
 from napari_plugin.hanging import METADATA, hang, plane_of, show_plane
 from napari_plugin.mirrors import Mirror
 
@@ -21,32 +19,18 @@ if TYPE_CHECKING:
 
 MOST = 3
 _TITLE = "top_left"
-_LETTER_SIZE = 10
 
 
-class SeriesViews(QWidget):
+class SeriesViews(CanvasStack):
     """One canvas for each series but the first, which the main canvas shows alone meanwhile; prompts work in all."""
 
-    closed = Signal()
-    """The user has closed them."""
-
     def __init__(self, viewer: napari.Viewer, tool: PromptTool) -> None:
-        super().__init__()
-        self._docked = self._moving = False
-        self.viewer = viewer
         images = [layer for layer in viewer.layers if METADATA in layer.metadata][1 : MOST + 1]
+        super().__init__(len(images))
+        self._moving = False
+        self.viewer = viewer
         self._hidden = [layer for layer in images if layer.visible]
         self._mirrors: list[Mirror] = []
-        self.models = [ViewerModel() for _ in images]
-        self.canvases = [QtViewer(model) for model in self.models]
-        splitter = QSplitter(Qt.Orientation.Vertical)
-        for canvas in self.canvases:
-            canvas.dims.setVisible(False)
-            canvas.setMinimumSize(180, 140)
-            splitter.addWidget(canvas)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(splitter)
         for model, image in zip(self.models, images, strict=True):
             self._fill(model, image)
             tool.attach(model)
@@ -60,14 +44,6 @@ class SeriesViews(QWidget):
         viewer.scene.camera.events.zoom.connect(self._follow)
         viewer.scene.camera.events.center.connect(self._follow)
         self._follow()
-
-    def event(self, event: QEvent) -> bool:
-        """napari takes a closed dock's widget out of its window without closing it."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self.closed.emit()
-            self._docked = self.parent() is not None
-        return bool(super().event(event))
 
     def close_views(self) -> None:
         """Let go of the main viewer, which shows its series one over the other again."""
@@ -91,10 +67,10 @@ class SeriesViews(QWidget):
                 mirror.redraw()
 
     def _fill(self, model: ViewerModel, image: Image) -> None:
-        hang(model, letters=_LETTER_SIZE)
+        hang(model, letters=LETTER_SIZE)
         model.canvas.overlays.scale_bar.visible = False
         model.canvas.overlays[_TITLE] = TextOverlay(
-            position=_TITLE, color="#ffffff", font_size=_LETTER_SIZE, box=False, text=image.name, visible=True
+            position=_TITLE, color="#ffffff", font_size=LETTER_SIZE, box=False, text=image.name, visible=True
         )
         labels = [layer for layer in self.viewer.layers if isinstance(layer, Labels) and layer.ndim == 3]
         for original in (image, *labels):

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
-    QProgressBar,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -33,6 +32,7 @@ from napari_plugin.panels.model import ModelPanel
 from napari_plugin.panels.recovery import RecoveryPanel
 from napari_plugin.panels.refine import RefinePanel, default_answerer
 from napari_plugin.panels.save import SavePanel
+from napari_plugin.progress import ProgressBar
 from napari_plugin.readout import Readout
 from napari_plugin.settings import setting
 from napari_plugin.shortcuts import bind
@@ -86,14 +86,12 @@ class Dock(QWidget):
         self.readout.attach(napari_viewer)
         self.status = sentence("Open a study, drop it here, or try File > Open Sample.")
         self.status.setAccessibleName("Status")
-        self.progress = QProgressBar()
-        self.progress.setMaximumHeight(10)
-        self.progress.setTextVisible(False)
+        self.progress = ProgressBar()
         self.recovery = RecoveryPanel(self.editing)
         self.panels = (self.case, self.model, self.refine, self.findings, self.save, self.learn)
         self._lay_out()
         self.controller.said.connect(self._say)
-        self.controller.progressed.connect(self._show_progress)
+        self.controller.progressed.connect(self.progress.show_step)
         self.editing.session_changed.connect(self._on_session)
         # napari selects an inserted layer only after it has told everyone of it
         self.controller.images_changed.connect(lambda: QTimer.singleShot(0, self.view.select_labels))
@@ -102,7 +100,6 @@ class Dock(QWidget):
         self._shortcuts = bind(self, self._actions())
         self.controller.may_replace = self.may_lose_work
         self.setAcceptDrops(True)
-        self._show_progress(0, -1)
         _DOCKS.add(self)
         self._on_session()
 
@@ -261,12 +258,6 @@ class Dock(QWidget):
     def _say(self, text: str, kind: str) -> None:
         self.status.setText(text)
         self.status.setStyleSheet(f"color: {_COLORS[kind]}" if kind in _COLORS else "")
-
-    def _show_progress(self, done: int, total: int) -> None:
-        # (0, -1) means that nothing runs
-        self.progress.setRange(0, max(total, 0) if total >= 0 else 1)
-        self.progress.setValue(done)
-        self.progress.setVisible(total >= 0)
 
 
 def dock_of(viewer: Any) -> Dock | None:

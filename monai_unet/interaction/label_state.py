@@ -201,7 +201,9 @@ class LabelState:
 
     def _so_far(self) -> Iterator[tuple[dict[str, Any], Iterable[Payload]]]:
         """Records of the state before the first step, of all steps, and of those that are undone."""
-        labels, document = self.labels.copy(), self._document
+        labels, document = self.labels, self._document
+        if any(step.patch for step in self._history.done):
+            labels = labels.copy()
         for step in reversed(self._history.done):
             document = step.before
             if step.patch:

@@ -115,13 +115,21 @@ class PayloadStore:
 
 
 def compress(array: NDArray[Any]) -> bytes:
-    """Whole numbers from 0 as zlib bytes, led by the voxel width (b"1" or b"2"): one byte where that holds them."""
-    narrow = array.astype(np.uint8) if array.max(initial=0) < 256 else array.astype("<u2")
+    """Whole numbers from 0 as zlib bytes, led by the voxel width (b"1" or b"2"): one byte where that holds them.
+
+    Where all are 0 the result is b"0" alone: a label map of a large CT begins so, and packing it takes a second.
+    """
+    highest = array.max(initial=0)
+    if highest == 0:
+        return b"0"
+    narrow = array.astype(np.uint8) if highest < 256 else array.astype("<u2")
     return str(narrow.itemsize).encode() + isal_zlib.compress(np.ascontiguousarray(narrow), _LEVEL)
 
 
 def decompress(data: bytes, shape: Sequence[int]) -> NDArray[Any]:
     """The array again, uint8 or uint16, read only."""
+    if data[:1] == b"0":
+        return np.broadcast_to(np.zeros((), dtype=np.uint8), tuple(shape))
     dtype = np.dtype(np.uint8) if data[:1] == b"1" else np.dtype("<u2")
     size = int(np.prod(shape)) * dtype.itemsize
     return np.frombuffer(isal_zlib.decompress(memoryview(data)[1:], bufsize=size + 1), dtype=dtype).reshape(shape)

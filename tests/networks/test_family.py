@@ -49,7 +49,9 @@ def test_the_smoke_run_trains_scores_and_writes_the_page_and_goes_on_where_it_st
 @pytest.mark.parametrize("config", ["train.yaml", "inference.json"])
 def test_every_network_goes_through_the_bundle_by_its_name(name: str, config: str) -> None:
     """Whatever it normalises by: an inferer that refuses a network would end its training at the first validation."""
-    parser = ConfigParser(ConfigParser.load_config_file(str(built_in_folder() / "hippocampus_mri" / "configs" / config)))
+    parser = ConfigParser(
+        ConfigParser.load_config_file(str(built_in_folder() / "hippocampus_mri" / "configs" / config))
+    )
     parser["network_def#name"], parser["inferer#flips"] = name, []
     parser["inferer#windows"] = [32, 32, 32]
     network = parser.get_parsed_content("network_def").eval()
