@@ -49,7 +49,7 @@ class WholeVolumeInferer(StreamingInferer):
         self.trained_whole, self.windows = trained_whole, windows
         self.rung = ""
 
-    def suited_to(self, network: Network) -> StreamingInferer:
+    def suited_to(self, network: Network) -> WholeVolumeInferer | StreamingSlidingWindowInferer:
         """This inferer, or the sliding window that a network with instance statistics needs."""
         if self.trained_whole or self.windows is None or not instance_statistics(network):
             return self
