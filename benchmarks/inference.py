@@ -396,9 +396,11 @@ def classes() -> Variants:
         return warm
 
     sliding = StreamingSlidingWindowInferer(WINDOW, overlap=0.25).with_batch(1)
+    flat = StreamingSlidingWindowInferer((64, 96, 96), overlap=0.25).with_batch(1)
     return {
         f"100 classes at 256³, sliding window, overlap 0.25, one at a time, {used}": ready(sliding),
         f"100 classes at 256³, strips of 16, halo 16, {used}": ready(HaloStripInferer(16, 16)),
+        f"100 classes at 256³, the same with windows of 64×96×96, {used}": ready(flat),
     }
 
 

@@ -20,6 +20,7 @@ from monai_unet.bundle_parts import BundleParts
 from monai_unet.errors import InputError
 from monai_unet.inferers.averaging import Activation, Averaged
 from monai_unet.inferers.memory import activation_bytes_per_voxel, fitted
+from monai_unet.inferers.onednn import OneDNNForSingleImages
 from monai_unet.inferers.runtime import OpenVINONetwork, Precision, TorchNetwork, openvino_installed
 from monai_unet.inferers.stock import as_streaming
 from monai_unet.inferers.streaming import Step, UnsuitableOutputError
@@ -121,7 +122,8 @@ class Engine:
 
         def compute(report: Callable[[], None]) -> Tensor:
             def watched(*args: Any, **kwargs: Any) -> Any:
-                result = network(*args, **kwargs)
+                with OneDNNForSingleImages():
+                    result = network(*args, **kwargs)
                 report()
                 return result
 

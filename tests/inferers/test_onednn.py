@@ -1,8 +1,13 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer
 from monai.networks.nets import UNet
 from torch.profiler import ProfilerActivity, profile
 
+from monai_unet.engine import Engine, Used
 from monai_unet.inferers.onednn import OneDNNForSingleImages
 from monai_unet.inferers.runtime import TorchNetwork
 
@@ -56,3 +61,26 @@ def test_gradients_are_not_lost():
     with OneDNNForSingleImages():
         layer(torch.randn(1, 1, 5, 5, 5)).sum().backward()
     assert layer.weight.grad is not None
+
+
+class Plain(Inferer):
+    """An inferer of someone else's, which calls the network as it is."""
+
+    def __call__(self, inputs, network, *args, **kwargs):
+        result, self.kernels = convolutions(lambda: network(inputs))
+        return result
+
+
+@torch.no_grad()
+def test_an_inferer_that_knows_no_steps_takes_it_too():
+    """What `Engine` hands to a foreign inferer is a network that computes single images the fast way."""
+    network, image, inferer = small_network(), MetaTensor(torch.randn(1, 24, 24, 24)), Plain()
+    engine = Engine(SimpleNamespace(network=network, inferer=inferer, device=torch.device("cpu"), amp=False))
+    assert engine.streaming is None
+    expected, before = convolutions(lambda: network(image.as_tensor()[None]))
+    if "aten::slow_conv3d_forward" not in before:
+        pytest.skip("this PyTorch has no slow path to avoid")
+    *_, last = engine.run(image, Used())
+    assert inferer.kernels
+    assert "aten::slow_conv3d_forward" not in inferer.kernels
+    torch.testing.assert_close(last.slab.scores, expected[0], atol=1e-5, rtol=1e-4)
