@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 import time
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
+from memory import Peak
 
 from monai_unet.interaction.answerers import CLASSICAL, build_answerer
 from monai_unet.interaction.benchmark import Curve, run_case
@@ -96,11 +97,12 @@ def summary(records: list[dict[str, Any]]) -> str:
     steps = np.concatenate([np.diff(r["dice"])[1:] for r in records])
     first = [r["milliseconds"][1] for r in records]
     later = [m for r in records for m in r["milliseconds"][2:] if m]
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    memory = max(r["memory_mib"] for r in records)
     times = [f"median {statistics.median(t):.0f} ms, longest {max(t):.0f} ms" for t in (first, later)]
     return (
         f"{(steps < -WORSE).sum()} of {len(steps)} later clicks lost more than {WORSE} Dice; mean change "
-        f"{steps.mean():+.3f}. First answer: {times[0]}; later clicks: {times[1]}. Peak memory {memory:.0f} MiB."
+        f"{steps.mean():+.3f}. First answer: {times[0]}; later clicks: {times[1]}. Peak memory "
+        f"of program and session beyond the image: {memory:.0f} MiB."
     )
 
 
@@ -142,12 +144,16 @@ def main() -> None:
         other = arguments.checkpoint and method != CLASSICAL
         answerer = NetworkAnswerer(method, checkpoint=arguments.checkpoint) if other else build_answerer(method)
         ready = time.perf_counter() - started
+        program = psutil.Process().memory_info().rss
         records, masks = [], {}
         for tumour in tumours(arguments.data, arguments.key):
             case = read_case(tumour.image, tumour.reference)
-            curve = measure(tumour, case, answerer, arguments.clicks)
+            held = psutil.Process().memory_info().rss  # by the images so far, which stay for the picture
+            with Peak() as peak:
+                curve = measure(tumour, case, answerer, arguments.clicks)
             record = {"method": method, "group": tumour.group, "name": tumour.name, "dice": curve.dice}
             record |= {"nsd": curve.nsd, "dice_outside": curve.dice_outside, "milliseconds": curve.milliseconds}
+            record["memory_mib"] = (program + peak.rss - held) / 2**20
             records.append(record)
             masks[tumour.name + tumour.group] = (case, case.object_mask(tumour.values), curve.mask)
             print(method, tumour.group, tumour.name, np.round(curve.dice, 2), file=sys.stderr)

@@ -2,12 +2,14 @@
 
     python benchmarks/family.py --dataset_dir DIR                # all runs that the results do not hold yet
     python benchmarks/family.py --dataset_dir DIR --networks unet transunet --seeds 0 1 2
+    python benchmarks/family.py --dataset_dir DIR --report       # no training: test scores and page of what there is
     python benchmarks/family.py --costs                          # parameters, GFLOPs, time and memory, no training
     python benchmarks/family.py --smoke                          # everything in small, on synthetic shapes
 
 The budget is time, CPU seconds (seconds on a GPU), not epochs. Each training is the bundle's own train.yaml with a few
-keys replaced; an interrupted one goes on where it stopped. Scores on `validation` are for choices; `test` is read once,
-when every planned run has been validated. Results gather in runs/family/results.json.
+keys replaced; an interrupted one goes on where it stopped. Scores on `validation` are for choices; `test` is read once
+for each run, when every planned one has been validated (with `--report`: every one that is there). Results gather in
+runs/family/results.json.
 """
 
 from __future__ import annotations
@@ -222,6 +224,8 @@ def main() -> None:
                 known.update(measured(name))
                 results.save()
     if not arguments.costs:
+        if arguments.report:
+            runs = [run for run in runs if run.key in results.content["runs"]]
         for run in runs:
             if run.key in results.content["runs"]:
                 continue
@@ -256,6 +260,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=1500.0, help="seconds of training per run (default 1500)")
     parser.add_argument("--val_interval", type=int, default=2)
     parser.add_argument("--costs", action="store_true", help="measure the costs only")
+    parser.add_argument("--report", action="store_true", help="train nothing; score and show the runs there are")
     parser.add_argument("--smoke", action="store_true", help="two seconds of training on synthetic shapes")
     parser.add_argument("--page", type=Path, help="page whose tables are filled (default docs/family.md)")
     arguments = parser.parse_args()

@@ -42,7 +42,7 @@ def measure(name: str, side: int, checkpointing: bool, size: str) -> dict[str, A
     small = {key: tensor[..., :32, :32, :32] for key, tensor in batch.items()}
     step(network, loss, small, device)  # what libraries allocate once does not belong to the patch
     before = psutil.Process().memory_info().rss
-    with _Peak() as peak:
+    with Peak() as peak:
         start = time.monotonic() if cuda else time.process_time()
         step(network, loss, batch, device)
         if cuda:
@@ -58,10 +58,10 @@ def step(network: torch.nn.Module, loss: torch.nn.Module, batch: dict[str, torch
     loss(network(image, *(more[0] if more else ())), label).backward()
 
 
-class _Peak:
+class Peak:
     """Watches the resident set every 5 ms; works on every system, unlike the kernel's own high-water mark."""
 
-    def __enter__(self) -> _Peak:
+    def __enter__(self) -> Peak:
         self.rss, self._stop = 0, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
