@@ -27,8 +27,6 @@ CHANNELS = (
     "negative boxes and lassos",
     "nearness to positive marks along paths of even intensity",
     "nearness to negative marks along paths of even intensity",
-    "connectedness with positive marks",
-    "connectedness with negative marks",
 )
 """What the network takes, in order."""
 
@@ -146,7 +144,7 @@ class Marks:
 
 
 def network_input(image: NDArray[np.float32], mask: NDArray[np.float32], marks: Marks) -> NDArray[np.float32]:
-    """(11, *size) what the network sees, see `CHANNELS`; every channel is of order one whatever the image's scale.
+    """(9, *size) what the network sees, see `CHANNELS`; every channel is of order one whatever the image's scale.
 
     Args:
         image: the window's intensities.
@@ -161,9 +159,8 @@ def network_input(image: NDArray[np.float32], mask: NDArray[np.float32], marks: 
     result[3:5] = marks.blobs
     result[5:7] = marks.regions
     smooth = uniform_filter(relative, 3, mode="nearest")
-    for sign, seeds in enumerate(marks.seeds):
-        result[7 + sign] = nearness(smooth, seeds) if seeds.any() else 0
-        result[9 + sign] = connectedness(smooth, seeds) if seeds.any() else 0
+    for channel, seeds in ((7, marks.seeds[0]), (8, marks.seeds[1])):
+        result[channel] = nearness(smooth, seeds) if seeds.any() else 0
     return result
 
 
@@ -208,43 +205,6 @@ def nearness(intensity: NDArray[np.float32], seeds: NDArray[np.bool_]) -> NDArra
     distance = np.where(seeds, np.float32(0), np.float32(1e6))
     _sweep(np.ascontiguousarray(intensity, dtype=np.float32), distance, STEP_COST, 2)
     return np.exp(-distance / np.float32(REACH))
-
-
-def connectedness(intensity: NDArray[np.float32], seeds: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """How alike the seeds the least alike voxel of the best path to them is: fuzzy connectedness (Udupa 1996, GMIP).
-
-    1 minus the smallest difference to the seeds' median intensity at which region growing from them gets to a voxel:
-    unlike `nearness` it does not fade with the distance, so that it shows how far the marked tissue reaches.
-    """
-    unlike = np.abs(intensity - np.median(intensity[seeds])).astype(np.float32)
-    worst = np.where(seeds, np.float32(0), np.float32(2))
-    _flood(np.ascontiguousarray(unlike), worst, 4)
-    return (1 - worst).clip(-1, 1)
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _flood(unlike: NDArray[np.float32], worst: NDArray[np.float32], rounds: int) -> None:
-    """The smallest maximum of `unlike` over all paths to where `worst` is 0, by raster scans, in place."""
-    depth, height, width = worst.shape
-    for _ in range(rounds):
-        for direction in (1, -1):
-            for a in range(depth):
-                i = a if direction == 1 else depth - 1 - a
-                for b in range(height):
-                    j = b if direction == 1 else height - 1 - b
-                    for c in range(width):
-                        k = c if direction == 1 else width - 1 - c
-                        best = worst[i, j, k]
-                        p = i - direction
-                        if 0 <= p < depth:
-                            best = min(best, max(worst[p, j, k], unlike[i, j, k]))
-                        p = j - direction
-                        if 0 <= p < height:
-                            best = min(best, max(worst[i, p, k], unlike[i, j, k]))
-                        p = k - direction
-                        if 0 <= p < width:
-                            best = min(best, max(worst[i, j, p], unlike[i, j, k]))
-                        worst[i, j, k] = best
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

@@ -25,11 +25,8 @@ from monai_unet.io import grid_of, read_volume
 
 logger = logging.getLogger(__name__)
 
-KINDS = {"labelled": 0.84, "lesion": 0.11, "tissue": 0.05}
+KINDS = {"labelled": 0.75, "lesion": 0.17, "tissue": 0.08}
 """Share of windows around a labelled object, a drawn lesion, and a connected piece of even intensity."""
-
-UPRIGHT = 0.6
-"""Share of windows in the orientation of the patient, but for mirroring right and left; the others have any of the 48."""
 
 SMALLEST = 12
 """Voxels of a window that an object needs."""
@@ -298,7 +295,7 @@ def varied_contrast(image: NDArray[np.float32], random: np.random.Generator) -> 
     low, high = np.percentile(image[::2, ::2, ::2], [0.5, 99.5])
     span = max(float(high - low), 1e-6)
     image = ((image - low) / span).clip(-0.5, 2.0).astype(np.float32)
-    if random.random() < 0.12:
+    if random.random() < 0.25:
         image = 1 - image
     if random.random() < 0.4:
         knots = random.uniform(0, 1, 6)
@@ -335,11 +332,9 @@ def noise(shape: Sequence[int], scale: float, random: np.random.Generator) -> ND
 
 
 def _turned(sample: Sample, random: np.random.Generator) -> Sample:
-    """The orientation of the patient or its mirror image, or one of the 48 orientations of a cube."""
-    axes, mirrored = random.permutation(3), random.random(3) < 0.5
-    if random.random() < UPRIGHT:
-        axes, mirrored[:2] = np.arange(3), False
-    flips = [int(a) for a in np.flatnonzero(mirrored)]
+    """One of the 48 orientations of a cube."""
+    axes = random.permutation(3)
+    flips = [int(a) for a in np.flatnonzero(random.random(3) < 0.5)]
     click = sample.click
     if click is not None:
         click = click[axes]

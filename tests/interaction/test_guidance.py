@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_cdt
-from skimage.segmentation import flood
 
 from monai_unet.interaction.guidance import (
     CHANNELS,
     REACH,
     STEP_COST,
     Marks,
-    connectedness,
     draw,
     nearness,
     network_input,
@@ -151,32 +149,6 @@ def test_nearness_in_an_even_image_falls_with_the_city_block_distance():
     steps = distance_transform_cdt(~seeds, metric="taxicab")
     found = nearness(np.zeros(seeds.shape, np.float32), seeds)
     np.testing.assert_allclose(found, np.exp(-steps * STEP_COST / REACH), rtol=1e-5)
-
-
-def test_connectedness_is_the_least_alike_voxel_of_the_best_path():
-    """A corridor of 0.3 between two rooms of 0, a wall of 0.8: everything behind the corridor counts as 0.3 off."""
-    intensity = np.full((5, 9, 9), 0.8, np.float32)
-    intensity[:, 1:8, 1:4] = intensity[:, 1:8, 5:8] = 0
-    intensity[2, 4, 4] = 0.3
-    seeds = np.zeros(intensity.shape, bool)
-    seeds[2, 2, 2] = True
-    found = connectedness(intensity, seeds)
-    np.testing.assert_allclose(found[2, 6, 3], 1)
-    np.testing.assert_allclose(found[2, 4, 4], 0.7, rtol=1e-6)
-    np.testing.assert_allclose(found[4, 1, 7], 0.7, rtol=1e-6)
-    np.testing.assert_allclose(found[0, 0, 8], 0.2, rtol=1e-6)
-
-
-def test_connectedness_agrees_with_scikit_image():
-    random = np.random.default_rng(3)
-    intensity = random.normal(size=(9, 10, 11)).astype(np.float32)
-    seeds = np.zeros(intensity.shape, bool)
-    seeds[4, 5, 5] = True
-    unlike = np.abs(intensity - intensity[4, 5, 5])
-    found = connectedness(intensity, seeds)
-    for limit in (0.4, 0.8, 1.2):
-        reached = flood((unlike <= limit) | seeds, (4, 5, 5), connectivity=1)
-        assert ((found >= 1 - limit) == reached).mean() > 0.99  # a few scans do not follow every winding path
 
 
 def test_nearness_stops_at_an_edge_and_goes_round_it():

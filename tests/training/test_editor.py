@@ -30,7 +30,7 @@ def windows(folder):
 
 
 def _network():
-    return build_unet("unet", in_channels=11, out_channels=1, channels=(4, 8, 8))
+    return build_unet("unet", in_channels=9, out_channels=1, channels=(4, 8, 8))
 
 
 def test_every_label_value_of_every_case_is_an_object(folder):
