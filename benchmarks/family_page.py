@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -118,7 +119,10 @@ def draw_curves(runs: dict[str, Any], path: Path) -> None:
     for row in runs.values():
         if row["curve"] and not row["skip"] and row["loss"] == "dice_ce":
             axes.plot(*zip(*row["curve"], strict=True), marker=".", label=f"{row['network']}, seed {row['seed']}")
-    axes.set(xlabel="seconds of training", ylabel="mean Dice on validation", ylim=(0, 1))
+    # curves of good networks lie close together; where the axis begins is written beside it
+    lowest = min((dice for line in axes.lines for dice in line.get_ydata()), default=0.0)
+    bottom = max(0.0, math.floor(lowest * 20) / 20)
+    axes.set(xlabel="seconds of training", ylabel=f"mean Dice on validation (from {bottom:g})", ylim=(bottom, 1))
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(fontsize="small")
