@@ -80,7 +80,9 @@ def measure(tumour: Tumour, case: Case, answerer: Any, clicks: int) -> Curve:
 def rows(records: list[dict[str, Any]], groups: list[str]) -> Iterator[str]:
     """Markdown: a line per group, then all."""
     yield (
-        "| object | cases | " + " | ".join(f"{n} clicks" for n in SHOWN) + " | 10, away from clicks | NSD 1 mm at 10 |"
+        "| object | cases | "
+        + " | ".join(f"{n} click{'s' * (n > 1)}" for n in SHOWN)
+        + " | 10, away from clicks | NSD 1 mm at 10 |"
     )
     yield "| --- " * (len(SHOWN) + 4) + "|"
     for group in [*groups, "mean over all"]:

@@ -117,7 +117,7 @@ class PayloadStore:
 def compress(array: NDArray[Any]) -> bytes:
     """Whole numbers from 0 as zlib bytes, led by the voxel width (b"1" or b"2"): one byte where that holds them.
 
-    Where all are 0 the result is b"0" alone: a label map of a large CT begins so, and packing it takes a second.
+    Where all are 0 the result is b"0" alone: a label map of a large CT begins so, and packing it takes half a second.
     """
     highest = array.max(initial=0)
     if highest == 0:
