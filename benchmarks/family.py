@@ -227,7 +227,13 @@ def main() -> None:
         if arguments.report:
             runs = [run for run in runs if run.key in results.content["runs"]]
         for run in runs:
-            if run.key in results.content["runs"]:
+            held = results.content["runs"].get(run.key)
+            if held is not None and held["budget_s"] != arguments.budget and not arguments.report:
+                sys.exit(
+                    f"{results.path} holds {run.key} with {held['budget_s']:g} s, not {arguments.budget:g}; "
+                    "give another --output, and --merge to show both on one page."
+                )
+            if held is not None:
                 continue
             folder = arguments.output / run.key
             train(run, folder, arguments)
@@ -245,9 +251,10 @@ def main() -> None:
             if row["test"] is None:
                 row["test"] = score(run, arguments.output / run.key, "test", arguments)
                 results.save()
-    from family_page import write_page
+    from family_page import merged, write_page
 
-    write_page(results.content, page=arguments.page, figures=arguments.page.parent / "family")
+    content = merged(results.content, [json.loads(other.read_text(encoding="utf-8")) for other in arguments.merge])
+    write_page(content, page=arguments.page, figures=arguments.page.parent / "family")
 
 
 def parse() -> argparse.Namespace:
@@ -261,6 +268,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--val_interval", type=int, default=2)
     parser.add_argument("--costs", action="store_true", help="measure the costs only")
     parser.add_argument("--report", action="store_true", help="train nothing; score and show the runs there are")
+    parser.add_argument("--merge", nargs="+", type=Path, default=[], help="other results files shown on the same page")
     parser.add_argument("--smoke", action="store_true", help="two seconds of training on synthetic shapes")
     parser.add_argument("--page", type=Path, help="page whose tables are filled (default docs/family.md)")
     arguments = parser.parse_args()

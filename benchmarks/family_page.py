@@ -27,6 +27,14 @@ def write_page(results: dict[str, Any], *, page: Path, figures: Path) -> None:
         draw_curves(results["runs"], figures / "curves.png")
 
 
+def merged(results: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
+    """Results with the runs of other files (other budgets, another computer) beside their own; costs stay their own."""
+    runs = dict(results["runs"])
+    for number, other in enumerate(others, start=2):
+        runs |= {f"{key} ({number})": row for key, row in other["runs"].items()}
+    return {**results, "runs": runs}
+
+
 def offers(results: dict[str, Any]) -> str:
     """What each network offers."""
     head = [
@@ -82,6 +90,7 @@ def costs(results: dict[str, Any]) -> str:
 def scores(results: dict[str, Any]) -> str:
     """Dice and NSD of each network."""
     head = ["network", "seed", "budget (s)", "validation Dice", "test Dice", "test NSD at 1 mm", "seconds per case"]
+    head.append("device")
     return _table(head, _score_rows(results, list(NETWORKS), lambda row: not row["skip"] and row["loss"] == "dice_ce"))
 
 
@@ -117,7 +126,7 @@ def draw_curves(runs: dict[str, Any], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
     for row in runs.values():
-        if row["curve"] and not row["skip"] and row["loss"] == "dice_ce":
+        if len(row["curve"]) > 1 and not row["skip"] and row["loss"] == "dice_ce":
             axes.plot(*zip(*row["curve"], strict=True), marker=".", label=f"{row['network']}, seed {row['seed']}")
     # curves of good networks lie close together; where the axis begins is written beside it
     lowest = min((dice for line in axes.lines for dice in line.get_ydata()), default=0.0)
@@ -135,10 +144,10 @@ def _score_rows(results: dict[str, Any], names: list[str], wanted: Callable[[dic
     rows = []
     for name in names:
         found = [row for row in results["runs"].values() if row["network"] == name and wanted(row)]
-        for row in sorted(found, key=lambda row: row["seed"]):
-            rows.append([f"`{name}`", str(row["seed"]), f"{row['budget_s']:g}", *_numbers(row)])
+        for row in sorted(found, key=lambda row: (row["device"], row["seed"], row["budget_s"])):
+            rows.append([f"`{name}`", str(row["seed"]), f"{row['budget_s']:g}", *_numbers(row), row["device"]])
         if not found:
-            rows.append([f"`{name}`", *[NOT_RUN] * 6])
+            rows.append([f"`{name}`", *[NOT_RUN] * 7])
     return rows
 
 

@@ -1,5 +1,7 @@
 """Training of the editor with a simulated user: every round of every conversation is a training step.
 
+Several processes may train together (`torchrun`): each has conversations of its own, and their gradients are averaged.
+
 A pool of conversations is kept. In each step a few of them are answered with gradients; the simulated user then looks
 at each answer and marks its largest error, so that the network learns from its own mistakes (Liu et al. 2022,
 "iSegFormer"; Isensee et al. 2025, arXiv:2503.08373).
@@ -26,6 +28,7 @@ from monai_unet.interaction.guidance import Marks, network_input
 from monai_unet.interaction.simulated_user import Mark, first_box, first_lasso, next_click, scribble
 from monai_unet.io.atomic import atomic_path
 from monai_unet.training.editor_windows import EditorWindows, Sample
+from monai_unet.training.together import average_gradients, first_process_says, rank_and_processes
 from monai_unet.training.weight_average import WeightAverage
 from monai_unet.weights import read_tensors
 
@@ -71,6 +74,9 @@ class EditorTraining:
         learning_rate, weight_decay, ema_decay: of AdamW and of the weight average.
         resume: go on from `last.pt` of `output_dir` where there is one.
         seed: of everything drawn.
+        amp: compute in bfloat16 where that is exact enough (on a GPU).
+
+    Where `torch.distributed` is initialised, `batch_size` and `pool` are those of each process, and one writes.
     """
 
     def __init__(
@@ -89,8 +95,11 @@ class EditorTraining:
         ema_decay: float = 0.998,
         resume: bool = False,
         seed: int = 0,
+        amp: bool = False,
     ) -> None:
         self.network, self.windows, self.output_dir = network, windows, Path(output_dir)
+        self.amp = amp
+        self.rank = rank_and_processes()[0]
         self.steps, self.minutes, self.batch_size, self.rounds = steps, minutes, batch_size, rounds
         self.learning_rate = learning_rate
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
@@ -98,7 +107,7 @@ class EditorTraining:
         self.step, self.seconds = 0, 0.0
         if resume and (self.output_dir / LAST).is_file():
             self._load()
-        self.random = np.random.default_rng([seed, self.step])
+        self.random = np.random.default_rng([seed, self.step, self.rank])
         self.device = next(network.parameters()).device
         self.pool = [self._begin() for _ in range(max(pool, batch_size))]
         self._scores: list[tuple[int, float, float]] = []
@@ -117,13 +126,16 @@ class EditorTraining:
             self._set_learning_rate()
             self._train_step()
             now = time.monotonic()
-            self.seconds, before = self.seconds + now - before, now
+            self.seconds, before = first_process_says(self.seconds + now - before), now
             if self.step % save_every == 0:
                 self.save()
         self.save()
 
     def save(self) -> None:
         """Write `last.pt`, `model.pt` and a line of history."""
+        if self.rank:
+            self._scores = []
+            return
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -131,7 +143,9 @@ class EditorTraining:
             "step": self.step,
             "seconds": self.seconds,
         }
-        for name, content in ((LAST, state), (SHIPPED, self.average.average.state_dict())):
+        # weights are read on computers without a GPU
+        shipped = {name: tensor.cpu() for name, tensor in self.average.average.state_dict().items()}
+        for name, content in ((LAST, state), (SHIPPED, shipped)):
             with atomic_path(self.output_dir / name) as temporary:
                 torch.save(content, temporary)
         self._report()
@@ -154,13 +168,16 @@ class EditorTraining:
         talks = [self.pool[i] for i in chosen]
         inputs = torch.from_numpy(np.stack([talk.network_input() for talk in talks])).to(self.device)
         targets = torch.from_numpy(np.stack([talk.sample.target for talk in talks])[:, None]).float().to(self.device)
-        logits = self.network(inputs.contiguous(memory_format=torch.channels_last_3d))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            logits = self.network(inputs.contiguous(memory_format=torch.channels_last_3d))
+        logits = logits.float()
         loss = editor_loss(logits, targets)
         value = float(loss.detach().mean())
         if not math.isfinite(value):
             raise RuntimeError(f"the loss became {value} at step {self.step}; lower the learning rate.")
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()
+        average_gradients(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.average.model.update_parameters(self.network)

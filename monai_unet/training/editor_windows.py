@@ -55,8 +55,8 @@ def editor_cases(sources: Sequence[dict[str, Any]], *, key: str = "training", se
 
     Args:
         sources: mappings with `dataset` (a `dataset.json`); optionally `objects` (lists of label values, each one
-            object; by default every value is one), `pieces` (each connected component is an object) and `images` (the
-            entries that are images; by default all but the label).
+            object; by default every value is one), `pieces` (each connected component is an object), `images` (the
+            entries that are images; by default all but the label) and `first` (so many cases of the list).
         key: the list that is read.
         seed: of the first clicks that are kept with each object.
 
@@ -82,7 +82,7 @@ def _entries(source: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
         raise InputError(f"{path} cannot be read as a list of cases ({error}); give a dataset.json.") from error
     if not entries:
         raise InputError(f"{path} has no cases under '{key}'.")
-    for entry in entries:
+    for entry in entries[: source.get("first")]:
         names = source.get("images") or [name for name, value in entry.items() if _is_image(name, value)]
         yield {"label": path.parent / entry["label"], "images": [path.parent / entry[name] for name in names]}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class SyntheticCases:
         channels: names of the image's channels.
         counts: cases per list, for example {"training": 240, "validation": 12}.
         seed: of the run.
+        workers: processes that draw cases side by side (0: this one alone); the cases are the same.
         provenance: written into `dataset.json`: what it was made from, licences.
     """
 
@@ -46,21 +48,32 @@ class SyntheticCases:
         channels: Sequence[str],
         counts: Mapping[str, int],
         seed: int = 0,
+        workers: int = 0,
         image_key: str = "image",
         label_key: str = "label",
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.bases, self.draw, self.output_dir = bases, draw, Path(output_dir)
         self.channels, self.counts, self.seed = tuple(channels), dict(counts), seed
+        self.workers = workers
         self.image_key, self.label_key, self.provenance = image_key, label_key, dict(provenance or {})
 
     def run(self) -> None:
         """Write all cases; a case whose label is there already is kept as it is."""
         lists = {}
         for place, (name, count) in enumerate(self.counts.items()):
-            lists[name] = [self._entry(name, number, place) for number in range(count)]
+            lists[name] = self._entries([(name, number, place) for number in range(count)])
         content = {**self.provenance, "label_convention": "BraTS 2023", **lists}
         write_text(self.output_dir / "dataset.json", json.dumps(content, indent=1) + "\n")
+
+    def _entries(self, wanted: list[tuple[str, int, int]]) -> list[dict[str, str]]:
+        if not self.workers:
+            return [self._entry(*which) for which in wanted]
+        # forked, so that the bases are not copied; the transforms of each process are its own
+        with multiprocessing.get_context("fork").Pool(
+            self.workers, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            return pool.starmap(self._entry, wanted, chunksize=1)
 
     def case(self, number: int, place: int) -> dict[str, Any]:
         """Case `number` of the list at `place`."""

@@ -3,6 +3,7 @@
 from monai_unet.transforms.brats import ConvertBratsLabelsd, LabelsOfRegionsd, RegionsOfLabelsd
 from monai_unet.transforms.centre_nearness import AddCentreNearnessd
 from monai_unet.transforms.check_pair import CheckPaird
+from monai_unet.transforms.head import RandHeadd
 from monai_unet.transforms.lesion_synthesis import RandSynthesiseLesionsd
 from monai_unet.transforms.mirror_sides import RandMirrorSidesd
 from monai_unet.transforms.scan_effects import RandScanEffectsd
@@ -18,6 +19,7 @@ __all__ = [
     "LabelsOfRegionsd",
     "NormalizeSequencesd",
     "RandDropChannelsd",
+    "RandHeadd",
     "RandMirrorSidesd",
     "RandScanEffectsd",
     "RandSequenceIntensitiesd",

@@ -96,7 +96,9 @@ class ConvertBratsLabelsd(MapTransform):
         for key in self.key_iterator(result):
             volume = result[key]
             name = str(getattr(volume, "meta", {}).get("filename_or_obj", key))
-            array = convert_labels(np.asarray(volume), str(result.get(self.convention_key, "BraTS 2023")), name=name)
+            array = convert_labels(
+                np.asarray(torch.as_tensor(volume).cpu()), str(result.get(self.convention_key, "BraTS 2023")), name=name
+            )
             result[key] = _like(torch.from_numpy(array).float(), volume)
         return result
 
@@ -138,7 +140,7 @@ class LabelsOfRegionsd(MapTransform):
         result = dict(data)
         for key in self.key_iterator(result):
             volume = result[key]
-            whole, core, enhancing = (np.asarray(channel) >= 0.5 for channel in torch.as_tensor(volume))
+            whole, core, enhancing = (np.asarray(channel) >= 0.5 for channel in torch.as_tensor(volume).cpu())
             labels = np.zeros(whole.shape, dtype=np.uint8)
             labels[whole] = OEDEMA
             labels[core] = CORE
@@ -160,6 +162,8 @@ def without_specks(labels: np.ndarray, smallest: float) -> np.ndarray:
 
 
 def _like(tensor: Tensor, given: Any) -> Tensor:
+    if isinstance(given, Tensor):
+        tensor = tensor.to(given.device)
     if not isinstance(given, MetaTensor):
         return tensor
     return MetaTensor(tensor, meta=dict(given.meta), applied_operations=list(given.applied_operations))

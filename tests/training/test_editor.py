@@ -1,21 +1,26 @@
 """Training of the editor: its windows, its loss, its conversations, and the bundle's one command."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+from operator import itemgetter
 
 import numpy as np
 import pytest
 import torch
 from decathlon_phantom import make_dataset
+from torch import distributed
 
 from monai_unet.catalogue import built_in_folder
 from monai_unet.errors import InputError
 from monai_unet.networks import build_unet
 from monai_unet.training.editor import EditorTraining, editor_loss, faulty_mask
 from monai_unet.training.editor_windows import EditorWindows, drawn_lesion, editor_cases, even_tissue, varied_contrast
+from monai_unet.training.together import average_gradients
 
+TOGETHER = built_in_folder() / "lesion_editor" / "configs" / "multi_process_train.yaml"
 TRAIN = built_in_folder() / "lesion_editor" / "configs" / "train.yaml"
 
 
@@ -38,6 +43,8 @@ def test_every_label_value_of_every_case_is_an_object(folder):
     assert [len(case.objects) for case in cases] == [2, 2, 2, 2]
     (joined,) = editor_cases([{"dataset": str(folder / "dataset.json"), "objects": [[1, 2]]}], key="validation")
     assert [len(case.objects) for case in joined] == [1, 1]
+    (three,) = editor_cases([{"dataset": str(folder / "dataset.json"), "first": 3}])
+    assert len(three) == 3
 
 
 def test_a_source_without_cases_is_refused_in_a_sentence(folder, tmp_path):
@@ -126,6 +133,58 @@ def test_a_run_saves_what_it_needs_to_go_on(windows, tmp_path):
     assert resumed.step == 5
     lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 3, 5]
+
+
+def _one_of_two(rank, folder, output_dir, queue):
+    distributed.init_process_group("gloo", init_method=f"file://{output_dir}/meeting", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    windows = EditorWindows(editor_cases([{"dataset": str(folder / "dataset.json")}]), size=16)
+    training = EditorTraining(_network(), windows, output_dir=output_dir, steps=3, batch_size=2, pool=3, rounds=3)
+    mine = float(training.random.random())
+    training.run(save_every=2)
+    for parameter in training.network.parameters():
+        parameter.grad = torch.full_like(parameter, float(rank))
+    average_gradients(training.network)
+    gradients = {float(g) for p in training.network.parameters() for g in p.grad.unique()}
+    queue.put((rank, mine, [p.detach().numpy().copy() for p in training.network.parameters()], gradients))
+    distributed.destroy_process_group()
+
+
+def test_processes_that_train_together_keep_one_network(folder, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    both = [context.Process(target=_one_of_two, args=(rank, folder, tmp_path, queue)) for rank in range(2)]
+    for process in both:
+        process.start()
+    (_, first, one, gradients), (_, second, other, _) = sorted(
+        (queue.get(timeout=240) for _ in both), key=itemgetter(0)
+    )
+    for process in both:
+        process.join(timeout=60)
+        assert process.exitcode == 0
+    assert first != second  # conversations of their own
+    assert gradients == {0.5}
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert [json.loads(line)["step"] for line in (tmp_path / "history.jsonl").read_text().splitlines()] == [2, 3]
+
+
+def test_the_bundle_trains_with_several_processes(folder, tmp_path):
+    words = ["--dataset_dir", str(folder), "--output_dir", str(tmp_path / "out"), "--steps", "2", "--pool", "4"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        "-m",
+        "monai.bundle",
+    ]
+    command += ["run", "--config_file", f"['{TRAIN}','{TOGETHER}']", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"last.pt", "model.pt", "history.jsonl"}
 
 
 def test_the_bundle_fine_tunes_on_a_folder_of_cases_by_one_command(folder, tmp_path):

@@ -29,10 +29,16 @@ def _bases():
     return bases
 
 
-def _write(folder, seed=0, count=3):
+def _write(folder, seed=0, count=3, workers=0):
     draw = Compose([RandGaussianNoised("image", prob=1.0, std=5.0)])
     SyntheticCases(
-        _bases(), draw, folder, channels=["FLAIR", "T1"], counts={"training": count, "validation": 1}, seed=seed
+        _bases(),
+        draw,
+        folder,
+        channels=["FLAIR", "T1"],
+        counts={"training": count, "validation": 1},
+        seed=seed,
+        workers=workers,
     ).run()
     return folder
 
@@ -64,3 +70,11 @@ def test_what_is_there_is_kept(tmp_path):
     _write(tmp_path, count=2)
     assert path.stat().st_mtime_ns == before
     assert (root / "training" / "case_0001_label.nii.gz").is_file()
+
+
+def test_several_processes_write_the_same_cases(tmp_path):
+    alone, together = _write(tmp_path / "a"), _write(tmp_path / "b", workers=2)
+    assert (alone / "dataset.json").read_text() == (together / "dataset.json").read_text()
+    for path in sorted(alone.rglob("*.nii.gz")):
+        other = nib.load(together / path.relative_to(alone))
+        assert np.array_equal(nib.load(path).dataobj, other.dataobj), path.name
