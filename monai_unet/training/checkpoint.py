@@ -150,7 +150,8 @@ class TrainingCheckpoint:
     def _save_best(self, engine: Evaluator) -> None:
         if self.writes and engine.state.best_metric_epoch == engine.state.epoch:
             with atomic_path(self.output_dir / BEST) as temporary:
-                torch.save(self.validated.state_dict(), temporary)
+                # weights are read on computers without a GPU
+                torch.save({name: tensor.cpu() for name, tensor in self.validated.state_dict().items()}, temporary)
 
 
 def _batch_size(engine: SupervisedTrainer) -> int:
