@@ -86,7 +86,6 @@ def training_loader(
         batch_size=batch_size,
         sampler=sampler,
         num_workers=num_workers,
-        persistent_workers=num_workers > 0,
         drop_last=True,
         collate_fn=list_data_collate,
         pin_memory=torch.cuda.is_available(),
