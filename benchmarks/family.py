@@ -208,11 +208,24 @@ class Results:
         write_text(self.path, json.dumps(self.content, indent=2) + "\n")
 
 
+def refuse_other_budgets(runs: list[Run], results: Results, budget_s: float) -> None:
+    """End with a sentence where the file holds one of the runs with another budget: its row would pass for this one."""
+    for run in runs:
+        held = results.content["runs"].get(run.key)
+        if held is not None and held["budget_s"] != budget_s:
+            sys.exit(
+                f"{results.path} holds {run.key} with {held['budget_s']:g} s, not {budget_s:g}; give --budget "
+                f"{held['budget_s']:g} to go on with it, or another --output (--merge shows both on one page)."
+            )
+
+
 def main() -> None:
     """Run what the arguments ask for and what the results do not hold yet."""
     arguments = parse()
     results = Results(arguments.output / "results.json")
     runs = planned(arguments.networks, arguments.seeds)
+    if not (arguments.costs or arguments.report):
+        refuse_other_budgets(runs, results, arguments.budget)
     if arguments.smoke:
         from family_smoke import write_dataset
 
@@ -227,13 +240,7 @@ def main() -> None:
         if arguments.report:
             runs = [run for run in runs if run.key in results.content["runs"]]
         for run in runs:
-            held = results.content["runs"].get(run.key)
-            if held is not None and held["budget_s"] != arguments.budget and not arguments.report:
-                sys.exit(
-                    f"{results.path} holds {run.key} with {held['budget_s']:g} s, not {arguments.budget:g}; "
-                    "give another --output, and --merge to show both on one page."
-                )
-            if held is not None:
+            if run.key in results.content["runs"]:
                 continue
             folder = arguments.output / run.key
             train(run, folder, arguments)

@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_erosion, shift
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 
 from monai_unet.interaction.guidance import Marks, network_input
 from monai_unet.interaction.simulated_user import Mark, first_box, first_lasso, next_click, scribble
 from monai_unet.io.atomic import atomic_path
 from monai_unet.training.editor_windows import EditorWindows, Sample
-from monai_unet.training.together import average_gradients, first_process_says, rank_and_processes
 from monai_unet.training.weight_average import WeightAverage
 from monai_unet.weights import read_tensors
 
@@ -99,7 +99,10 @@ class EditorTraining:
     ) -> None:
         self.network, self.windows, self.output_dir = network, windows, Path(output_dir)
         self.amp = amp
-        self.rank = rank_and_processes()[0]
+        # gloo, not NCCL: processes may share one GPU; each keeps its own batch statistics, the first one's are saved
+        self.together = distributed.is_available() and distributed.is_initialized()
+        self.rank = distributed.get_rank() if self.together else 0
+        self._forward = DistributedDataParallel(network, broadcast_buffers=False) if self.together else network
         self.steps, self.minutes, self.batch_size, self.rounds = steps, minutes, batch_size, rounds
         self.learning_rate = learning_rate
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
@@ -126,7 +129,11 @@ class EditorTraining:
             self._set_learning_rate()
             self._train_step()
             now = time.monotonic()
-            self.seconds, before = first_process_says(self.seconds + now - before), now
+            self.seconds, before = self.seconds + now - before, now
+            if self.together:  # all go by the clock of the first, to end at the same step
+                clock = torch.tensor([self.seconds], dtype=torch.float64)
+                distributed.broadcast(clock, src=0)
+                self.seconds = float(clock)
             if self.step % save_every == 0:
                 self.save()
         self.save()
@@ -169,7 +176,7 @@ class EditorTraining:
         inputs = torch.from_numpy(np.stack([talk.network_input() for talk in talks])).to(self.device)
         targets = torch.from_numpy(np.stack([talk.sample.target for talk in talks])[:, None]).float().to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            logits = self.network(inputs.contiguous(memory_format=torch.channels_last_3d))
+            logits = self._forward(inputs.contiguous(memory_format=torch.channels_last_3d))
         logits = logits.float()
         loss = editor_loss(logits, targets)
         value = float(loss.detach().mean())
@@ -177,7 +184,6 @@ class EditorTraining:
             raise RuntimeError(f"the loss became {value} at step {self.step}; lower the learning rate.")
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()
-        average_gradients(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.average.model.update_parameters(self.network)

@@ -13,6 +13,7 @@ from monai.transforms import BorderPad, MapTransform, Randomizable
 from numpy.random import RandomState
 from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt, gaussian_filter
 
+from monai_unet.errors import InputError
 from monai_unet.io.volume import grid_of
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
@@ -43,7 +44,10 @@ class RandHeadd(Randomizable, MapTransform):
         sequences: name of each channel: a key of `BRIGHTNESS`.
         also: other entries on the same grid (labels, tissue maps), padded with 0; may be missing.
         prob: of a head.
-        pad_mm: range of what is added on each side.
+        pad_mm: range of what is added on each side, in mm (a tensor without a grid has voxels of 1 mm).
+
+    Raises:
+        InputError: a sequence that `BRIGHTNESS` does not have.
     """
 
     def __init__(
@@ -56,6 +60,9 @@ class RandHeadd(Randomizable, MapTransform):
         pad_mm: Sequence[float] = (4.0, 30.0),
     ) -> None:
         super().__init__(keys)
+        for sequence in sequences:
+            if sequence not in BRIGHTNESS:
+                raise InputError(f"there is no sequence '{sequence}'; choose one of {', '.join(BRIGHTNESS)}.")
         self.sequences, self.also, self.prob, self.pad_mm = tuple(sequences), tuple(also), prob, tuple(pad_mm)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -63,11 +70,13 @@ class RandHeadd(Randomizable, MapTransform):
         result = dict(data)
         if self.R.uniform() >= self.prob:
             return result
-        for key in self.key_iterator(result):
-            spacing = grid_of(result[key]).spacing if isinstance(result[key], MetaTensor) else (1.0, 1.0, 1.0)
-            border = [int(between(self.R, self.pad_mm) / mm) for mm in spacing for _ in range(2)]
-            for name in [key, *(other for other in self.also if other in result)]:
-                result[name] = BorderPad(border, mode="constant", value=0)(result[name])
+        keys = list(self.key_iterator(result))
+        one = result[keys[0]]
+        spacing = grid_of(one).spacing if isinstance(one, MetaTensor) else (1.0, 1.0, 1.0)
+        pad = BorderPad([int(between(self.R, self.pad_mm) / mm) for mm in spacing for _ in range(2)], value=0)
+        for name in [*keys, *(other for other in self.also if other in result)]:
+            result[name] = pad(result[name])
+        for key in keys:
             image = result[key]
             painted = self._painted(np.asarray(image, dtype=np.float32), spacing)
             if isinstance(image, MetaTensor):
@@ -104,7 +113,7 @@ class RandHeadd(Randomizable, MapTransform):
 def _layers(
     outside: FloatArray, brain: np.ndarray[Any, Any], spacing: Sequence[float], random: RandomState
 ) -> dict[str, FloatArray]:
-    """How much of each tissue is in each voxel, by the distance (mm) from the brain."""
+    """How much of each tissue is in each voxel (S, A, R), 0 to 1, by the distance in mm from the brain."""
     shape = outside.shape
 
     def thickness(low: float, high: float) -> FloatArray:

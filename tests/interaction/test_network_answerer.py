@@ -57,16 +57,21 @@ def _answer(answerer, image, grid, prompts, current=None):
     return _mask(answerer.answer(prompts, current), current)
 
 
-@pytest.mark.parametrize("contrast", [1.0, -1.0])
-def test_clicks_improve_the_outline_of_an_even_lesion(answerer, contrast):
-    image, reference, grid = _scene(contrast=contrast)
+def _after_clicks(answerer, image, reference, grid, clicks=5):
+    """Dice after each click of a simulated user."""
     mask, prompts, dice = np.zeros(grid.shape, dtype=bool), [], []
     answerer.start(image, grid)
-    for _ in range(5):
+    for _ in range(clicks):
         mark = next_click(mask, reference, grid.spacing)
         prompts.append(_point(grid, mark.positions[0], mark.positive))
         mask = _mask(answerer.answer(prompts, mask), mask)
         dice.append(_dice(mask, reference))
+    return dice
+
+
+@pytest.mark.parametrize("contrast", [1.0, -1.0])
+def test_clicks_improve_the_outline_of_an_even_lesion(answerer, contrast):
+    dice = _after_clicks(answerer, *_scene(contrast=contrast))
     assert dice[0] >= 0.4
     assert dice[-1] >= 0.6
     assert np.diff(dice).min() > -0.05
@@ -81,14 +86,7 @@ def test_clicks_improve_the_outline_of_an_even_lesion(answerer, contrast):
     ],
 )
 def test_slices_five_and_ten_times_as_thick_as_wide(answerer, shape, centre, radii, thickness, first, fifth):
-    image, reference, grid = _scene(shape, centre, radii, (thickness, 1.0, 1.0))
-    mask, prompts, dice = np.zeros(grid.shape, dtype=bool), [], []
-    answerer.start(image, grid)
-    for _ in range(5):
-        mark = next_click(mask, reference, grid.spacing)
-        prompts.append(_point(grid, mark.positions[0], mark.positive))
-        mask = _mask(answerer.answer(prompts, mask), mask)
-        dice.append(_dice(mask, reference))
+    dice = _after_clicks(answerer, *_scene(shape, centre, radii, (thickness, 1.0, 1.0)))
     assert dice[0] >= first
     assert dice[-1] >= fifth
 

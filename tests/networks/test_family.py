@@ -44,6 +44,15 @@ def test_the_smoke_run_trains_scores_and_writes_the_page_and_goes_on_where_it_st
     assert (tmp_path / "unet-dice_ce-0" / "best.pt").stat().st_mtime_ns == weights
 
 
+def test_runs_with_another_budget_are_not_taken_for_these(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(json.dumps({"runs": {"unet-dice_ce-0": {"budget_s": 600.0}}}))
+    command = [sys.executable, str(DRIVER), "--networks", "unet", "--budget", "1500", "--output", str(tmp_path)]
+    done = subprocess.run([*command, "--dataset_dir", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "holds unet-dice_ce-0 with 600 s, not 1500; give --budget 600" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("config", ["train.yaml", "inference.json"])

@@ -5,6 +5,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
+from monai_unet.errors import InputError
 from monai_unet.transforms import NormalizeSequencesd, RandHeadd
 
 SEQUENCES = ("flair", "t1", "t1c", "t2")
@@ -80,3 +81,18 @@ def test_arrays_without_a_grid_and_missing_labels() -> None:
     assert result["image"].shape == (4, 48, 52, 50)
     empty = {"image": torch.zeros(4, 20, 20, 20)}
     assert not transform(empty)["image"].any()
+
+
+def test_several_images_of_a_case_stay_on_one_grid() -> None:
+    transform = RandHeadd(("image", "second"), sequences=SEQUENCES, prob=1.0)
+    transform.set_random_state(seed=2)
+    case = brain_case()
+    result = transform({**case, "second": case["image"].clone()})
+    assert result["image"].shape[1:] == result["second"].shape[1:] == result["label"].shape[1:]
+    for name in ("second", "label"):
+        assert torch.equal(result["image"].affine, result[name].affine)
+
+
+def test_an_unknown_sequence_is_refused() -> None:
+    with pytest.raises(InputError, match="no sequence 'ct'; choose one of flair"):
+        RandHeadd("image", sequences=("ct",))
