@@ -110,11 +110,20 @@ class NetworkAnswerer:
 
     def _begin(self, talk: Talk) -> None:
         """An object nobody has outlined yet: of several scales the one that shows it best, then a window that fits."""
-        looks = [self._look(talk, window) for window in talk.first_windows()]
-        talk.take(max(looks, key=talk.worth) if len(looks) > 1 else looks[0], pieces="marked")
+        windows = talk.first_windows()
+        talk.take(self._best(talk, windows) if len(windows) > 1 else self._look(talk, windows[0]), pieces="marked")
         fitting = talk.fitting()
         if fitting is not None:
             talk.take(self._look(talk, fitting), pieces="marked")
+
+    def _best(self, talk: Talk, windows: Sequence[Window]) -> Look:
+        """The look of the most worth: every other scale is tried, that which the click suggests among them, then the
+        neighbours of the best."""
+        likeliest = min(range(len(windows)), key=lambda n: talk.unlikeliness(windows[n]))
+        looks = {n: self._look(talk, windows[n]) for n in range(likeliest % 2, len(windows), 2)}
+        best = max(looks, key=lambda n: talk.worth(looks[n]))
+        looks |= {n: self._look(talk, windows[n]) for n in (best - 1, best + 1) if 0 <= n < len(windows)}
+        return max(looks.values(), key=talk.worth)
 
     def _correct(self, talk: Talk) -> None:
         """A mask and a newer prompt: the object as a whole, then the surroundings of the prompt at a finer scale."""
@@ -130,7 +139,7 @@ class NetworkAnswerer:
     def _look(self, talk: Talk, window: Window) -> Look:
         """What the network says in a window, the prompts obeyed."""
         marks = talk.marks(window)
-        channels = network_input(window.read(talk.image), window.read(talk.mask, outside=0.0), marks)
+        channels = network_input(window.read(talk.image), talk.mask_in(window), marks)
         with torch.no_grad():
             logits = self._network(torch.from_numpy(channels[None]))[0, 0].numpy()
         logits = np.where(marks.seeds[0], np.maximum(logits, 1), logits)

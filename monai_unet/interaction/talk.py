@@ -111,16 +111,27 @@ class Talk:
 
     def worth(self, look: Look) -> float:
         """How good a first answer seems: the Dice it expects, less where its field is not what the click suggests."""
-        field = max(step * mm * n for step, mm, n in zip(look.window.step, self.spacing, look.window.size, strict=True))
-        suggested = self.zoom.likely * self._reach_of_click()
-        off = min(1.0, abs(float(np.log2(field / suggested))))
-        return look.expected_dice + self.zoom.wider * float(np.log2(field)) - self.zoom.unlikely * off
+        wider = self.zoom.wider * float(np.log2(self._field(look.window)))
+        return look.expected_dice + wider - self.zoom.unlikely * min(1.0, self.unlikeliness(look.window))
+
+    def unlikeliness(self, window: Window) -> float:
+        """How far the field of a window is from the one that the newest prompt suggests, in doublings."""
+        return abs(float(np.log2(self._field(window) / (self.zoom.likely * self._reach_of_click()))))
+
+    def _field(self, window: Window) -> float:
+        return max(step * mm * n for step, mm, n in zip(window.step, self.spacing, window.size, strict=True))
 
     def _reach_of_click(self) -> float:
         if self._clicked is None:
             centre = np.array([round(c) for c in middle(self.newest.box)])
             self._clicked = look_around(self.image, self.spacing, centre)[1]
         return self._clicked
+
+    def mask_in(self, window: Window) -> NDArray[np.float32]:
+        """The mask so far inside a window, 0 to 1."""
+        if self.current_box is None and self._touched is None:
+            return np.zeros(window.size, dtype=np.float32)
+        return window.read(self.mask, outside=0.0)
 
     def fitting(self) -> Window | None:
         """The window around the mask and the newest prompt, the object filling its share; None for an empty mask."""

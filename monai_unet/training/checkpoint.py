@@ -64,6 +64,7 @@ class TrainingCheckpoint:
         self.sampler, self.evaluator = sampler, evaluator
         self.stopped_by: int | None = None
         self._resumed_inside = False
+        self._handler_before: Any = signal.SIG_DFL
 
     def attach(self, engine: SupervisedTrainer) -> None:
         """Attach to the trainer; reads the checkpoint to resume from when the run starts."""
@@ -71,6 +72,7 @@ class TrainingCheckpoint:
         engine.add_event_handler(Events.EPOCH_STARTED, self._seed_epoch)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._stop_if_asked)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        engine.add_event_handler(Events.COMPLETED, self._end)
         if self.evaluator is not None:
             self.evaluator.add_event_handler(Events.COMPLETED, self._save_best)
 
@@ -89,10 +91,15 @@ class TrainingCheckpoint:
 
     def _start(self, engine: SupervisedTrainer) -> None:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._on_signal)
+            self._handler_before = signal.signal(signal.SIGTERM, self._on_signal)
         path = self._resume_path()
         if path is not None:
             self._load(engine, path)
+
+    def _end(self, engine: SupervisedTrainer) -> None:
+        # a process that goes on, and those it forks, can be stopped as before
+        if signal.getsignal(signal.SIGTERM) == self._on_signal:
+            signal.signal(signal.SIGTERM, self._handler_before)
 
     def _resume_path(self) -> Path | None:
         if not self.resume:

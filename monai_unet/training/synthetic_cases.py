@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,10 @@ class SyntheticCases:
     def _entries(self, wanted: list[tuple[str, int, int]]) -> list[dict[str, str]]:
         if not self.workers:
             return [self._entry(*which) for which in wanted]
-        # forked, so that the bases are not copied; the transforms of each process are its own
-        with multiprocessing.get_context("fork").Pool(
-            self.workers, initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            return pool.starmap(self._entry, wanted, chunksize=1)
+        # spawned: a process that has threads (torch, OpenMP) is not safely forked; each gets the bases once
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self.workers, context, initializer=_start_worker, initargs=(self,)) as pool:
+            return list(pool.map(_entry_of_worker, wanted))
 
     def case(self, number: int, place: int) -> dict[str, Any]:
         """Case `number` of the list at `place`."""
@@ -92,6 +92,20 @@ class SyntheticCases:
                 _write(image[index], image, self.output_dir / entry[channel], np.int16)
             _write(case[self.label_key][0], image, self.output_dir / entry["label"], np.uint8)
         return entry
+
+
+_of_worker: SyntheticCases | None = None
+
+
+def _start_worker(cases: SyntheticCases) -> None:
+    global _of_worker
+    torch.set_num_threads(1)
+    _of_worker = cases
+
+
+def _entry_of_worker(which: tuple[str, int, int]) -> dict[str, str]:
+    assert _of_worker is not None
+    return _of_worker._entry(*which)
 
 
 def _write(array: torch.Tensor, image: MetaTensor, path: Path, dtype: type) -> None:

@@ -93,9 +93,11 @@ def _restore_signal():
 
 @pytest.mark.parametrize("iteration", [3, 5], ids=["at the end of an epoch", "in the middle of an epoch"])
 def test_a_run_stopped_by_sigterm_and_resumed_ends_as_the_unbroken_one(tmp_path, iteration):
+    handler = signal.getsignal(signal.SIGTERM)
     _trainer(tmp_path / "whole").run()
     stopped = _trainer(tmp_path / "broken", extra=[_Terminate(iteration)])
     stopped.run()
+    assert signal.getsignal(signal.SIGTERM) == handler
     assert stopped.state.iteration == iteration
     assert stopped.state.stopped_by == signal.SIGTERM
     _trainer(tmp_path / "broken", resume="auto").run()
