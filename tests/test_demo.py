@@ -20,7 +20,7 @@ def template():
 @pytest.fixture(scope="module")
 def result(template, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    assert main(["demo", "--output", str(folder)]) == 0
+    assert main(["demo", "hippocampus", "--output", str(folder)]) == 0
     return folder
 
 

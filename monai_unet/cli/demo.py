@@ -9,12 +9,12 @@ from typing import Any
 
 from monai_unet.errors import InputError
 
-SHOWS = ("hippocampus", "tumour")
+SHOWS = ("tumour", "hippocampus")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("show", nargs="?", choices=SHOWS, default=SHOWS[0], help="what to segment (hippocampus)")
+    parser.add_argument("show", nargs="?", choices=SHOWS, default=SHOWS[0], help="what to segment (tumour)")
     parser.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder for the result (./demo)")
 
 
