@@ -64,6 +64,7 @@ class SideCanvases(QObject):
         if self.planes is not None:
             planes, self.planes = self.planes, None
             planes.close_planes()
+            keep_width(self._beside)
             self.changed.emit()
 
     def forget_series(self) -> None:
@@ -71,6 +72,7 @@ class SideCanvases(QObject):
         if self.series is not None:
             series, self.series = self.series, None
             series.close_views()
+            keep_width(self._beside)
             self.changed.emit()
 
     def refresh(self, layer: Any) -> None:
@@ -101,10 +103,24 @@ def put_beside(holder: Any, widget: QWidget, widths: list[int]) -> None:
     """Give a dock widget a column of its own, left of the dock that holds `widget`; widths in pixels of both."""
     # a plugin's viewer hands out proxies, which Qt does not take
     holder = getattr(holder, "__wrapped__", holder)
-    window, own = widget.window(), widget.parent()
-    while own is not None and not isinstance(own, QDockWidget):
-        own = own.parent()
-    if isinstance(window, QMainWindow) and own is not None and not own.isFloating():
+    window, own = widget.window(), _dock_of(widget)
+    if isinstance(window, QMainWindow) and own is not None:
         window.splitDockWidget(holder, own, Qt.Orientation.Horizontal)
         # once the window has laid out the new dock: before, Qt gives it the least width it can have
         QTimer.singleShot(0, lambda: window.resizeDocks([holder, own], widths, Qt.Orientation.Horizontal))
+
+
+def keep_width(widget: QWidget) -> None:
+    """The dock that holds `widget` stays as wide as it is when the one beside it goes; the canvas takes the room."""
+    window, own = widget.window(), _dock_of(widget)
+    if isinstance(window, QMainWindow) and own is not None:
+        width = own.width()
+        QTimer.singleShot(0, lambda: window.resizeDocks([own], [width], Qt.Orientation.Horizontal))
+
+
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    """The dock in which a widget lies, None where it floats or there is none."""
+    own = widget.parent()
+    while own is not None and not isinstance(own, QDockWidget):
+        own = own.parent()
+    return own if own is not None and not own.isFloating() else None

@@ -169,6 +169,8 @@ class CaseView:
                 self._surfaces.append(layer)
         if not self._surfaces:
             return "Every lesion is hidden; tick one in the table."
+        # napari takes the slice to the end of a volume when the range of the axes changes with the layers
+        self._place = tuple(self.viewer.dims.point)
         self._set_layers_visible(False)
         for layer in self._surfaces:
             self.viewer.layers.append(layer)
@@ -186,6 +188,7 @@ class CaseView:
         self._set_layers_visible(True)
         if self.viewer.dims.ndisplay == 3:
             show_plane(self.viewer, plane_of(self.viewer).name)
+        self.viewer.dims.point = self._place
 
     def _on_ndisplay(self, event: Any) -> None:
         if self.viewer.dims.ndisplay == 2:

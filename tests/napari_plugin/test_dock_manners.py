@@ -187,11 +187,29 @@ def test_work_that_was_not_saved_is_offered_and_comes_back(
     assert not dock.editing.session.labels.any()
 
 
+def test_the_dock_stays_narrow_when_the_other_planes_go(dock: Any, wait: Callable[..., None]) -> None:
+    window = dock.window()
+    size = window.size()
+    window.resize(1500, 900)
+    wait(seconds=0.5)
+    before = dock.width()
+    dock.canvases.toggle_planes()
+    wait(seconds=0.5)
+    dock.canvases.toggle_planes()
+    wait(seconds=0.5)
+    after = dock.width()
+    window.resize(size)
+    wait(seconds=0.2)
+    assert after <= before + 5
+
+
 def test_surfaces_stand_alone_and_a_plane_brings_the_slices_back(
     dock: Any, mouse: CanvasMouse, wait: Callable[..., None]
 ) -> None:
     viewer = dock.viewer
     shown = {layer.name for layer in viewer.layers if layer.visible}
+    place = tuple(low + 2 * step for low, _, step in viewer.dims.range)
+    viewer.dims.point = place
     dock.view.toggle_surfaces()
     assert viewer.dims.ndisplay == 3
     assert {layer.name.partition(" [")[0] for layer in viewer.layers if layer.visible} == {"Surface"}
@@ -200,6 +218,7 @@ def test_surfaces_stand_alone_and_a_plane_brings_the_slices_back(
     mouse.key(Qt.Key.Key_9)
     assert viewer.dims.ndisplay == 2
     assert {layer.name for layer in viewer.layers if layer.visible} == shown
+    np.testing.assert_allclose(viewer.dims.point, place)
 
 
 def test_closing_asks_for_unsaved_work_and_ends_a_running_model(
