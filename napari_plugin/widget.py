@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from monai_unet.interaction.boxes import Box
 from monai_unet.io.results import RESEARCH_USE
+from napari_plugin.compile_ahead import compile_ahead
 from napari_plugin.controller import ERROR, WARNING, Controller
 from napari_plugin.editing import Editing
 from napari_plugin.hanging import plane_of
@@ -101,6 +102,7 @@ class Dock(QWidget):
         self.controller.may_replace = self.may_lose_work
         self.setAcceptDrops(True)
         _DOCKS.add(self)
+        compile_ahead()
         self._on_session()
 
     def _lay_out(self) -> None:

@@ -33,9 +33,10 @@ def garbage_is_collected_in_the_thread_of_the_window() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test touches the user's sessions, samples or consents."""
+    """No test touches the user's sessions, samples or consents, or compiles ahead."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.setattr("napari_plugin.widget.compile_ahead", lambda: None)
     return tmp_path / "home"
 
 
