@@ -32,7 +32,7 @@ test: system-packages $(VENV)/.ready-dev
 FAST := -m "not slow" -p no:cacheprovider
 PARALLEL := -n 2 --dist loadfile --max-worker-restart 0
 # tests that start processes, before and apart from those that load OpenVINO, ONNX Runtime and compiled networks: late in a
-# run of all of them a worker died three times while it started a process (segmentation fault, cause not found)
+# run of all of them a worker died several times in or after such a test (segmentation fault, cause not found)
 APART := tests/io tests/training tests/cli tests/evaluation
 .PHONY: run-tests
 run-tests: lint

@@ -1,7 +1,7 @@
-"""napari's lines are compiled when the first one is drawn, which freezes the window for long once after an installation
-(11 + 12 s of CPU time measured with napari 0.9.2): a process of its own does it before anybody draws (no Qt).
+"""Compiles napari's lines before anybody draws one, in a process of its own (no Qt).
 
-numba keeps what it has compiled on the disk, so that the window only reads it.
+Once after an installation the first line would freeze the window: `time python -m napari_plugin.compile_ahead` with an
+empty `NUMBA_CACHE_DIR` took 25 s, the second time 4 s (napari 0.9.2). numba keeps on the disk what it has compiled.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class EditorTraining:
         # gloo, not NCCL: processes may share one GPU; each keeps its own batch statistics, the first one's are saved
         self.together = distributed.is_available() and distributed.is_initialized()
         self.rank = distributed.get_rank() if self.together else 0
-        self._forward = DistributedDataParallel(network, broadcast_buffers=False) if self.together else network
+        self._forward: nn.Module = network
         self.steps, self.minutes, self.batch_size, self.rounds = steps, minutes, batch_size, rounds
         self.learning_rate = learning_rate
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
@@ -124,6 +124,8 @@ class EditorTraining:
         """Train until the end; saves every so many steps and at the end."""
         self.output_dir.mkdir(parents=True, exist_ok=True)
         self.network.train()
+        if self.together:
+            self._forward = DistributedDataParallel(self.network, broadcast_buffers=False)
         before = time.monotonic()
         while self.progress < 1:
             self._set_learning_rate()
@@ -136,6 +138,9 @@ class EditorTraining:
                 self.seconds = float(clock)
             if self.step % save_every == 0:
                 self.save()
+        # it must not outlive the process group: as the last owner it would wait, holding the GIL, for a thread of gloo
+        # that waits for the GIL
+        self._forward = self.network
         self.save()
 
     def save(self) -> None:

@@ -12,6 +12,7 @@ from monai_unet.interaction.network_answerer import NetworkAnswerer
 from monai_unet.interaction.prompt_file import answer_file, read_prompts
 from monai_unet.interaction.prompts import Prompt
 from monai_unet.interaction.simulated_user import next_click
+from monai_unet.interaction.talk import Talk
 from monai_unet.io import Grid, grid_of, read_volume
 from monai_unet.segmenter import Segmenter
 
@@ -89,6 +90,23 @@ def test_slices_five_and_ten_times_as_thick_as_wide(answerer, shape, centre, rad
     dice = _after_clicks(answerer, *_scene(shape, centre, radii, (thickness, 1.0, 1.0)))
     assert dice[0] >= first
     assert dice[-1] >= fifth
+
+
+def test_not_all_scales_are_tried_and_the_taken_one_is_better_than_its_neighbours(answerer, monkeypatch):
+    image, _, grid = _scene((300, 300, 300), (150, 150, 150), (20, 20, 20))
+    looks = []
+    worth = Talk.worth
+    monkeypatch.setattr(Talk, "worth", lambda talk, look: looks.append((look, worth(talk, look))) or looks[-1][1])
+    answerer.start(image, grid)
+    answerer.answer([_point(grid, (150, 150, 150))], np.zeros(grid.shape, dtype=bool))
+    tried = dict(sorted((look.window.step[0], value) for look, value in looks))
+    steps = [field / answerer.zoom.size for field in answerer.zoom.first_mm]
+    places = [int(np.argmin(np.abs(np.log(steps) - np.log(step)))) for step in tried]
+    values = list(tried.values())
+    assert 3 <= len(places) < 7
+    best = int(np.argmax(values))
+    neighbours = {place for place in (places[best] - 1, places[best] + 1) if 0 <= place < 7}
+    assert neighbours <= set(places)
 
 
 def test_what_is_marked_is_obeyed_to_the_voxel(answerer):
