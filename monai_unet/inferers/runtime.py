@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from monai_unet.errors import InputError
+from monai_unet.inferers.converted import ConvertedNetwork
 from monai_unet.inferers.onednn import OneDNNForSingleImages
 from monai_unet.inferers.streaming import single_output
 
@@ -68,7 +70,7 @@ class OpenVINONetwork:
     Args:
         module: in evaluation mode, on the CPU.
         channels: of its input.
-        cache: folder in which OpenVINO keeps compiled models for the next start; None keeps none.
+        cache: folder in which converted and compiled models are kept for the next start; None keeps none.
     """
 
     name = "openvino"
@@ -77,6 +79,8 @@ class OpenVINONetwork:
         self.module, self.channels, self.cache = module, channels, cache
         self._stride: tuple[int, ...] | None = tuple(s) if (s := getattr(module, "total_stride", None)) else None
         self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._kept: ConvertedNetwork | None = None
+        self._converted: Any = None
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """(N, channels, *spatial) → logits (N, C, *spatial), float32."""
@@ -96,18 +100,32 @@ class OpenVINONetwork:
         """Largest difference to PyTorch on a random tile, relative to the spread of the logits.
 
         A network that was compiled for every size but fixed some number of its example (attention windows, say) shows
-        it on a tile of another size; it is then compiled shape by shape.
+        it on a tile of another size; it is then compiled shape by shape. One that passes is kept in `cache`, and what
+        was kept is compared again, on a smaller tile, when it is used.
         """
+        if self.cache is not None and self._stride is not None:
+            self._kept = ConvertedNetwork(self.cache, self.module)
+            if self._kept.there:
+                with contextlib.suppress(RuntimeError):  # of a file that OpenVINO does not read
+                    if (difference := self._difference((1, 1, 1))) <= tolerance:
+                        return difference
+                self._kept.forget()
+                self._compiled.clear()
         difference = self._difference()
         if difference > tolerance and self._stride is not None:
             self._stride = None
             self._compiled.clear()
             difference = self._difference()
+        elif self._kept is not None and difference <= tolerance:
+            self._kept.keep(self._converted)
+        self._converted = None
         return difference
 
-    def _difference(self) -> float:
-        size = [3 * max(8, s) for s in self._stride] if self._stride is not None else [32, 32, 32]
-        tile = torch.randn(2, self.channels, *size, generator=torch.Generator().manual_seed(0))
+    def _difference(self, strides: Sequence[int] = (3, 1, 3)) -> float:
+        size = [32, 32, 32]
+        if self._stride is not None:  # small, and along each axis unlike the example that was traced
+            size = [n * max(8, s) for n, s in zip(strides, self._stride, strict=False)]
+        tile = torch.randn(1, self.channels, *size, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             expected = single_output(self.module(tile))
             return float((self(tile) - expected).abs().max() / expected.std().clamp_min(1e-6))
@@ -133,12 +151,15 @@ class OpenVINONetwork:
         if self.cache is not None:
             self.cache.mkdir(parents=True, exist_ok=True)
             options["CACHE_DIR"] = str(self.cache)
+        if self._stride is not None and self._kept is not None and self._kept.there:
+            return core.compile_model(self._kept.file, "CPU", options)
         flexible = self._stride is not None
         # tracing runs the network once: a small example suffices where the size is left open
         example = (2, shape[1], *(max(16, 2 * s) for s in self._stride)) if self._stride is not None else shape
         free = [-1, shape[1], *([-1] * (len(shape) - 2))] if flexible else list(shape)
         with torch.no_grad():
             model = openvino.convert_model(self.module, example_input=torch.zeros(example), input=[free])
+        self._converted = model
         return core.compile_model(model, "CPU", options)
 
 

@@ -119,7 +119,8 @@ class Talk:
         return abs(float(np.log2(self._field(window) / (self.zoom.likely * self._reach_of_click()))))
 
     def _field(self, window: Window) -> float:
-        return max(step * mm * n for step, mm, n in zip(window.step, self.spacing, window.size, strict=True))
+        """Its shortest side in mm: across thick slices a window is long whatever was wanted."""
+        return min(step * mm * n for step, mm, n in zip(window.step, self.spacing, window.size, strict=True))
 
     def _reach_of_click(self) -> float:
         if self._clicked is None:

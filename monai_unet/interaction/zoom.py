@@ -113,5 +113,13 @@ def _along_axes(array: NDArray[np.float32], weights: Sequence[NDArray[np.float32
     """One matrix per axis, the axis that shrinks most first."""
     order = sorted(range(3), key=lambda axis: weights[axis].shape[0] / max(1, weights[axis].shape[1]))
     for axis in order:
-        array = np.moveaxis(np.moveaxis(array, axis, -1) @ weights[axis].T, -1, axis)
-    return np.ascontiguousarray(array)
+        # the products are laid out so that each is one of contiguous matrices: several times as fast
+        array, matrix = np.ascontiguousarray(array), weights[axis]
+        depth, height, width = array.shape
+        if axis == 0:
+            array = (matrix @ array.reshape(depth, -1)).reshape(-1, height, width)
+        elif axis == 1:
+            array = np.matmul(matrix[None], array)
+        else:
+            array = (array.reshape(-1, width) @ matrix.T).reshape(depth, height, -1)
+    return array

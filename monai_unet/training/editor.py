@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_erosion, shift
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
-from torch.nn.parallel import DistributedDataParallel
 
 from monai_unet.interaction.guidance import Marks, network_input
 from monai_unet.interaction.simulated_user import Mark, first_box, first_lasso, next_click, scribble
@@ -58,6 +57,15 @@ class Conversation:
     def network_input(self) -> NDArray[np.float32]:
         """(channels, *size)"""
         return network_input(self.sample.image, self.mask, self.marks)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The conversations of a step: their places in the pool, inputs (N, channels, *size), targets (N, 1, *size)."""
+
+    chosen: list[int]
+    inputs: Tensor
+    targets: Tensor
 
 
 class EditorTraining:
@@ -102,7 +110,7 @@ class EditorTraining:
         # gloo, not NCCL: processes may share one GPU; each keeps its own batch statistics, the first one's are saved
         self.together = distributed.is_available() and distributed.is_initialized()
         self.rank = distributed.get_rank() if self.together else 0
-        self._forward: nn.Module = network
+        self._prepared: Batch | None = None
         self.steps, self.minutes, self.batch_size, self.rounds = steps, minutes, batch_size, rounds
         self.learning_rate = learning_rate
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
@@ -112,7 +120,8 @@ class EditorTraining:
             self._load()
         self.random = np.random.default_rng([seed, self.step, self.rank])
         self.device = next(network.parameters()).device
-        self.pool = [self._begin() for _ in range(max(pool, batch_size))]
+        # while some conversations are answered the next ones are prepared
+        self.pool = [self._begin() for _ in range(max(pool, 2 * batch_size))]
         self._scores: list[tuple[int, float, float]] = []
 
     @property
@@ -124,8 +133,9 @@ class EditorTraining:
         """Train until the end; saves every so many steps and at the end."""
         self.output_dir.mkdir(parents=True, exist_ok=True)
         self.network.train()
-        if self.together:
-            self._forward = DistributedDataParallel(self.network, broadcast_buffers=False)
+        if self.together:  # all begin with the weights of the first
+            for tensor in self.network.state_dict().values():
+                _broadcast(tensor)
         before = time.monotonic()
         while self.progress < 1:
             self._set_learning_rate()
@@ -134,13 +144,10 @@ class EditorTraining:
             self.seconds, before = self.seconds + now - before, now
             if self.together:  # all go by the clock of the first, to end at the same step
                 clock = torch.tensor([self.seconds], dtype=torch.float64)
-                distributed.broadcast(clock, src=0)
+                _broadcast(clock)
                 self.seconds = float(clock)
             if self.step % save_every == 0:
                 self.save()
-        # it must not outlive the process group: as the last owner it would wait, holding the GIL, for a thread of gloo
-        # that waits for the GIL
-        self._forward = self.network
         self.save()
 
     def save(self) -> None:
@@ -175,28 +182,37 @@ class EditorTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _train_step(self) -> None:
-        chosen = self.random.choice(len(self.pool), self.batch_size, replace=False)
+    def _prepare(self, busy: Sequence[int] = ()) -> Batch:
+        """What the network is asked next: conversations that are not `busy`, their inputs and their targets."""
+        free = np.setdiff1d(np.arange(len(self.pool)), busy)
+        chosen = self.random.choice(free, self.batch_size, replace=False).tolist()
         talks = [self.pool[i] for i in chosen]
-        inputs = torch.from_numpy(np.stack([talk.network_input() for talk in talks])).to(self.device)
-        targets = torch.from_numpy(np.stack([talk.sample.target for talk in talks])[:, None]).float().to(self.device)
+        inputs = torch.from_numpy(np.stack([talk.network_input() for talk in talks]))
+        targets = torch.from_numpy(np.stack([talk.sample.target for talk in talks])[:, None]).float()
+        return Batch(chosen, inputs.contiguous(memory_format=torch.channels_last_3d), targets)
+
+    def _train_step(self) -> None:
+        batch = self._prepared or self._prepare()
+        inputs, targets = batch.inputs.to(self.device), batch.targets.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            logits = self._forward(inputs.contiguous(memory_format=torch.channels_last_3d))
+            logits = self.network(inputs)
         logits = logits.float()
         loss = editor_loss(logits, targets)
-        value = float(loss.detach().mean())
-        if not math.isfinite(value):
-            raise RuntimeError(f"the loss became {value} at step {self.step}; lower the learning rate.")
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()
+        self._prepared = self._prepare(busy=batch.chosen)  # a GPU computes meanwhile
+        losses = loss.tolist()
+        if not np.isfinite(losses).all():
+            raise RuntimeError(f"the loss became {max(losses)} at step {self.step}; lower the learning rate.")
+        if self.together:
+            average_gradients(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.average.model.update_parameters(self.network)
         self.step += 1
-        for index, talk, answer, lost in zip(
-            chosen, talks, (logits.detach()[:, 0] > 0).cpu().numpy(), loss.detach(), strict=True
-        ):
-            if not self._reply(talk, answer, float(lost)):
+        answers = (logits.detach()[:, 0] > 0).cpu().numpy()
+        for index, answer, lost in zip(batch.chosen, answers, losses, strict=True):
+            if not self._reply(self.pool[index], answer, lost):
                 self.pool[index] = self._begin()
 
     def _reply(self, talk: Conversation, answer: NDArray[np.bool_], loss: float) -> bool:
@@ -269,6 +285,24 @@ class EditorTraining:
         logger.info("%s", json.dumps(line))
         with (self.output_dir / "history.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def average_gradients(network: nn.Module) -> None:
+    """The mean of the processes' gradients, in place; exchanged in one piece."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients])
+    shared = flat.cpu()
+    distributed.all_reduce(shared)
+    flat = (shared / distributed.get_world_size()).to(flat.device)
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def _broadcast(tensor: Tensor) -> None:
+    """The first process's tensor, in place, over gloo whatever the device."""
+    shared = tensor.detach().cpu()
+    distributed.broadcast(shared, src=0)
+    tensor.detach().copy_(shared)
 
 
 def editor_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -25,8 +25,9 @@ from monai_unet.io import grid_of, read_volume
 
 logger = logging.getLogger(__name__)
 
-KINDS = {"labelled": 0.75, "lesion": 0.17, "tissue": 0.08}
-"""Share of windows around a labelled object, a drawn lesion, and a connected piece of even intensity."""
+KINDS = {"labelled": 0.6, "lesion": 0.24, "tissue": 0.05, "scene": 0.11}
+"""Share of windows around a labelled object, a lesion drawn into an image, a connected piece of even intensity of an
+image, and a piece of a wholly invented one."""
 
 SMALLEST = 12
 """Voxels of a window that an object needs."""
@@ -158,7 +159,12 @@ class EditorWindows:
             kind = random.choice(list(KINDS), p=list(KINDS.values()))
             source = self.sources[int(random.choice(len(self.sources), p=self.share))]
             case = source[int(random.integers(len(source)))]
-            sample = self._labelled(case, random, sized) if kind == "labelled" else self._background(case, kind, random)
+            if kind == "labelled":
+                sample = self._labelled(case, random, sized)
+            elif kind == "scene":
+                sample = scene(self.size, random)
+            else:
+                sample = self._background(case, kind, random)
             if sample is not None and SMALLEST <= sample.target.sum() < 0.85 * sample.target.size:
                 sample.image = varied_contrast(sample.image, random)
                 return _turned(sample, random)
@@ -225,15 +231,21 @@ class EditorWindows:
         return drawn_lesion(image, random) if kind == "lesion" else even_tissue(image, random)
 
 
-def drawn_lesion(image: NDArray[np.float32], random: np.random.Generator) -> Sample:
-    """The image with a lesion painted in: a bumpy ellipsoid, brighter or darker, textured, sometimes with a rim."""
+def drawn_lesion(image: NDArray[np.float32], random: np.random.Generator, *, others: bool = True) -> Sample:
+    """The image with a lesion painted in: a bumpy or fingered ellipsoid, brighter or darker, textured, sometimes with
+    a rim, which is then the object or a part of it, sometimes (with `others`) beside another lesion."""
+    if others and random.random() < 0.3:
+        image = drawn_lesion(image, random, others=False).image
     size = image.shape[0]
-    grid = np.stack(np.meshgrid(*[np.arange(n) for n in image.shape], indexing="ij"), -1).astype(np.float32)
+    axes = [np.arange(n, dtype=np.float32) for n in image.shape]
     centre = random.uniform(0.25, 0.75, 3) * size
     radii = size * np.exp(random.uniform(np.log(0.06), np.log(0.35))) * random.uniform(0.6, 1.5, 3)
-    bumps = noise(image.shape, random.uniform(0.06, 0.2) * size, random) * random.uniform(0.05, 0.4)
-    level = 1 - np.sqrt((((grid - centre) / radii) ** 2).sum(-1)) + bumps
-    target = level > 0
+    parts = [((axis - c) / r) ** 2 for axis, c, r in zip(axes, centre, radii, strict=True)]
+    fingered = random.random() < 0.3
+    scale, height = (0.3, 0.7) if fingered else (random.uniform(0.06, 0.2) * size / radii.mean(), 0.4)
+    bumps = noise(image.shape, max(1.5, scale * radii.mean()), random) * random.uniform(0.05, height)
+    level = 1 - np.sqrt(parts[0][:, None, None] + parts[1][None, :, None] + parts[2][None, None, :]) + bumps
+    target = _largest_piece(level > 0)
     edge = random.uniform(0.05, 0.3)
     alpha = (level / edge + 0.5).clip(0, 1) if random.random() < 0.7 else target.astype(np.float32)
     local = image[target] if target.any() else image
@@ -244,15 +256,42 @@ def drawn_lesion(image: NDArray[np.float32], random: np.random.Generator) -> Sam
         + contrast
         + noise(image.shape, random.uniform(0.5, 4), random) * random.uniform(0, 0.25) * unit
     )
-    if random.random() < 0.35:
-        core = level > random.uniform(0.25, 0.55)
+    if random.random() < 0.4:
+        core = level + 0.3 * random.random() * bumps > random.uniform(0.15, 0.55)
         paint = np.where(
             gaussian_filter(core.astype(np.float32), 0.7) > 0.5, paint - contrast * random.uniform(0.5, 1.6), paint
         )
-        if random.random() < 0.35:
-            target = target & ~core
+        if random.random() < 0.5:
+            target = _largest_piece(target & ~core)
     keep = random.uniform(0, 0.6)
-    return Sample(image * (1 - alpha) + alpha * ((1 - keep) * paint + keep * (image + contrast)), target)
+    mixed = (1 - keep) * paint + keep * (image + contrast)
+    return Sample((image * (1 - alpha) + alpha * mixed).astype(np.float32), target)
+
+
+def scene(size: int, random: np.random.Generator) -> Sample | None:
+    """A wholly invented image of several even or textured tissues with blurred borders, one piece of which is the
+    object: nothing of anatomy can be learnt from it, only what borders are (Billot et al. 2023, "SynthSeg")."""
+    shape = (size, size, size)
+    count = int(random.integers(2, 7))
+    scale = size * random.uniform(0.12, 0.4)
+    fields = [noise(shape, scale * random.uniform(0.6, 1.6), random) for _ in range(count)]
+    tissue = np.argmax(fields, axis=0)
+    levels = random.uniform(0, 1, count)
+    texture = noise(shape, random.uniform(0.5, 5), random) * random.uniform(0, 0.12)
+    image = levels[tissue].astype(np.float32) + texture * random.uniform(0, 1, count)[tissue].astype(np.float32)
+    if random.random() < 0.7:
+        image = gaussian_filter(image, random.uniform(0.4, 1.2))
+    pieces = label(tissue == random.integers(count))[0]
+    sizes = np.bincount(pieces.ravel())[1:]
+    fitting = np.flatnonzero((sizes >= 40) & (sizes < 0.4 * tissue.size)) + 1
+    if not len(fitting):
+        return None
+    return Sample(image.astype(np.float32), pieces == random.choice(fitting))
+
+
+def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    pieces, count = label(mask)
+    return mask if count < 2 else pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
 
 
 def even_tissue(image: NDArray[np.float32], random: np.random.Generator) -> Sample | None:

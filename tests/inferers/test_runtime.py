@@ -6,6 +6,7 @@ from segmentation_cases import balanced
 from monai_unet.errors import InputError
 from monai_unet.inferers import HaloStripInferer, StreamingSlidingWindowInferer, WholeVolumeInferer
 from monai_unet.inferers import runtime as runtimes
+from monai_unet.inferers.converted import ConvertedNetwork
 from monai_unet.inferers.runtime import OpenVINONetwork, TorchNetwork, openvino_installed, require_precision
 from monai_unet.networks import build_unet
 
@@ -39,6 +40,60 @@ def test_openvino_runs_a_network_that_declares_nothing_shape_by_shape():
     for shape in ((2, 1, 16, 16, 16), (3, 1, 16, 16, 16), (2, 1, 24, 16, 8)):
         tiles = torch.randn(*shape, generator=torch.Generator().manual_seed(1))
         torch.testing.assert_close(compiled(tiles), network(tiles), atol=1e-4, rtol=1e-3)
+
+
+@needs_openvino
+def test_a_network_is_converted_once_and_another_anew(ours, tmp_path, monkeypatch):
+    import openvino
+
+    conversions, convert = [], openvino.convert_model
+    monkeypatch.setattr(openvino, "convert_model", lambda *a, **k: conversions.append(1) or convert(*a, **k))
+    image = torch.randn(1, 1, 24, 16, 16, generator=torch.Generator().manual_seed(1))
+
+    def answer(network):
+        compiled = OpenVINONetwork(network, channels=1, cache=tmp_path)
+        assert compiled.check() < 1e-3
+        return compiled(image)
+
+    first, again = answer(ours), answer(ours)
+    assert len(conversions) == 1
+    torch.testing.assert_close(first, again)
+    other = balanced(build_unet("residual_unet", out_channels=3, channels=[8, 16, 32]), channels=1).eval()
+    other.load_state_dict({name: 1.5 * tensor for name, tensor in ours.state_dict().items()})
+    with torch.no_grad():
+        torch.testing.assert_close(answer(other), other(image), atol=1e-3, rtol=1e-3)
+    assert len(conversions) == 2
+    assert len(list(tmp_path.glob("*.xml"))) == len(list(tmp_path.glob("*.bin"))) == 2
+
+
+@needs_openvino
+@pytest.mark.parametrize("damage", ["cut", "foreign"])
+def test_a_kept_network_that_is_damaged_or_of_other_weights_is_not_used(ours, tmp_path, damage):
+    other = balanced(build_unet("residual_unet", out_channels=3, channels=[8, 16, 32]), channels=1).eval()
+    other.load_state_dict({name: 1.5 * tensor for name, tensor in ours.state_dict().items()})
+    OpenVINONetwork(other, channels=1, cache=tmp_path / "other").check()
+    OpenVINONetwork(ours, channels=1, cache=tmp_path / "ours").check()
+    (file,), (wrong,) = ((tmp_path / name).glob("*.xml") for name in ("ours", "other"))
+    for blob in file.parent.glob("*.blob"):
+        blob.unlink()
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:1000])
+    else:
+        for suffix in (".xml", ".bin"):
+            file.with_suffix(suffix).write_bytes(wrong.with_suffix(suffix).read_bytes())
+    compiled = OpenVINONetwork(ours, channels=1, cache=file.parent)
+    assert compiled.check() < 1e-3
+    image = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(image), ours(image), atol=1e-3, rtol=1e-3)
+
+
+@needs_openvino
+def test_a_folder_that_cannot_be_written_is_done_without(ours, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    converted = ConvertedNetwork(tmp_path / "file", ours)
+    converted.keep(None)
+    assert not converted.there
 
 
 @needs_openvino

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import distance_transform_cdt
+from scipy.ndimage import distance_transform_cdt, label, uniform_filter
 
 from monai_unet.interaction.guidance import (
     CHANNELS,
     REACH,
     STEP_COST,
     Marks,
+    connectedness,
     draw,
     nearness,
     network_input,
@@ -160,3 +161,25 @@ def test_nearness_stops_at_an_edge_and_goes_round_it():
     assert found[1, 3, 10] < 0.06
     # behind the wall the shortest way leads round its end: 12 down, 13 across, 12 up
     assert found[1, 3, 16] == pytest.approx(np.exp(-(13 + 2 * 12) * STEP_COST / REACH), rel=1e-3)
+
+
+def test_connectedness_is_region_growing_at_every_threshold():
+    noise = np.random.default_rng(0).uniform(-3, 3, (12, 13, 14)).astype(np.float32)
+    image = uniform_filter(noise, 5)  # smooth as a window: without it the ways are mazes, longer than the scans follow
+    seeds = np.zeros(image.shape, dtype=bool)
+    seeds[6, 6, 6] = True
+    unlike = np.abs(image - image[seeds])
+    found = connectedness(image, seeds)
+    for threshold in (0.2, 0.4, 0.6, 0.8):
+        grown = label(unlike <= threshold)[0]
+        np.testing.assert_array_equal(found >= 1 - threshold - 1e-6, grown == grown[6, 6, 6])
+
+
+def test_connectedness_does_not_pass_a_wall_however_thin():
+    image = np.zeros((5, 5, 9), np.float32)
+    image[:, :, 4] = 0.7
+    seeds = np.zeros(image.shape, dtype=bool)
+    seeds[2, 2, 1] = True
+    found = connectedness(image, seeds)
+    np.testing.assert_allclose(found[:, :, :4], 1)
+    np.testing.assert_allclose(found[:, :, 4:], 0.3, atol=1e-6)

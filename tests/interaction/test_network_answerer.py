@@ -8,11 +8,12 @@ import pytest
 
 from monai_unet.catalogue import find_bundle
 from monai_unet.errors import InputError
+from monai_unet.interaction.guidance import CHANNELS
 from monai_unet.interaction.network_answerer import NetworkAnswerer
 from monai_unet.interaction.prompt_file import answer_file, read_prompts
 from monai_unet.interaction.prompts import Prompt
 from monai_unet.interaction.simulated_user import next_click
-from monai_unet.interaction.talk import Talk
+from monai_unet.interaction.talk import Talk, Zoom
 from monai_unet.io import Grid, grid_of, read_volume
 from monai_unet.segmenter import Segmenter
 
@@ -107,6 +108,16 @@ def test_not_all_scales_are_tried_and_the_taken_one_is_better_than_its_neighbour
     best = int(np.argmax(values))
     neighbours = {place for place in (places[best] - 1, places[best] + 1) if 0 <= place < 7}
     assert neighbours <= set(places)
+
+
+def test_across_thick_slices_a_window_is_judged_by_its_field_within_the_slice():
+    """All of these windows are 160 mm high; what the click suggests is compared with their width."""
+    image, _, grid = _scene((20, 200, 200), (10, 100, 100), (4, 24, 24), (5.0, 1.0, 1.0))
+    talk = Talk(image, grid, [_point(grid, (10, 100, 100))], np.zeros(grid.shape, dtype=bool), Zoom())
+    windows = talk.first_windows()
+    off = [talk.unlikeliness(window) for window in windows]
+    assert len(set(np.round(off, 2))) == len(windows)
+    assert 0 < int(np.argmin(off)) < len(windows) - 1
 
 
 def test_what_is_marked_is_obeyed_to_the_voxel(answerer):
@@ -232,5 +243,5 @@ def test_a_file_that_holds_no_prompts_is_refused_in_a_sentence(tmp_path, text, w
 def test_the_config_states_the_network_that_the_guidance_feeds():
     root = find_bundle("lesion_editor").root
     config = json.loads((root / "configs" / "inference.json").read_text())
-    assert config["network_def"]["in_channels"] == 9
+    assert config["network_def"]["in_channels"] == len(CHANNELS)
     assert config["network_def"]["out_channels"] == 1

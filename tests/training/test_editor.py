@@ -11,13 +11,21 @@ import numpy as np
 import pytest
 import torch
 from decathlon_phantom import make_dataset
+from scipy.ndimage import label
 from torch import distributed
 
 from monai_unet.catalogue import built_in_folder
 from monai_unet.errors import InputError
 from monai_unet.networks import build_unet
 from monai_unet.training.editor import EditorTraining, editor_loss, faulty_mask
-from monai_unet.training.editor_windows import EditorWindows, drawn_lesion, editor_cases, even_tissue, varied_contrast
+from monai_unet.training.editor_windows import (
+    EditorWindows,
+    drawn_lesion,
+    editor_cases,
+    even_tissue,
+    scene,
+    varied_contrast,
+)
 
 TOGETHER = built_in_folder() / "lesion_editor" / "configs" / "multi_process_train.yaml"
 TRAIN = built_in_folder() / "lesion_editor" / "configs" / "train.yaml"
@@ -34,7 +42,7 @@ def windows(folder):
 
 
 def _network():
-    return build_unet("unet", in_channels=9, out_channels=1, channels=(4, 8, 8))
+    return build_unet("unet", in_channels=10, out_channels=1, channels=(4, 8, 8))
 
 
 def test_every_label_value_of_every_case_is_an_object(folder):
@@ -80,6 +88,27 @@ def test_a_drawn_lesion_stands_out_where_it_is_said_to_be():
         if sample.target.any()
     ]
     assert np.median(steps) > 0.15
+
+
+def test_a_drawn_lesion_is_one_piece():
+    random = np.random.default_rng(6)
+    image = random.normal(0, 1, (24, 24, 24)).astype(np.float32)
+    samples = [drawn_lesion(image, random) for _ in range(30)]
+    assert {int(label(sample.target)[1]) for sample in samples} <= {0, 1}
+    assert sum(sample.target.any() for sample in samples) > 25
+
+
+def test_an_invented_scene_has_borders_where_its_object_ends():
+    """Of most scenes the intensity changes more across the object's border than inside the object."""
+    random = np.random.default_rng(7)
+    found = [sample for sample in (scene(24, random) for _ in range(40)) if sample is not None]
+    assert len(found) > 20
+    sharper = []
+    for sample in found:
+        step = np.abs(np.diff(sample.image, axis=0))
+        both, across = sample.target[1:] & sample.target[:-1], sample.target[1:] ^ sample.target[:-1]
+        sharper.append(step[across].mean() > step[both].mean())
+    assert np.mean(sharper) > 0.8
 
 
 def test_even_tissue_keeps_to_the_tissue_that_was_hit():
