@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton
 
 sys.path.insert(0, str(Path(__file__).parent))
 from canvas_mouse import CanvasMouse
@@ -32,10 +33,11 @@ def save_small(shot: Image.Image, path: Path) -> None:
     side = int(np.ceil(np.sqrt(max(len(coloured), 1))))
     square = np.zeros((side * side, 3), np.uint8)
     square[: len(coloured)] = coloured
-    marks = Image.fromarray(square.reshape(side, side, 3)).quantize(120).getpalette()[: 120 * 3]
-    few = shot.quantize(136).getpalette()[: 136 * 3]
+    marks = Image.fromarray(square.reshape(side, side, 3)).quantize(92).getpalette()[: 92 * 3]
+    few = shot.quantize(100).getpalette()[: 100 * 3]
+    greys = np.repeat(np.linspace(0, 255, 64).round().astype(int), 3).tolist()
     palette = Image.new("P", (1, 1))
-    palette.putpalette((few + marks)[:768])
+    palette.putpalette(few + marks + greys)
     shot.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
@@ -78,18 +80,19 @@ def walk(viewer: Any, dock: Any, folder: Path, wait: Callable[..., None]) -> Non
     wait(seconds=0.2)
     mouse.click(second)
     wait(idle)
-    # the answer takes far too much: dropped, and painted in every other slice
-    mouse.key(Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
+    mouse.key(Qt.Key.Key_U)
     mouse.key(Qt.Key.Key_Escape)
+    dock.view.go_to(tuple(centre))
+    dock.findings.table.cellClicked.emit(0, 1)
+    dock.findings.table.selectRow(0)
+    wait(seconds=0.2)
+    next(b for b in dock.findings.findChildren(QPushButton) if b.text() == "Fill holes").click()
+    # the outline stops a little short of the rim's ends
     mouse.key(Qt.Key.Key_P)
-    dock.view.layers.labels.brush_size = 8
-    for offset in (-2, 0, 2):
-        dock.view.go_to(tuple(np.add(second, (offset, 0, 0))))
-        wait(seconds=0.2)
-        mouse.drag([second, np.add(second, (0, 0, 0.3))])
-    mouse.key(Qt.Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
+    dock.view.layers.labels.brush_size = 3
+    for end in (9, -9):
+        mouse.drag([np.add(centre, (0, end, -2)), np.add(centre, (0, end, 2))])
     mouse.key(Qt.Key.Key_Escape)
-    dock.view.go_to(tuple(np.add(second, (1, 0, 0))))
     picture("corrected")
 
     dock.findings.axes.setChecked(True)
