@@ -15,14 +15,15 @@ import torch
 from torch import nn
 
 KEPT = 8
-"""Networks and compiled models that stay in the folder; the oldest go."""
+"""Networks, and compiled models of them, that stay in the folder; those not used for longest go."""
 
 
 class ConvertedNetwork:
     """Where one network's conversion is kept.
 
-    Its name is made of everything that the conversion depends on: the weights, the layers, the source of their classes,
-    the versions and the processor. Whatever differs is another file.
+    Its name is made of the weights, the layers, the source of their classes, the versions and the processor: whatever
+    of these differs is another file. What none of them shows (a function that the classes call, say) is left to the
+    comparison with PyTorch at each start.
 
     Args:
         folder: is made when something is kept.
@@ -49,6 +50,12 @@ class ConvertedNetwork:
                 openvino.save_model(model, made, compress_to_fp16=False)
                 os.replace(made.with_suffix(".bin"), self.file.with_suffix(".bin"))
                 os.replace(made, self.file)
+            self._tidy()
+
+    def used(self) -> None:
+        """Count as new."""
+        with contextlib.suppress(OSError):
+            os.utime(self.file)
             self._tidy()
 
     def forget(self) -> None:

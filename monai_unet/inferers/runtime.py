@@ -80,6 +80,7 @@ class OpenVINONetwork:
         self._stride: tuple[int, ...] | None = tuple(s) if (s := getattr(module, "total_stride", None)) else None
         self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._kept: ConvertedNetwork | None = None
+        self._use_kept = False
         self._converted: Any = None
 
     def __call__(self, tiles: Tensor) -> Tensor:
@@ -105,18 +106,21 @@ class OpenVINONetwork:
         """
         if self.cache is not None and self._stride is not None:
             self._kept = ConvertedNetwork(self.cache, self.module)
-            if self._kept.there:
+            self._use_kept = self._kept.there
+            if self._use_kept:
                 with contextlib.suppress(RuntimeError):  # of a file that OpenVINO does not read
                     if (difference := self._difference((1, 1, 1))) <= tolerance:
+                        self._kept.used()
                         return difference
+                self._use_kept = False
+                self._compiled.clear()  # before the file goes: it may be mapped into memory
                 self._kept.forget()
-                self._compiled.clear()
         difference = self._difference()
         if difference > tolerance and self._stride is not None:
             self._stride = None
             self._compiled.clear()
             difference = self._difference()
-        elif self._kept is not None and difference <= tolerance:
+        elif self._kept is not None and self._converted is not None and difference <= tolerance:
             self._kept.keep(self._converted)
         self._converted = None
         return difference
@@ -148,11 +152,14 @@ class OpenVINONetwork:
 
         core = openvino.Core()
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-        if self.cache is not None:
-            self.cache.mkdir(parents=True, exist_ok=True)
-            options["CACHE_DIR"] = str(self.cache)
-        if self._stride is not None and self._kept is not None and self._kept.there:
-            return core.compile_model(self._kept.file, "CPU", options)
+        kept = self._kept if self._use_kept and self._stride is not None else None
+        # a conversion that may be kept is compiled from its file at the next start, under another name
+        if self.cache is not None and (kept is not None or self._stride is None):
+            with contextlib.suppress(OSError):  # a home that cannot be written
+                self.cache.mkdir(parents=True, exist_ok=True)
+                options["CACHE_DIR"] = str(self.cache)
+        if kept is not None:
+            return core.compile_model(kept.file, "CPU", options)
         flexible = self._stride is not None
         # tracing runs the network once: a small example suffices where the size is left open
         example = (2, shape[1], *(max(16, 2 * s) for s in self._stride)) if self._stride is not None else shape

@@ -60,6 +60,12 @@ class NetworkAnswerer:
         parser = _editor_config(found)
         self.name = found.name
         self.zoom = zoom or Zoom(**parser.get_parsed_content("zoom"))
+        channels = parser["network_def"].get("in_channels", len(CHANNELS))
+        if channels != len(CHANNELS):
+            raise InputError(
+                f"the network of '{found.name}' takes {channels} channels, this version gives {len(CHANNELS)}; "
+                "fine-tune it again from the present lesion_editor."
+            )
         module: nn.Module = parser.get_parsed_content("network_def")
         weights = Path(checkpoint) if checkpoint is not None else found.root / "models" / "model.pt"
         if weights.is_file():

@@ -116,10 +116,11 @@ def _along_axes(array: NDArray[np.float32], weights: Sequence[NDArray[np.float32
         # the products are laid out so that each is one of contiguous matrices: several times as fast
         array, matrix = np.ascontiguousarray(array), weights[axis]
         depth, height, width = array.shape
+        count = len(matrix)
         if axis == 0:
-            array = (matrix @ array.reshape(depth, -1)).reshape(-1, height, width)
+            array = (matrix @ array.reshape(depth, height * width)).reshape(count, height, width)
         elif axis == 1:
             array = np.matmul(matrix[None], array)
         else:
-            array = (array.reshape(-1, width) @ matrix.T).reshape(depth, height, -1)
+            array = (array.reshape(depth * height, width) @ matrix.T).reshape(depth, height, count)
     return array

@@ -77,7 +77,7 @@ class EditorTraining:
         output_dir: gets `last.pt` (resumable), `model.pt` (averaged weights) and `history.jsonl`.
         steps: optimisation steps of the whole run.
         minutes: stop the run after this wall time instead, with the learning rate following time; 0: by steps.
-        batch_size, pool: conversations per step and kept at once.
+        batch_size, pool: conversations per step and kept at once (twice `batch_size` at least).
         rounds: marks that a conversation gets at most.
         learning_rate, weight_decay, ema_decay: of AdamW and of the weight average.
         resume: go on from `last.pt` of `output_dir` where there is one.
@@ -203,7 +203,7 @@ class EditorTraining:
         self._prepared = self._prepare(busy=batch.chosen)  # a GPU computes meanwhile
         losses = loss.tolist()
         if not np.isfinite(losses).all():
-            raise RuntimeError(f"the loss became {max(losses)} at step {self.step}; lower the learning rate.")
+            raise RuntimeError(f"the loss became {np.mean(losses)} at step {self.step}; lower the learning rate.")
         if self.together:
             average_gradients(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)

@@ -1,4 +1,4 @@
-"""Training windows for the editor: an object of a labelled case, a drawn lesion, or a piece of even tissue.
+"""Training windows for the editor: an object of a labelled case, a drawn lesion, a piece of even tissue or of a scene.
 
 Every window is a cube of voxels with one object in it, at a random scale relative to the object, in a random
 orientation and contrast; nothing of the modality, the axes or the intensity scale can be learnt from it.

@@ -4,7 +4,7 @@ from monai.networks.nets import UNet
 from segmentation_cases import balanced
 
 from monai_unet.errors import InputError
-from monai_unet.inferers import HaloStripInferer, StreamingSlidingWindowInferer, WholeVolumeInferer
+from monai_unet.inferers import HaloStripInferer, StreamingSlidingWindowInferer, WholeVolumeInferer, converted
 from monai_unet.inferers import runtime as runtimes
 from monai_unet.inferers.converted import ConvertedNetwork
 from monai_unet.inferers.runtime import OpenVINONetwork, TorchNetwork, openvino_installed, require_precision
@@ -91,9 +91,35 @@ def test_a_kept_network_that_is_damaged_or_of_other_weights_is_not_used(ours, tm
 @needs_openvino
 def test_a_folder_that_cannot_be_written_is_done_without(ours, tmp_path):
     (tmp_path / "file").write_text("no folder")
-    converted = ConvertedNetwork(tmp_path / "file", ours)
-    converted.keep(None)
-    assert not converted.there
+    compiled = OpenVINONetwork(ours, channels=1, cache=tmp_path / "file")
+    assert compiled.check() < 1e-3
+    assert compiled(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 3, 16, 16, 16)
+
+
+@needs_openvino
+def test_a_damaged_file_that_cannot_be_removed_is_not_used_either(ours, tmp_path, monkeypatch):
+    OpenVINONetwork(ours, channels=1, cache=tmp_path).check()
+    (file,) = tmp_path.glob("*.xml")
+    file.write_bytes(file.read_bytes()[:1000])
+    monkeypatch.setattr(ConvertedNetwork, "forget", lambda self: None)
+    compiled = OpenVINONetwork(ours, channels=1, cache=tmp_path)
+    assert compiled.check() < 1e-3
+    assert compiled._stride is not None
+
+
+@needs_openvino
+def test_of_kept_networks_those_not_used_for_longest_go(ours, tmp_path, monkeypatch):
+    monkeypatch.setattr(converted, "KEPT", 2)
+    networks = []
+    for number in range(3):
+        network = balanced(build_unet("residual_unet", out_channels=3, channels=[8, 16, 32]), channels=1).eval()
+        network.load_state_dict({name: (1 + number) * tensor for name, tensor in ours.state_dict().items()})
+        networks.append(network)
+    for number in (0, 1, 0, 2):
+        OpenVINONetwork(networks[number], channels=1, cache=tmp_path).check()
+    there = [ConvertedNetwork(tmp_path, network).there for network in networks]
+    assert there == [True, False, True]
+    assert len(list(tmp_path.glob("*.bin"))) == 2
 
 
 @needs_openvino

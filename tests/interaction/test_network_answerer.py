@@ -1,6 +1,7 @@
 """The editor's shipped weights: what one click finds, what is obeyed, and what happens to odd images."""
 
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -111,7 +112,7 @@ def test_not_all_scales_are_tried_and_the_taken_one_is_better_than_its_neighbour
 
 
 def test_across_thick_slices_a_window_is_judged_by_its_field_within_the_slice():
-    """All of these windows are 160 mm high; what the click suggests is compared with their width."""
+    """Five of these windows are 160 mm high; what the click suggests is compared with their width."""
     image, _, grid = _scene((20, 200, 200), (10, 100, 100), (4, 24, 24), (5.0, 1.0, 1.0))
     talk = Talk(image, grid, [_point(grid, (10, 100, 100))], np.zeros(grid.shape, dtype=bool), Zoom())
     windows = talk.first_windows()
@@ -238,6 +239,15 @@ def test_a_file_that_holds_no_prompts_is_refused_in_a_sentence(tmp_path, text, w
     (tmp_path / "prompts.json").write_text(text)
     with pytest.raises(InputError, match=words):
         read_prompts(tmp_path / "prompts.json")
+
+
+def test_an_editor_for_other_channels_is_refused_in_a_sentence(tmp_path):
+    root = find_bundle("lesion_editor").root
+    shutil.copytree(root, tmp_path / "old", ignore=shutil.ignore_patterns("*.pt"))
+    config = tmp_path / "old" / "configs" / "inference.json"
+    config.write_text(config.read_text().replace(f'"in_channels": {len(CHANNELS)}', '"in_channels": 9'))
+    with pytest.raises(InputError, match="takes 9 channels"):
+        NetworkAnswerer(tmp_path / "old", trust=True)
 
 
 def test_the_config_states_the_network_that_the_guidance_feeds():

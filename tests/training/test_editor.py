@@ -17,7 +17,7 @@ from torch import distributed
 from monai_unet.catalogue import built_in_folder
 from monai_unet.errors import InputError
 from monai_unet.networks import build_unet
-from monai_unet.training.editor import EditorTraining, editor_loss, faulty_mask
+from monai_unet.training.editor import EditorTraining, average_gradients, editor_loss, faulty_mask
 from monai_unet.training.editor_windows import (
     EditorWindows,
     drawn_lesion,
@@ -161,6 +161,24 @@ def test_a_run_saves_what_it_needs_to_go_on(windows, tmp_path):
     assert resumed.step == 5
     lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 3, 5]
+
+
+def test_while_some_conversations_are_answered_others_are_prepared(windows, tmp_path):
+    training = EditorTraining(_network(), windows, output_dir=tmp_path, steps=3, batch_size=2, pool=2, rounds=3)
+    for _ in range(6):
+        now = training._prepare()
+        assert not set(now.chosen) & set(training._prepare(busy=now.chosen).chosen)
+
+
+def test_the_gradients_of_processes_are_averaged(monkeypatch):
+    network = torch.nn.Linear(2, 1)
+    network(torch.ones(1, 2)).sum().backward()
+    one = [p.grad.clone() for p in network.parameters()]
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 4)
+    monkeypatch.setattr(distributed, "all_reduce", lambda tensor: tensor.mul_(10))  # as of 1 + 2 + 3 + 4 times these
+    average_gradients(network)
+    for parameter, gradient in zip(network.parameters(), one, strict=True):
+        torch.testing.assert_close(parameter.grad, 2.5 * gradient)
 
 
 def _one_of_two(rank, folder, output_dir, queue):
