@@ -127,7 +127,7 @@ def picture(records: list[dict[str, Any]], masks: dict[str, Any], path: Path) ->
         axes.invert_xaxis()
         axes.set_title(f"{record['group']}\n{record['name']}: Dice {record['dice'][-1]:.2f}", fontsize=9)
         axes.set_axis_off()
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=90, bbox_inches="tight")
 
 
 def main() -> None:

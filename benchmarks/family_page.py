@@ -127,7 +127,8 @@ def draw_curves(runs: dict[str, Any], path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
     for row in runs.values():
         if len(row["curve"]) > 1 and not row["skip"] and row["loss"] == "dice_ce":
-            axes.plot(*zip(*row["curve"], strict=True), marker=".", label=f"{row['network']}, seed {row['seed']}")
+            label = f"{row['network']}, seed {row['seed']}, {row['budget_s']:g} s"
+            axes.plot(*zip(*row["curve"], strict=True), marker=".", label=label)
     # curves of good networks lie close together; where the axis begins is written beside it
     lowest = min((dice for line in axes.lines for dice in line.get_ydata()), default=0.0)
     bottom = max(0.0, math.floor(lowest * 20) / 20)

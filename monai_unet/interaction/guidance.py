@@ -205,15 +205,26 @@ def _object_voxels(mask: NDArray[np.float32], marks: Marks) -> NDArray[np.int_]:
 def nearness(intensity: NDArray[np.float32], seeds: NDArray[np.bool_]) -> NDArray[np.float32]:
     """exp(-geodesic distance / REACH) to the seeds: 1 there, near 0 behind an edge (Criminisi et al. 2008, ECCV)."""
     distance = np.where(seeds, np.float32(0), np.float32(1e6))
-    _sweep(np.ascontiguousarray(intensity, dtype=np.float32), distance, STEP_COST, 2)
+    _scan(np.ascontiguousarray(intensity, dtype=np.float32), distance, STEP_COST, 2, False)
     return np.exp(-distance / np.float32(REACH))
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _sweep(intensity: NDArray[np.float32], distance: NDArray[np.float32], cost: float, rounds: int) -> None:
-    """Raster scans forwards and backwards over six neighbours, in place."""
-    depth, height, width = distance.shape
+def _step(paid: float, there: float, here: float, cost: float, worst: bool) -> float:
+    """What a path costs that has paid so much at the neighbour and goes on to the voxel."""
+    return max(paid, here) if worst else paid + cost + abs(here - there)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _scan(values: NDArray[np.float32], paid: NDArray[np.float32], cost: float, rounds: int, worst: bool) -> None:
+    """Raster scans forwards and backwards over six neighbours, in place, until nothing changes or so many rounds.
+
+    `paid` becomes what the cheapest path from where it is 0 costs: with `worst` the largest of the values on it, else
+    the sum of their changes and of `cost` per voxel.
+    """
+    depth, height, width = paid.shape
     for _ in range(rounds):
+        changed = False
         for direction in (1, -1):
             for a in range(depth):
                 i = a if direction == 1 else depth - 1 - a
@@ -221,17 +232,21 @@ def _sweep(intensity: NDArray[np.float32], distance: NDArray[np.float32], cost: 
                     j = b if direction == 1 else height - 1 - b
                     for c in range(width):
                         k = c if direction == 1 else width - 1 - c
-                        best, here = distance[i, j, k], intensity[i, j, k]
+                        best, here = paid[i, j, k], values[i, j, k]
                         p = i - direction
                         if 0 <= p < depth:
-                            best = min(best, distance[p, j, k] + cost + abs(here - intensity[p, j, k]))
+                            best = min(best, _step(paid[p, j, k], values[p, j, k], here, cost, worst))
                         p = j - direction
                         if 0 <= p < height:
-                            best = min(best, distance[i, p, k] + cost + abs(here - intensity[i, p, k]))
+                            best = min(best, _step(paid[i, p, k], values[i, p, k], here, cost, worst))
                         p = k - direction
                         if 0 <= p < width:
-                            best = min(best, distance[i, j, p] + cost + abs(here - intensity[i, j, p]))
-                        distance[i, j, k] = best
+                            best = min(best, _step(paid[i, j, p], values[i, j, p], here, cost, worst))
+                        if best < paid[i, j, k]:
+                            paid[i, j, k] = best
+                            changed = True
+        if not changed:
+            return
 
 
 def prompt_drawn(
@@ -250,39 +265,8 @@ def connectedness(intensity: NDArray[np.float32], seeds: NDArray[np.bool_]) -> N
     """
     unlike = np.abs(intensity - np.median(intensity[seeds]))
     worst = np.where(seeds, np.float32(0), np.float32(2))
-    _flood(np.ascontiguousarray(unlike, dtype=np.float32), worst, 4)
+    _scan(np.ascontiguousarray(unlike, dtype=np.float32), worst, 0.0, 4, True)
     return 1 - worst.clip(0, 1)
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _flood(unlike: NDArray[np.float32], worst: NDArray[np.float32], rounds: int) -> None:
-    """Raster scans forwards and backwards over six neighbours, in place, until nothing changes or so many rounds."""
-    depth, height, width = worst.shape
-    for _ in range(rounds):
-        changed = False
-        for direction in (1, -1):
-            for a in range(depth):
-                i = a if direction == 1 else depth - 1 - a
-                for b in range(height):
-                    j = b if direction == 1 else height - 1 - b
-                    for c in range(width):
-                        k = c if direction == 1 else width - 1 - c
-                        best = worst[i, j, k]
-                        p = i - direction
-                        if 0 <= p < depth:
-                            best = min(best, worst[p, j, k])
-                        p = j - direction
-                        if 0 <= p < height:
-                            best = min(best, worst[i, p, k])
-                        p = k - direction
-                        if 0 <= p < width:
-                            best = min(best, worst[i, j, p])
-                        best = max(best, unlike[i, j, k])
-                        if best < worst[i, j, k]:
-                            worst[i, j, k] = best
-                            changed = True
-        if not changed:
-            return
 
 
 def _dense(positions: NDArray[np.float64]) -> NDArray[np.float64]:
