@@ -2,7 +2,9 @@
 
 Training (DDPM, Ho et al. 2020, arXiv:2006.11239): noise of a random strength is added to the one-hot mask, and the
 network, given image, noisy mask and strength, names each voxel's class. Predicting the clean mask instead of the noise
-(Diff-UNet, Xing et al. 2023, arXiv:2303.10326) lets every loss for logits train it. Inference (DDIM, Song et al. 2021,
+(Diff-UNet, Xing et al. 2023, arXiv:2303.10326) lets every loss for logits train it. Masks are drawn fainter than the
+noise (Chen 2023, arXiv:2301.10972): neighbouring voxels of a mask are so alike that it shows through noise of its own
+strength, and a network that can copy the mask does not learn to look at the image. Inference (DDIM, Song et al. 2021,
 arXiv:2010.02502) starts from pure noise and denoises in a few steps; each start gives another mask, and where the masks
 disagree the answer is uncertain (Wolleb et al. 2022, arXiv:2112.03145).
 """
@@ -52,6 +54,7 @@ class DiffusionUNet(nn.Module):
         channels: feature channels of each level, full resolution first.
         attention: whether each level has self-attention.
         blocks: residual blocks per level.
+        mask_scale: strength of a mask against noise of strength 1; above 0, at most 1 (plain DDPM).
         samples, steps: masks per image, and denoising steps for each; a case costs `samples` × `steps` passes.
         seed: of the noise in evaluation.
     """
@@ -65,6 +68,7 @@ class DiffusionUNet(nn.Module):
         channels: Sequence[int] = (16, 32, 64),
         attention: Sequence[bool] = (False, False, True),
         blocks: int = 1,
+        mask_scale: float = 0.1,
         samples: int = 3,
         steps: int = 4,
         seed: int = 0,
@@ -74,7 +78,10 @@ class DiffusionUNet(nn.Module):
             raise InputError(f"diffusion_unet needs at least 2 classes (with the background), got {out_channels}")
         if samples < 1 or not 1 <= steps <= NOISE_LEVELS:
             raise InputError(f"samples must be positive and steps 1 to {NOISE_LEVELS}, got {samples} and {steps}")
+        if not 0 < mask_scale <= 1:
+            raise InputError(f"mask_scale must be above 0 and at most 1, got {mask_scale}")
         self.spatial_dims, self.in_channels, self.out_channels = spatial_dims, in_channels, out_channels
+        self.mask_scale = mask_scale
         self.samples, self.steps, self.seed = samples, steps, seed
         self.total_stride = [2 ** (len(channels) - 1)] * spatial_dims
         self.denoiser = DiffusionModelUNet(
@@ -101,10 +108,10 @@ class DiffusionUNet(nn.Module):
             )
         size = list(image.shape[2:])
         image, labels = (pad_to_multiple(x, self.total_stride) for x in (image, labels))
-        mask = one_hot_mask(labels, self.out_channels).to(image.dtype)
+        mask = self.mask_scale * one_hot_mask(labels, self.out_channels).to(image.dtype)
         level = torch.randint(0, NOISE_LEVELS, (len(image),), device=image.device)
         noisy = self.forward_process.add_noise(mask, torch.randn_like(mask), level)
-        return crop(self.denoiser(torch.cat([noisy, image], dim=1), level), size)
+        return crop(self._denoised(noisy, image, level), size)
 
     @torch.no_grad()
     def sample(
@@ -122,12 +129,18 @@ class DiffusionUNet(nn.Module):
         probabilities = mask
         for level in scheduler.timesteps:
             at = level.to(image.device).expand(len(image))
-            probabilities = self.denoiser(torch.cat([mask, image], dim=1), at).softmax(1)
-            mask, _ = scheduler.step(2 * probabilities - 1, int(level), mask)
+            probabilities = self._denoised(mask, image, at).softmax(1)
+            mask, _ = scheduler.step(self.mask_scale * (2 * probabilities - 1), int(level), mask)
         masks = crop(probabilities, size).unflatten(0, (samples, batch))
         mean = masks.mean(0)
         entropy = -torch.special.xlogy(mean, mean).sum(1, keepdim=True) / log(self.out_channels)
         return MaskSamples(masks, mean, entropy.clamp(0, 1))
+
+    def _denoised(self, noisy: Tensor, image: Tensor, level: Tensor) -> Tensor:
+        """Logits of the clean mask; the network sees the noisy one with variance 1 at every noise level."""
+        kept = self.forward_process.alphas_cumprod.to(noisy)[level]
+        strength = (self.mask_scale**2 * kept + 1 - kept).sqrt().reshape(-1, *[1] * self.spatial_dims, 1)
+        return self.denoiser(torch.cat([noisy / strength, image], dim=1), level)
 
 
 def ddim(steps: int) -> DDIMScheduler:

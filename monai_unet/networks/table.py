@@ -188,7 +188,7 @@ NETWORKS: dict[str, Network] = {
         lambda size, base, **options: DiffusionUNet(**base, **{**_DIFFUSION[size], **options}),
         "Diffusion U-Net (MONAI's network and schedulers)",
         "arXiv:2006.11239, 2112.03145, 2303.10326",
-        ("channels", "attention", "blocks", "samples", "steps"),
+        ("channels", "attention", "blocks", "mask_scale", "samples", "steps"),
         torchscript="trace of the denoiser",
         onnx="the denoiser",
     ),

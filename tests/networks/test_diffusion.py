@@ -36,6 +36,29 @@ def test_noise_is_added_as_in_the_ddpm_paper() -> None:
     torch.testing.assert_close(noisy, kept.sqrt() * clean + (1 - kept).sqrt() * noise)
 
 
+@pytest.mark.parametrize("mask_scale", [1.0, 0.1])
+def test_the_network_sees_a_faint_mask_at_one_strength_at_every_noise_level(
+    mask_scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """x_t of the mask times its scale, over its standard deviation (Chen 2023), in front of the image."""
+    network = build_unet("diffusion_unet", spatial_dims=2, mask_scale=mask_scale, **TINY)
+    image, label = case()
+    noise, level = torch.randn(2, 2, 12, 14), torch.tensor([3, 870])
+    monkeypatch.setattr(torch, "randn_like", lambda _: noise)
+    monkeypatch.setattr(torch, "randint", lambda *_, **__: level)
+    seen = []
+    network.denoiser.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    network(image, label)
+    kept = torch.cumprod(1 - betas(), 0)[level].reshape(2, 1, 1, 1)
+    noisy = kept.sqrt() * mask_scale * one_hot_mask(label, 2) + (1 - kept).sqrt() * noise
+    expected = noisy / (mask_scale**2 * kept + 1 - kept).sqrt()
+    torch.testing.assert_close(seen[0][0], torch.cat([expected, image], dim=1))
+    assert torch.equal(seen[0][1], level)
+    network.eval().sample(torch.zeros(1, 1, 64, 64), samples=4, steps=2)
+    for inputs in seen[1:]:
+        assert inputs[0][:, :2].std() == pytest.approx(1.0, abs=0.1)
+
+
 @pytest.mark.parametrize("steps", [1, 3, 4, 10])
 def test_each_denoising_step_is_that_of_the_ddim_paper_and_begins_where_the_last_ended(steps: int) -> None:
     """x_s = sqrt(ᾱ_s) x̂_0 + sqrt(1 - ᾱ_s) (x_t - sqrt(ᾱ_t) x̂_0) / sqrt(1 - ᾱ_t), down to ᾱ = 1."""
@@ -123,3 +146,5 @@ def test_impossible_settings_are_refused() -> None:
         DiffusionUNet(2, out_channels=1)
     with pytest.raises(InputError, match="steps 1 to 1000"):
         DiffusionUNet(2, steps=0)
+    with pytest.raises(InputError, match="mask_scale must be above 0 and at most 1, got 0"):
+        DiffusionUNet(2, mask_scale=0)
