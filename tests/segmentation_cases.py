@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from monai.bundle import ConfigParser
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
+from monai_unet.catalogue import built_in_folder
 from monai_unet.networks import build_unet
 
 GEOMETRIES: dict[str, tuple[str, tuple[float, float, float], float]] = {
@@ -48,11 +50,23 @@ def write_image(path: Path, geometry: str, *, shape: tuple[int, int, int] = (33,
     return path
 
 
-def hippocampus_weights(path: Path, *, seed: int = 0) -> Path:
-    """Random weights for the network of the bundle hippocampus_mri."""
-    network = build_unet("residual_unet", in_channels=1, out_channels=3, size="s", seed=seed)
+HIPPOCAMPUS = built_in_folder() / "hippocampus_mri"
+
+
+def hippocampus_weights(path: Path, *, seed: int = 0, bundle: Path = HIPPOCAMPUS) -> Path:
+    """Random weights for the network of the bundle hippocampus_mri, or of a copy of it."""
+    name = json.loads((bundle / "configs" / "inference.json").read_text())["network"]
+    network = build_unet(name, in_channels=1, out_channels=3, size="s", seed=seed)
     torch.save(balanced(network, channels=1).state_dict(), path)
     return path
+
+
+def one_pass_bundle(root: Path) -> Path:
+    """A copy of hippocampus_mri, without weights, whose network may see the whole volume in one pass."""
+    shutil.copytree(HIPPOCAMPUS / "configs", root / "configs")
+    config = root / "configs" / "inference.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"network": "residual_unet"}))
+    return root
 
 
 def balanced(network: torch.nn.Module, *, channels: int) -> torch.nn.Module:

@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from segmentation_cases import GEOMETRIES, hippocampus_weights, write_image
+from segmentation_cases import GEOMETRIES, hippocampus_weights, one_pass_bundle, write_image
 
 from monai_unet.catalogue import built_in_folder
 from monai_unet.errors import InputError
@@ -119,10 +119,14 @@ def test_cuda_is_refused_where_there_is_none(weights):
         Segmenter.load("hippocampus_mri", device="cuda", checkpoint=weights)
 
 
-def test_an_ensemble_averages_probabilities_and_the_entropy_is_theirs(tmp_path, segmenter, weights):
+def test_an_ensemble_averages_probabilities_and_the_entropy_is_theirs(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     path = write_image(tmp_path / "image.nii.gz", "non-RAS")
-    other = hippocampus_weights(tmp_path / "other.pt", seed=3)
-    ensemble = Segmenter.load("hippocampus_mri", device="cpu", checkpoint=[weights, other], uncertainty=True)
+    bundle = one_pass_bundle(tmp_path / "bundle")
+    one, other = (hippocampus_weights(tmp_path / f"{seed}.pt", seed=seed, bundle=bundle) for seed in (0, 3))
+    segmenter = Segmenter.load(bundle, device="cpu", checkpoint=one, trust=True)
+    ensemble = Segmenter.load(bundle, device="cpu", checkpoint=[one, other], uncertainty=True, trust=True)
     result = ensemble.segment(path)
     image = segmenter.preprocess(segmenter.read(path)).data["image"].as_tensor()[None]
     with torch.no_grad():
@@ -136,10 +140,14 @@ def test_an_ensemble_averages_probabilities_and_the_entropy_is_theirs(tmp_path, 
     assert result.provenance["weights_sha256"] != segmenter.segment(path).provenance["weights_sha256"]
 
 
-def test_a_memory_limit_gives_the_same_labels_and_says_what_was_done(tmp_path, weights):
+def test_a_memory_limit_gives_the_same_labels_and_says_what_was_done(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     path = write_image(tmp_path / "image.nii.gz", "oblique", shape=(40, 40, 90))
+    bundle = one_pass_bundle(tmp_path / "bundle")
+    weights = hippocampus_weights(tmp_path / "model.pt", bundle=bundle)
     plain, limited = (
-        Segmenter.load("hippocampus_mri", device="cpu", checkpoint=weights, memory_limit=limit).segment(path)
+        Segmenter.load(bundle, device="cpu", checkpoint=weights, memory_limit=limit, trust=True).segment(path)
         for limit in (None, 0.05)
     )
     assert torch.equal(plain.labels.as_tensor(), limited.labels.as_tensor())
