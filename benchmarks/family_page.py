@@ -101,7 +101,7 @@ def ablations(results: dict[str, Any]) -> str:
     for skip, loss in (("", "dice_ce"), ("add", "dice_ce"), ("none", "dice_ce"), ("", "cross_entropy"), ("", "dice")):
         first = [f"`{ABLATED}`", skip or "concat", f"`{loss}`"]
         found = [r for r in results["runs"].values() if (r["network"], r["skip"], r["loss"]) == (ABLATED, skip, loss)]
-        for row in sorted(found, key=lambda row: row["seed"])[:1]:
+        for row in sorted(found, key=lambda row: (row["seed"], row["budget_s"]))[:1]:
             rows.append([*first, f"{row['budget_s']:g}", *_numbers(row)[:3]])
         if not found:
             rows.append([*first, *[NOT_RUN] * 4])

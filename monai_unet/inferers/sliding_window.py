@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any, Literal
 
 import torch
@@ -30,7 +30,8 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         sw_batch_size: windows computed at once; on the CPU never one alone where there are two (PyTorch computes
             batches of one by a path that is half as fast for small networks).
         mode: "gaussian" or "constant" weights; `sigma_scale`, `padding_mode` and `cval` as in MONAI.
-        flips, activation, mirrored_pairs: as for `WholeVolumeInferer`, per window.
+        flips, activation, mirrored_pairs: as for `WholeVolumeInferer`, per window. Along these axes the windows lie
+            mirror-symmetrically, and therefore not as MONAI's: a mirrored image gets the mirrored answer.
         skip_below: windows in which no voxel of any channel is above this intensity (after preprocessing) are not
             computed, and voxels in no other window are background. Only for networks trained on images cut that way.
         accumulate_on: device of the slab, by default that of the image.
@@ -84,7 +85,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         size = tuple(image.shape[1:])
         roi = fall_back_tuple(self.roi_size, size)
         image, before = self._padded(image, roi)
-        windows = plan_windows(tuple(image.shape[1:]), roi, self.overlap)
+        windows = plan_windows(tuple(image.shape[1:]), roi, self.overlap, mirrored=self.flips)
         if self.skip_below is not None:
             windows = [w for w in windows if bool((image[(slice(None), *w)] > self.skip_below).any())] or windows[:1]
         device = torch.device(self.accumulate_on) if self.accumulate_on else image.device
@@ -119,6 +120,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
     def _padded(self, image: Tensor, roi: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
         """The image grown to at least one window, and how many voxels were put before it on each axis."""
         missing = [max(0, window - have) for window, have in zip(roi, image.shape[1:], strict=True)]
+        missing = [m + m % 2 if axis in self.flips else m for axis, m in enumerate(missing)]  # as much on either side
         pad = [part for m in reversed(missing) for part in (m // 2, m - m // 2)]
         if any(pad):
             value = self.cval if self.padding_mode == "constant" else None
@@ -226,14 +228,34 @@ class _OpenSlab:
             buffer.narrow(axis, kept, count).zero_()
 
 
-def plan_windows(size: Sequence[int], roi: Sequence[int], overlap: Sequence[float] | float) -> list[Window]:
-    """The windows of MONAI's `sliding_window_inference`, ordered by their start along the first axis."""
+def plan_windows(
+    size: Sequence[int], roi: Sequence[int], overlap: Sequence[float] | float, *, mirrored: Sequence[int] = ()
+) -> list[Window]:
+    """The windows of MONAI's `sliding_window_inference`, ordered by their start along the first axis.
+
+    Along the axes `mirrored` they are spread evenly, at most one more, so that their mirror images are windows too.
+    """
     overlaps = ensure_tuple_rep(overlap, len(roi))
     interval = [
         window if window == have else max(1, int(window * (1 - share)))
         for window, have, share in zip(roi, size, overlaps, strict=True)
     ]
-    return sorted(dense_patch_slices(size, roi, interval), key=lambda window: window[0].start)
+    windows = dense_patch_slices(size, roi, interval)
+    if mirrored:
+        starts = [sorted({window[axis].start for window in windows}) for axis in range(len(roi))]
+        for axis in mirrored:
+            starts[axis] = mirrored_starts(len(starts[axis]), size[axis] - roi[axis])
+        windows = [tuple(slice(i, i + n) for i, n in zip(first, roi, strict=True)) for first in product(*starts)]
+    return sorted(windows, key=lambda window: window[0].start)
+
+
+def mirrored_starts(count: int, last: int) -> list[int]:
+    """`count` starts from 0 to `last`, one more where an odd number has no middle, no further apart than evenly."""
+    if last == 0:
+        return [0]
+    count += count % 2 and last % 2
+    half = [-(-i * last // (count - 1)) for i in range((count + 1) // 2)]
+    return sorted({start for i in half for start in (i, last - i)})
 
 
 def even_batches(windows: Sequence[Window], size: int) -> list[list[Window]]:

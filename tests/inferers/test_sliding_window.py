@@ -45,6 +45,31 @@ def test_a_stock_inferer_is_streamed_with_the_same_result(network):
     torch.testing.assert_close(as_streaming(stock)(image, network), stock(image, network), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("overlap", [0.0, 0.3, 0.5])
+def test_mirrored_windows_cover_every_voxel_and_are_their_own_mirror_images(overlap):
+    for size in range(8, 60):
+        windows = plan_windows((size, 9), (8, 8), overlap, mirrored=[0])
+        spans = [(window[0].start, window[0].stop) for window in windows]
+        assert sorted(spans) == sorted((size - stop, size - start) for start, stop in spans)
+        assert {voxel for span in spans for voxel in range(*span)} == set(range(size))
+        plain = plan_windows((size, 9), (8, 8), overlap)
+        assert len(windows) <= len(plain) + 2  # one more start, two windows along the other axis
+        assert {window[1].start for window in windows} == {window[1].start for window in plain}
+
+
+@pytest.mark.parametrize("shape", [(40, 33, 25), (9, 30, 14), (17, 13, 11)])
+@torch.no_grad()
+def test_a_mirrored_image_gets_the_mirrored_answer(shape):
+    instance = balanced(build_unet("unet", out_channels=3, norm="instance", channels=[4, 8, 8]), channels=1).eval()
+    image = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(1))
+    for axis in range(3):
+        inferer = StreamingSlidingWindowInferer((16, 16, 16), flips=[axis])
+        mirrored = inferer(image.flip(axis + 2), instance).flip(axis + 2)
+        torch.testing.assert_close(mirrored, inferer(image, instance), atol=1e-4, rtol=1e-4)
+    plain = StreamingSlidingWindowInferer((16, 16, 16))
+    assert not torch.allclose(plain(image.flip(4), instance).flip(4), plain(image, instance), atol=1e-3)
+
+
 def test_each_plane_is_handed_out_once_in_order_and_early():
     inferer = StreamingSlidingWindowInferer((8, 8, 8), overlap=0.5)
     steps = list(inferer.stream(torch.rand(1, 40, 12, 12), lambda tiles: tiles.repeat(1, 2, 1, 1, 1)))
