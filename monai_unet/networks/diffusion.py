@@ -70,7 +70,7 @@ class DiffusionUNet(nn.Module):
         blocks: int = 1,
         mask_scale: float = 0.1,
         samples: int = 3,
-        steps: int = 4,
+        steps: int = 2,
         seed: int = 0,
     ) -> None:
         super().__init__()
