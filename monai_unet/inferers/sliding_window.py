@@ -250,7 +250,10 @@ def plan_windows(
 
 
 def mirrored_starts(count: int, last: int) -> list[int]:
-    """`count` starts from 0 to `last`, one more where an odd number has no middle, no further apart than evenly."""
+    """Where `count` windows begin along an axis, in voxels: evenly from 0 to `last`, and the same seen from `last`.
+
+    One more where an odd number has no whole voxel for its middle one, so that gaps never grow.
+    """
     if last == 0:
         return [0]
     count += count % 2 and last % 2
