@@ -23,11 +23,9 @@ import numpy as np
 import psutil
 from memory import Peak
 
-from monai_unet.interaction.answerers import CLASSICAL, build_answerer
-from monai_unet.interaction.benchmark import Curve, run_case
-from monai_unet.interaction.benchmark_cases import Case, read_case
-from monai_unet.interaction.network_answerer import NetworkAnswerer
-from monai_unet.io.atomic import write_text
+from monai_unet.evaluation.clicks import Case, Curve, read_case, run_case
+from monai_unet.interaction.answering import CLASSICAL, NetworkAnswerer, build_answerer
+from monai_unet.io import write_text
 
 SHOWN = (1, 3, 5, 10)
 WORSE = 0.02

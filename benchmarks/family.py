@@ -28,8 +28,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_unet.evaluation import score_case, summarise
-from monai_unet.io import read_dataset
-from monai_unet.io.atomic import write_text
+from monai_unet.io import read_dataset, write_text
 from monai_unet.networks import NETWORKS, DiffusionUNet, build_unet, receptive_field
 
 ROOT = Path(__file__).resolve().parent.parent

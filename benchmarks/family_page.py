@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from monai_unet.io.atomic import atomic_path, write_text
+from monai_unet.io import atomic_path, write_text
 from monai_unet.networks import NETWORKS
 
 NOT_RUN = "not yet run"

@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from monai_unet.io.atomic import write_text
+from monai_unet.io import write_text
 
 SIZE = (40, 44, 42)
 LISTS = {"training": 4, "validation": 1, "test": 1}

@@ -44,14 +44,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from monai_unet.inferers import (
     HaloStripInferer,
+    LabelSink,
+    OpenVINONetwork,
     StreamingInferer,
     StreamingSlidingWindowInferer,
+    TorchNetwork,
     WholeVolumeInferer,
+    Zoom,
+    batches_by_plane,
+    openvino_installed,
+    plan_windows,
     smallest_halo,
 )
-from monai_unet.inferers.labels import LabelSink, Zoom
-from monai_unet.inferers.runtime import OpenVINONetwork, TorchNetwork, openvino_installed
-from monai_unet.inferers.sliding_window import batches_by_plane, plan_windows
 from monai_unet.networks import build_unet
 
 Run = Callable[[], Any]
@@ -83,7 +87,7 @@ def subject() -> tuple[torch.nn.Module, torch.Tensor]:
     """The network and the image (1, channels, S, A, R) on its grid."""
     if not BUNDLE:
         return network(), smooth((1, 1, *SHAPE))
-    from monai_unet.segmenter import Segmenter
+    from monai_unet.segmentation import Segmenter
 
     segmenter = Segmenter.load(BUNDLE, device="cpu", runtime="torch")
     case = segmenter.preprocess(segmenter.read(IMAGE))
@@ -280,10 +284,9 @@ def file() -> Variants:
         return run
 
     def segmenter() -> Run:
-        from monai_unet.bundle_parts import build_parts
-        from monai_unet.catalogue import Bundle
-        from monai_unet.segmenter import Segmenter
-        from monai_unet.study import find_jobs, segment_jobs
+        from monai_unet.batch import find_jobs, segment_jobs
+        from monai_unet.bundle_format import Bundle, build_parts
+        from monai_unet.segmentation import Segmenter
 
         root, ct = _bundle(folder / "ours", sliding=False), image()
 
@@ -372,7 +375,7 @@ def _trained() -> tuple[dict[str, Any], list[dict[str, Any]], Any]:
     """The same of the trained bundle."""
     from monai.bundle import ConfigParser
 
-    from monai_unet.catalogue import find_bundle
+    from monai_unet.bundle_format import find_bundle
 
     root = find_bundle(BUNDLE).root
     config = json.loads((root / "configs" / "inference.json").read_text())
@@ -412,8 +415,8 @@ BENCHMARKS: dict[str, Callable[[], Variants]] = {
 
 def halo(data: Path, *, height: int, cases: int | None) -> None:
     """The smallest halo of a bundle's network on its validation cases, as its metadata can state it."""
-    from monai_unet.catalogue import find_bundle
-    from monai_unet.segmenter import Segmenter
+    from monai_unet.bundle_format import find_bundle
+    from monai_unet.segmentation import Segmenter
 
     split = json.loads((find_bundle(BUNDLE).root / "configs" / "split.json").read_text())
     names = split["validation"][:cases]

@@ -23,10 +23,9 @@ from typing import Any
 import psutil
 import torch
 
-from monai_unet.io.atomic import write_text
+from monai_unet.io import write_text
 from monai_unet.networks import NETWORKS, build_unet
-from monai_unet.training import build_loss
-from monai_unet.training.batch import training_batch
+from monai_unet.training import build_loss, training_batch
 
 MIB = 2**20
 

@@ -23,18 +23,20 @@ import torch
 from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
 
 from monai_unet.evaluation import (
+    Evaluation,
+    Journal,
+    Pair,
+    ScoreFiles,
+    Settings,
+    StoredResults,
     Surface,
     read_label_map,
+    run_here,
     score_case,
     summarise,
     write_cases_csv,
     write_summary_json,
 )
-from monai_unet.evaluation.case_work import ScoreFiles, Settings
-from monai_unet.evaluation.journal import Journal, StoredResults
-from monai_unet.evaluation.outputs import Evaluation
-from monai_unet.evaluation.pairs import Pair
-from monai_unet.evaluation.runner import run_here
 
 SHAPE = (200, 512, 512)
 SPACING = (1.5, 0.8, 0.8)

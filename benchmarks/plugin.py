@@ -76,7 +76,7 @@ class Bench:
 
     def run(self, arguments: argparse.Namespace) -> dict[str, Any]:
         """All measurements."""
-        from monai_unet.interaction.answerers import build_answerer
+        from monai_unet.interaction.answering import build_answerer
 
         found: dict[str, Any] = {"load before": _load()}
         self.dock.editing.set_answerer(lambda: build_answerer(arguments.answerer))
@@ -143,7 +143,7 @@ class Bench:
 
     def beat_while_segmenting(self, name: str, seconds: float) -> dict[str, Any]:
         """The same while a bundle works on the image, without and with redraws."""
-        from monai_unet.catalogue import find_bundle
+        from monai_unet.bundle_format import find_bundle
 
         model, jobs = self.dock.model, self.dock.controller.jobs
         model.choose(find_bundle(name))
@@ -165,7 +165,7 @@ class Bench:
 
     def click(self, count: int) -> dict[str, Any]:
         """From a submitted click to the label array, and to the outline drawn, over lesions and their background."""
-        from monai_unet.interaction.prompts import Prompt
+        from monai_unet.interaction import Prompt
 
         editing = self.dock.editing
         editing.new_object()
@@ -214,7 +214,7 @@ class Bench:
 
     def open_ct(self, slices: int) -> dict[str, Any]:
         """A DICOM series: reading it alone, and from the request to the drawn slice; medians of three, in turn."""
-        from napari_plugin.opening import best_of, list_images, open_image
+        from napari_plugin.case import best_of, list_images, open_image
 
         place = importlib.util.spec_from_file_location("io_benchmark", Path(__file__).with_name("io.py"))
         assert place is not None

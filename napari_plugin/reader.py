@@ -43,8 +43,8 @@ def layers_of(paths: list[str]) -> list[Any]:
     Raises:
         InputError: a path holds nothing that can be read.
     """
-    from napari_plugin.hanging import hang, image_layer
-    from napari_plugin.opening import best_of, list_images, open_image, title
+    from napari_plugin.case import best_of, list_images, open_image, title
+    from napari_plugin.viewer import hang, image_layer
 
     layers: list[Any] = []
     for one in paths:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from monai_unet.io.atomic import atomic_path
+from monai_unet.io import atomic_path
 
 SPACING = (2.0, 1.5, 1.5)
 """mm along S, A, R"""

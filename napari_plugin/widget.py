@@ -18,34 +18,39 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from monai_unet.interaction.boxes import Box
-from monai_unet.io.results import RESEARCH_USE
-from napari_plugin.compile_ahead import compile_ahead
-from napari_plugin.controller import ERROR, WARNING, Controller
-from napari_plugin.editing import Editing
-from napari_plugin.hanging import plane_of
-from napari_plugin.models import region_of
-from napari_plugin.panels.case import CasePanel
-from napari_plugin.panels.findings import FindingsPanel
-from napari_plugin.panels.layout import remember_folds, sentence
-from napari_plugin.panels.learn import LearnPanel
-from napari_plugin.panels.model import ModelPanel
-from napari_plugin.panels.recovery import RecoveryPanel
-from napari_plugin.panels.refine import RefinePanel, default_answerer
-from napari_plugin.panels.save import SavePanel
+from monai_unet.geometry import Box
+from monai_unet.io import RESEARCH_USE
+from napari_plugin.case import ERROR, WARNING, Controller, Editing, region_of
+from napari_plugin.panels import (
+    CasePanel,
+    FindingsPanel,
+    LearnPanel,
+    ModelPanel,
+    RecoveryPanel,
+    RefinePanel,
+    SavePanel,
+    default_answerer,
+    remember_folds,
+    sentence,
+)
 from napari_plugin.progress import ProgressBar
-from napari_plugin.readout import Readout
 from napari_plugin.settings import setting
 from napari_plugin.shortcuts import bind
-from napari_plugin.side_canvases import SideCanvases
-from napari_plugin.tools import PromptTool
-from napari_plugin.view import CaseView
-from napari_plugin.windows import AUTOMATIC, CT_WINDOWS
+from napari_plugin.viewer import (
+    AUTOMATIC,
+    CT_WINDOWS,
+    CaseView,
+    PromptTool,
+    Readout,
+    SideCanvases,
+    compile_ahead,
+    plane_of,
+)
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_plugin.planes import SidePlanes
+    from napari_plugin.viewer import SidePlanes
 
 WIDTH = 320
 _DOCKS: WeakSet[Any] = WeakSet()

@@ -8,8 +8,8 @@ import napari
 
 from monai_unet.errors import InputError
 from monai_unet.io import write_label_map
-from napari_plugin.hanging import METADATA
-from napari_plugin.opening import OpenImage
+from napari_plugin.case import OpenImage
+from napari_plugin.viewer import METADATA
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK
 from dicom_phantom import AXIAL, CORONAL, SAGITTAL, Phantom, oblique
 
-from monai_unet.io.geometry import Grid
+from monai_unet.geometry.grid import Grid
 from monai_unet.io.results import AlgorithmIdentity, Segment
 
 needs_dciodvfy = pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian dicom3tools) is missing")

@@ -13,7 +13,7 @@ import torch
 from monai.bundle import ConfigParser
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
-from monai_unet.catalogue import built_in_folder
+from monai_unet.bundle_format.catalogue import built_in_folder
 from monai_unet.networks import build_unet
 
 GEOMETRIES: dict[str, tuple[str, tuple[float, float, float], float]] = {

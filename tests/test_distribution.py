@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not (ROOT / "setup.cfg").is_file(), reason="need
 
 SHOW = """
 import json, monai_unet, napari_plugin
-from monai_unet.catalogue import find_bundles
+from monai_unet.bundle_format.catalogue import find_bundles
 print(json.dumps({
     "package": monai_unet.__file__,
     "bundles": {b.name: [str(b.root), b.built_in, b.has_weights] for b in find_bundles()},
@@ -114,7 +114,7 @@ def test_every_folder_with_code_is_a_listed_package():
 
 def test_importing_the_core_loads_no_qt():
     code = (
-        "import sys, monai_unet.segmenter, monai_unet.cli, monai_unet.evaluation, monai_unet.io\n"
+        "import sys, monai_unet.segmentation.segmenter, monai_unet.cli, monai_unet.evaluation, monai_unet.io\n"
         "print([name for name in sys.modules if name.split('.')[0] in ('PySide6', 'PyQt6', 'PyQt5', 'qtpy', 'napari')])"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

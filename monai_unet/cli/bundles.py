@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the bundles found: built in, the user's folder, `$MONAI_UNET_BUNDLES`."""
-    from monai_unet.catalogue import VARIABLE, find_bundles, user_folder
+    from monai_unet.bundle_format import VARIABLE, find_bundles, user_folder
 
     rows = [
         {

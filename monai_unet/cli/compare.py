@@ -19,8 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare and write; 0 all cases compared, 2 some cases or classes are in one result only."""
-    from monai_unet.evaluation.compare import compare, read_result, text_rows, write_comparison_json
-    from monai_unet.evaluation.compare_report import write_comparison_report
+    from monai_unet.evaluation import compare, read_result, text_rows, write_comparison_json, write_comparison_report
 
     names = arguments.names or _names(Path(arguments.first), Path(arguments.second))
     if names[0] == names[1]:

@@ -12,11 +12,8 @@ from monai_unet.errors import InputError
 if TYPE_CHECKING:
     from monai.data import MetaTensor
 
-    from monai_unet.io.deidentify import Deidentifier
-    from monai_unet.io.dicom_series import DicomSeries
-    from monai_unet.io.dicom_source import SourceSeries
-    from monai_unet.io.mask_file import MaskFile
-    from monai_unet.io.results import AlgorithmIdentity, LesionMeasurements, Segment
+    from monai_unet.io import AlgorithmIdentity, LesionMeasurements, MaskFile, Segment
+    from monai_unet.io.dicom import Deidentifier, DicomSeries, SourceSeries
 
 DICOM_KINDS = ("seg", "rtstruct", "sr", "dicom")
 
@@ -67,8 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _is_mask(arguments: argparse.Namespace) -> bool:
     """Whether the input is a DICOM result, has label names in it, or is called a mask by the options."""
     from monai_unet.io import read_label_table
-    from monai_unet.io.dicom_files import is_dicom
-    from monai_unet.io.dicom_object import kind_of
+    from monai_unet.io.dicom import is_dicom, kind_of
 
     if arguments.names or arguments.split:
         return True
@@ -89,8 +85,7 @@ def _image_to_volume(arguments: argparse.Namespace) -> None:
 
 
 def _mask_to_volume(arguments: argparse.Namespace) -> None:
-    from monai_unet.io import write_label_map
-    from monai_unet.io.mask_file import parse_names, read_mask_file
+    from monai_unet.io import parse_names, read_mask_file, write_label_map
 
     source = _source(arguments.source, arguments.series) if arguments.source else None
     mask = read_mask_file(
@@ -123,7 +118,7 @@ def _split(mask: MaskFile, folder: Path) -> None:
     import numpy as np
 
     from monai_unet.io import write_label_map
-    from monai_unet.io.label_table import LabelEntry
+    from monai_unet.io.formats import LabelEntry
 
     for n, segment in enumerate(mask.segments):
         inside = mask.masks[n] if len(mask.masks) > 1 else mask.masks[0] == segment.number
@@ -135,10 +130,8 @@ def _split(mask: MaskFile, folder: Path) -> None:
 
 
 def _to_dicom_result(arguments: argparse.Namespace) -> None:
-    from monai_unet.io.deidentify import DeidentifiedSeries
-    from monai_unet.io.dicom_rtstruct import write_rtstruct
-    from monai_unet.io.dicom_seg import write_seg
-    from monai_unet.io.mask_file import parse_names, read_mask_file
+    from monai_unet.io import parse_names, read_mask_file
+    from monai_unet.io.dicom import DeidentifiedSeries, write_rtstruct, write_seg
 
     if arguments.source is None:
         raise InputError(f"--to {arguments.to} needs the images the mask was drawn on; give --source DICOM_DIR.")
@@ -180,8 +173,7 @@ def _write_report(
 ) -> None:
     """The report and, beside it, the segmentation it refers to, with one segment per lesion."""
     from monai_unet.io import read_series
-    from monai_unet.io.dicom_seg import write_seg
-    from monai_unet.io.dicom_sr import write_sr
+    from monai_unet.io.dicom import write_seg, write_sr
 
     if len(mask.masks) > 1:
         raise InputError(f"{arguments.input} has structures that overlap; report them one at a time.")
@@ -203,11 +195,10 @@ def _measured(
     import torch
     from monai.data import MetaTensor
 
-    from monai_unet.evaluation.lesions import component_map, for_report, measure_lesions
-    from monai_unet.io import grid_of, to_working_frame
-    from monai_unet.io.dicom_provenance import new_uid
-    from monai_unet.io.placement import place
-    from monai_unet.io.results import Segment
+    from monai_unet.geometry import place, to_working_frame
+    from monai_unet.io import Segment, grid_of
+    from monai_unet.io.dicom import new_uid
+    from monai_unet.measurement import component_map, for_report, measure_lesions
 
     assert series.grid is not None
     name = str(mask.masks.meta["filename_or_obj"])
@@ -241,8 +232,7 @@ def _measured(
 def _copy_series(arguments: argparse.Namespace) -> None:
     from pydicom import dcmread
 
-    from monai_unet.io.deidentify import write_deidentified
-    from monai_unet.io.dicom_files import ZipAwareOpener
+    from monai_unet.io.dicom import ZipAwareOpener, write_deidentified
 
     if not arguments.deidentify:
         raise InputError("--to dicom copies a series without the patient's identity; say so with --deidentify.")
@@ -255,7 +245,7 @@ def _copy_series(arguments: argparse.Namespace) -> None:
 
 def _source(path: Path, uid: str | None) -> DicomSeries:
     from monai_unet.io import find_series
-    from monai_unet.io.dicom_read import choose_series
+    from monai_unet.io.dicom import choose_series
 
     series = choose_series(find_series(path), path, uid)
     if series.problems:
@@ -264,14 +254,14 @@ def _source(path: Path, uid: str | None) -> DicomSeries:
 
 
 def _deidentifier(arguments: argparse.Namespace) -> Deidentifier:
-    from monai_unet.io.deidentify import Deidentifier
+    from monai_unet.io.dicom import Deidentifier
 
     return Deidentifier.from_key_file(arguments.key) if arguments.key else Deidentifier()
 
 
 def _algorithm(mask: MaskFile) -> AlgorithmIdentity:
     """What the file says drew it; a mask that does not say counts as drawn with help."""
-    from monai_unet.io.results import AlgorithmIdentity
+    from monai_unet.io import AlgorithmIdentity
     from monai_unet.version import __version__
 
     return mask.algorithm or AlgorithmIdentity("monai-unet convert", __version__, made_by="SEMIAUTOMATIC")

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Download with MONAI's own downloader and put a validation and a test list into `dataset.json`."""
-    from monai_unet.decathlon_download import download
+    from monai_unet.samples import download
 
     folder = download(arguments.name, arguments.output)
     dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _steps(show: str, output: Path) -> Iterator[Any]:
     if show == "tumour":
-        from monai_unet.tumour_demo import patient, run_tumour_demo
+        from monai_unet.samples import patient, run_tumour_demo
 
         try:
             patient()
@@ -40,6 +40,6 @@ def _steps(show: str, output: Path) -> Iterator[Any]:
         else:
             yield from run_tumour_demo(output)
             return
-    from monai_unet.demo import run_demo
+    from monai_unet.samples import run_demo
 
     yield from run_demo(output)

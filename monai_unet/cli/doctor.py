@@ -79,8 +79,8 @@ def _timed_segmentation() -> dict[str, Any]:
     import torch
     from monai.data import MetaTensor
 
-    from monai_unet.catalogue import find_bundles
-    from monai_unet.segmenter import Segmenter
+    from monai_unet.bundle_format import find_bundles
+    from monai_unet.segmentation import Segmenter
 
     bundle = next((b for b in find_bundles() if b.built_in and b.has_weights and _takes_one_channel(b)), None)
     if bundle is None:

@@ -68,11 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Pair, score, write; 0 all scored, 2 some cases failed, 1 none was scored."""
-    from monai_unet.evaluation import outputs, provenance
-    from monai_unet.evaluation.case_work import ScoreFiles, Settings
-    from monai_unet.evaluation.segment_work import SegmentAndScore
-    from monai_unet.evaluation.surface import Surface
-    from monai_unet.evaluation.tables import text_table
+    from monai_unet.evaluation import (
+        Evaluation,
+        ScoreFiles,
+        SegmentAndScore,
+        Settings,
+        Surface,
+        provenance,
+        text_table,
+        write_outputs,
+    )
 
     folder = Path(arguments.output)
     started = provenance.now()
@@ -100,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         "inputs": _inputs(arguments),
         "bundle": model,
     }
-    summary = outputs.write_outputs(outputs.Evaluation(settings, scored, refusals, made), folder)
+    summary = write_outputs(Evaluation(settings, scored, refusals, made), folder)
     for refusal in refusals:
         print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
     if summary is not None:
@@ -160,7 +165,7 @@ def _options(names: set[str]) -> str:
 
 def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict[int, str], dict[str, Any]]:
     """Names of the label values, and what is known of the model (empty without a bundle)."""
-    from monai_unet.evaluation.label_maps import labels_in
+    from monai_unet.evaluation import labels_in
 
     model: dict[str, Any] = {}
     if arguments.bundle:
@@ -180,9 +185,8 @@ def _model(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         InputError: no such bundle or weights, or the bundle is not built in and the user has not agreed to it.
     """
-    from monai_unet.catalogue import find_bundle
-    from monai_unet.evaluation.provenance import sha256
-    from monai_unet.trust import require_trust
+    from monai_unet.bundle_format import find_bundle, require_trust
+    from monai_unet.evaluation import sha256
 
     bundle = find_bundle(arguments.bundle)
     require_trust(bundle, consent=arguments.trust)
@@ -228,8 +232,7 @@ def _results(
     arguments: argparse.Namespace, pairs: tuple[Any, ...], work: Any, folder: Path, settings: dict[str, Any]
 ) -> tuple[Any, list[Any]]:
     """Scored cases in the order of the pairs, those of an earlier run too, and what failed; all are in the journal."""
-    from monai_unet.evaluation.journal import Journal, StoredResults
-    from monai_unet.evaluation.pairs import Refusal
+    from monai_unet.evaluation import Journal, Refusal, StoredResults
 
     path = folder / JOURNAL
     if path.exists() and path.stat().st_size and not arguments.resume:
@@ -297,7 +300,7 @@ def _stop_on_sigterm() -> Iterator[None]:
 
 
 def _inputs(arguments: argparse.Namespace) -> dict[str, str]:
-    from monai_unet.evaluation.provenance import sha256
+    from monai_unet.evaluation import sha256
 
     named = {
         name: str(getattr(arguments, name))

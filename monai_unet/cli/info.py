@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from monai_unet.io.inventory import Entry
+    from monai_unet.io.datasets import Entry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the series and volumes below a path and what is wrong with them."""
-    from monai_unet.io.inventory import inventory
+    from monai_unet.io.datasets import inventory
 
     entries = inventory(arguments.path, identity=arguments.identity)
     if arguments.json:

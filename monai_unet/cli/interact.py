@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure one case or a data set; 0 all measured, 2 some cases failed, 1 none was measured."""
-    from monai_unet.interaction.answerers import build_answerer
+    from monai_unet.interaction.answering import build_answerer
 
     if arguments.clicks < 1:
         raise InputError(f"--clicks must be 1 or more, got {arguments.clicks}.")
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_one(arguments: argparse.Namespace, answerer: Any) -> int:
-    from monai_unet.interaction.benchmark_cases import read_case
+    from monai_unet.evaluation.clicks import read_case
 
     case = read_case(arguments.image, arguments.reference, initial=arguments.initial or "")
     mask = case.object_mask(arguments.labels)
@@ -87,9 +87,9 @@ def _run_one(arguments: argparse.Namespace, answerer: Any) -> int:
 
 
 def _measure(arguments: argparse.Namespace, answerer: Any, case: Any, mask: Any, values: Any) -> Any:
-    from monai_unet.interaction import benchmark
+    from monai_unet.evaluation.clicks import SEED, run_case
 
-    steps = benchmark.run_case(
+    steps = run_case(
         case.image,
         case.grid,
         mask,
@@ -97,7 +97,7 @@ def _measure(arguments: argparse.Namespace, answerer: Any, case: Any, mask: Any,
         clicks=arguments.clicks,
         initial=case.initial_mask(values),
         tolerance_mm=arguments.tolerance,
-        seed=benchmark.SEED if arguments.seed is None else arguments.seed,
+        seed=SEED if arguments.seed is None else arguments.seed,
     )
     while True:
         try:
@@ -107,7 +107,7 @@ def _measure(arguments: argparse.Namespace, answerer: Any, case: Any, mask: Any,
 
 
 def _as_json(arguments: argparse.Namespace, curve: Any) -> dict[str, Any]:
-    from monai_unet.interaction.benchmark import BALL, SEED, TARGETS
+    from monai_unet.evaluation.clicks import BALL, SEED, TARGETS
 
     return {
         "image": arguments.image,
@@ -127,10 +127,8 @@ def _as_json(arguments: argparse.Namespace, curve: Any) -> dict[str, Any]:
 
 
 def _run_dataset(arguments: argparse.Namespace, answerer: Any) -> int:
-    from monai_unet.evaluation import provenance
-    from monai_unet.evaluation.pairs import Refusal
-    from monai_unet.interaction.benchmark import SEED
-    from monai_unet.interaction.benchmark_report import write_benchmark
+    from monai_unet.evaluation import Refusal, provenance
+    from monai_unet.evaluation.clicks import SEED, write_benchmark
 
     started = provenance.now()
     found, refusals, shown = [], [], {}
@@ -167,9 +165,8 @@ def _run_dataset(arguments: argparse.Namespace, answerer: Any) -> int:
 
 def _cases(arguments: argparse.Namespace, answerer: Any) -> Iterator[tuple[str, Any]]:
     """Per object its case's name and its curve with a picture, or per case the reason why it has none."""
-    from monai_unet.evaluation.pictures import case_picture
-    from monai_unet.interaction.benchmark_cases import list_cases
-    from monai_unet.interaction.benchmark_report import CaseCurve
+    from monai_unet.evaluation import case_picture
+    from monai_unet.evaluation.clicks import CaseCurve, list_cases
 
     for files in list_cases(arguments.dataset, arguments.key, initial=arguments.initial or ""):
         try:

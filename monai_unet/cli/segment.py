@@ -73,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from monai_unet.segmenter import Progress, Segmenter
-    from monai_unet.study import Job, find_jobs, named_job, segment_jobs
+    from monai_unet.batch import Job, find_jobs, named_job, segment_jobs
+    from monai_unet.segmentation import Progress, Segmenter
 
     given = _named(arguments.channel)
     if bool(given) == bool(arguments.images):

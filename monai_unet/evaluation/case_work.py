@@ -16,12 +16,13 @@ from monai_unet.errors import InputError
 from monai_unet.evaluation.calibration import Reliability, reliability
 from monai_unet.evaluation.detection import LesionRecord, Side, match_lesions
 from monai_unet.evaluation.label_maps import read_label_map, read_probabilities, require_same_grid
-from monai_unet.evaluation.lesions import acquisition_axis, component_map, measure_lesions
 from monai_unet.evaluation.overlap import Box, overlaps
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.scores import ClassScore, Status, score_case
 from monai_unet.evaluation.surface import Surface
-from monai_unet.io import Grid, grid_of, read_volume
+from monai_unet.geometry import Grid
+from monai_unet.io import grid_of, read_volume
+from monai_unet.measurement import acquisition_axis, component_map, measure_lesions
 
 logger = logging.getLogger(__name__)
 

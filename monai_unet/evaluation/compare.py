@@ -15,7 +15,7 @@ import numpy as np
 from monai_unet.errors import InputError
 from monai_unet.evaluation.statistics import Interval, PairedComparison, compare_paired, holm
 from monai_unet.evaluation.tables import strict_json
-from monai_unet.io.atomic import write_text
+from monai_unet.io import write_text
 
 _NOT_METRICS = ("case", "label", "name", "status", "volume_ml", "reference_volume_ml", "volume_difference_ml")
 _SMALLER_IS_BETTER = ("hd95_mm", "assd_mm")

@@ -10,7 +10,7 @@ import numpy as np
 from monai_unet.evaluation import plots
 from monai_unet.evaluation.compare import Comparison, case_differences
 from monai_unet.evaluation.report import as_text, column_head, data_uri, template
-from monai_unet.io.atomic import write_text
+from monai_unet.io import write_text
 from monai_unet.version import __version__
 
 CHANGED = 10

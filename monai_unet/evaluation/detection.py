@@ -17,7 +17,7 @@ from math import inf, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_unet.evaluation.lesions import Lesion
+from monai_unet.measurement import Lesion
 
 MIN_COVERAGE = 0.1
 SIZE_EDGES_MM = (0.0, 5.0, 10.0, 20.0, inf)

@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.overlap import HIGHEST_LABEL
-from monai_unet.io import Grid, find_series, grid_of, to_working_frame
-from monai_unet.io.dicom_files import is_dicom
-from monai_unet.io.dicom_object import kind_of
-from monai_unet.io.dicom_rtstruct import read_rtstruct
-from monai_unet.io.dicom_seg_read import read_seg
+from monai_unet.geometry import Grid, to_working_frame
+from monai_unet.io import StoredSegmentation, find_series, grid_of
+from monai_unet.io.dicom import is_dicom, kind_of, read_rtstruct, read_seg
 from monai_unet.io.formats import format_of
-from monai_unet.io.results import StoredSegmentation
 
 _SAME_VOXEL = 0.01
 """Largest distance between partner voxels, as a share of the voxel edge, of what counts as one grid."""

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_unet.errors import InputError
-from monai_unet.io import case_name, read_dataset
-from monai_unet.io.volume import VOLUME_SUFFIXES
+from monai_unet.io import VOLUME_SUFFIXES, case_name, read_dataset
 
 NNUNET_FOLDERS = {"training": "Tr", "test": "Ts"}
 

@@ -31,7 +31,7 @@ from monai_unet.evaluation.scores import ClassScore, Status
 from monai_unet.evaluation.statistics import Interval
 from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.tables import EMPTY_POLICY
-from monai_unet.io.atomic import write_text
+from monai_unet.io import write_text
 from monai_unet.version import __version__
 
 logger = logging.getLogger(__name__)

@@ -48,6 +48,6 @@ class SegmentAndScore:
 @lru_cache(maxsize=1)
 def load_model(bundle: str, device: str | None = None, checkpoint: str | None = None) -> Any:
     """The bundle's `Segmenter`, loaded once per process."""
-    from monai_unet.segmenter import Segmenter
+    from monai_unet.segmentation import Segmenter
 
     return Segmenter.load(bundle, device=device, checkpoint=checkpoint)

@@ -17,7 +17,7 @@ from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.statistics import CONFIDENCE, Interval
 from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.surface import Surface
-from monai_unet.io.atomic import atomic_path, write_text
+from monai_unet.io import atomic_path, write_text
 
 EMPTY_POLICY = (
     "Both masks empty: counted as n_both_empty, no score. Prediction or reference empty: Dice, IoU, precision, recall "

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from monai_unet.geometry import Box
 from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
 
-Box = tuple[slice, slice, slice]
 PLANES = 8
 """Planes of background handed out at once."""
 

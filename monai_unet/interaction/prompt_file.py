@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
-from monai_unet.interaction.network_answerer import NetworkAnswerer
+from monai_unet.interaction.answering import NetworkAnswerer
 from monai_unet.interaction.prompts import Prompt, PromptKind
 from monai_unet.io import LabelEntry, grid_of, read_volume, write_label_map
 

@@ -13,10 +13,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_unet.io import Grid
+from monai_unet.geometry import Box, Grid
 
 PromptKind = Literal["point", "scribble", "box", "lasso"]
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)

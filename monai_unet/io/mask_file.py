@@ -14,11 +14,8 @@ import numpy as np
 from monai.data import MetaTensor
 
 from monai_unet.errors import InputError
-from monai_unet.io.dicom_object import kind_of
-from monai_unet.io.dicom_rtstruct import read_rtstruct
-from monai_unet.io.dicom_seg_read import read_seg
-from monai_unet.io.dicom_source import SourceSeries
-from monai_unet.io.label_table import LabelEntry
+from monai_unet.io.dicom import SourceSeries, kind_of, read_rtstruct, read_seg
+from monai_unet.io.formats import LabelEntry
 from monai_unet.io.results import AlgorithmIdentity, Segment, StoredSegmentation
 from monai_unet.io.volume import case_name, read_label_table, read_volume
 

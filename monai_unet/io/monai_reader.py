@@ -12,7 +12,7 @@ from monai.transforms import LoadImaged, MapTransform
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
-from monai_unet.io.label_table import LabelEntry
+from monai_unet.io.formats import LabelEntry
 from monai_unet.io.volume import case_name, read_volume, write_label_map
 
 
@@ -40,7 +40,7 @@ class VolumeReader(ImageReader):
 
     def get_data(self, img: Any) -> tuple[NDArray[Any], dict[str, Any]]:
         """Array (S, A, R), or (C, S, A, R) for several files on one grid, and its metadata."""
-        from monai_unet.io.channels import stack_channels
+        from monai_unet.io.datasets import stack_channels
 
         volume = stack_channels(ensure_tuple(img))
         meta = dict(volume.meta)
@@ -67,12 +67,13 @@ class LoadVolumed(LoadImaged):
 class LoadChannelsd(LoadVolumed):
     """Load the sequences of a case as one MetaTensor (C, S, A, R), a channel of zeros for each that is None.
 
-    The value of each key is a list in the order of the bundle's channels, see `monai_unet.io.channels.read_channels`.
+    The value of each key is a list in the order of the bundle's channels, see
+    `monai_unet.io.datasets.read_channels`.
     """
 
     def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
         """Load each key's sequences."""
-        from monai_unet.io.channels import read_channels
+        from monai_unet.io.datasets import read_channels
 
         result = dict(data)
         for key in self.key_iterator(result):

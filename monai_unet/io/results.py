@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from pydicom.sr.coding import Code
 
 from monai_unet.errors import InputError
-from monai_unet.io.dicom_codes import Meaning, meaning_of
-from monai_unet.io.geometry import Grid, to_working_frame
-from monai_unet.io.placement import place
+from monai_unet.geometry import Grid, place, to_working_frame
+from monai_unet.io.dicom import Meaning, meaning_of
 
 RESEARCH_USE = "For research use; not a medical device"
 

@@ -13,11 +13,9 @@ from monai.data import MetaTensor
 from numpy.typing import ArrayLike, NDArray
 
 from monai_unet.errors import InputError
-from monai_unet.io.dicom_files import is_dicom
-from monai_unet.io.dicom_read import read_series
-from monai_unet.io.formats import VOLUME_SUFFIXES, format_of, format_to_write
-from monai_unet.io.geometry import Grid, from_working_frame, to_working_frame
-from monai_unet.io.label_table import LabelEntry, LabelTable
+from monai_unet.geometry import Grid, from_working_frame, to_working_frame
+from monai_unet.io.dicom import is_dicom, read_series
+from monai_unet.io.formats import VOLUME_SUFFIXES, LabelEntry, LabelTable, format_of, format_to_write
 
 __all__ = [
     "VOLUME_SUFFIXES",

@@ -1,21 +1,5 @@
 """The U-Net family: one table of names, built by `build_unet`."""
 
-from monai_unet.networks.diffusion import DiffusionUNet, MaskSamples
-from monai_unet.networks.dynunet import DynUNet
-from monai_unet.networks.receptive_field import is_translation_equivariant, receptive_field
-from monai_unet.networks.table import NETWORKS, Network, build_unet
-from monai_unet.networks.transunet import TransUNet
-from monai_unet.networks.unet import UNet
+import lazy_loader
 
-__all__ = [
-    "NETWORKS",
-    "DiffusionUNet",
-    "DynUNet",
-    "MaskSamples",
-    "Network",
-    "TransUNet",
-    "UNet",
-    "build_unet",
-    "is_translation_equivariant",
-    "receptive_field",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,11 +15,11 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from monai_unet.bundle_format import read_tensors
 from monai_unet.errors import InputError
-from monai_unet.io.atomic import atomic_path
+from monai_unet.io import atomic_path
 from monai_unet.training.reproducible import EpochSampler, derived_seed
 from monai_unet.training.weight_average import WeightAverage
-from monai_unet.weights import read_tensors
 
 LAST, BEST = "last.pt", "best.pt"
 logger = logging.getLogger(__name__)

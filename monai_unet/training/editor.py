@@ -24,12 +24,12 @@ from scipy.ndimage import binary_dilation, binary_erosion, shift
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from monai_unet.interaction.guidance import Marks, network_input
-from monai_unet.interaction.simulated_user import Mark, first_box, first_lasso, next_click, scribble
-from monai_unet.io.atomic import atomic_path
+from monai_unet.bundle_format import read_tensors
+from monai_unet.interaction import Mark, first_box, first_lasso, next_click, scribble
+from monai_unet.interaction.answering import Marks, network_input
+from monai_unet.io import atomic_path
 from monai_unet.training.editor_windows import EditorWindows, Sample
 from monai_unet.training.weight_average import WeightAverage
-from monai_unet.weights import read_tensors
 
 logger = logging.getLogger(__name__)
 

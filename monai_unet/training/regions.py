@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from monai_unet.training.losses import DeepSupervision
-from monai_unet.transforms.brats import regions_of
+from monai_unet.transforms import regions_of
 
 
 class RegionDiceBCE(nn.Module):

@@ -1,31 +1,5 @@
 """Transforms that MONAI lacks."""
 
-from monai_unet.transforms.brats import ConvertBratsLabelsd, LabelsOfRegionsd, RegionsOfLabelsd
-from monai_unet.transforms.centre_nearness import AddCentreNearnessd
-from monai_unet.transforms.check_pair import CheckPaird
-from monai_unet.transforms.head import RandHeadd
-from monai_unet.transforms.lesion_synthesis import RandSynthesiseLesionsd
-from monai_unet.transforms.mirror_sides import RandMirrorSidesd
-from monai_unet.transforms.scan_effects import RandScanEffectsd
-from monai_unet.transforms.sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd
-from monai_unet.transforms.smooth_for_spacing import SmoothForSpacingd
-from monai_unet.transforms.tissue import JoinTissued, RandTissueContrastd, TissueMapsd
+import lazy_loader
 
-__all__ = [
-    "AddCentreNearnessd",
-    "CheckPaird",
-    "ConvertBratsLabelsd",
-    "JoinTissued",
-    "LabelsOfRegionsd",
-    "NormalizeSequencesd",
-    "RandDropChannelsd",
-    "RandHeadd",
-    "RandMirrorSidesd",
-    "RandScanEffectsd",
-    "RandSequenceIntensitiesd",
-    "RandSynthesiseLesionsd",
-    "RandTissueContrastd",
-    "RegionsOfLabelsd",
-    "SmoothForSpacingd",
-    "TissueMapsd",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

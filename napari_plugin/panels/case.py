@@ -9,15 +9,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QComboBox, QFileDialog, QListWidget, QListWidgetItem
 
+from monai_unet.io.datasets import Entry
 from monai_unet.io.formats import VOLUME_SUFFIXES
-from monai_unet.io.inventory import Entry
-from napari_plugin.controller import Controller
-from napari_plugin.hanging import PLANES, plane_of, show_plane
-from napari_plugin.opening import details, refusal, title
+from napari_plugin.case import Controller, details, refusal, title
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
-from napari_plugin.windows import AUTOMATIC, CT_WINDOWS, limits_of
+from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, PLANES, limits_of, plane_of, show_plane
 
 _ENTRY = Qt.ItemDataRole.UserRole
 

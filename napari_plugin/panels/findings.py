@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QLineEdit, QTableWidget, QTableWidgetItem
 
-from monai_unet.evaluation.lesions import Lesion
-from monai_unet.interaction.objects import SegmentObject
-from napari_plugin.editing import Editing
-from napari_plugin.findings import Findings, centre_voxel, counted, measure_objects, sum_of_long_axes
+from monai_unet.interaction.session import SegmentObject
+from monai_unet.measurement import Lesion
+from napari_plugin.case import Editing, Findings, Work, centre_voxel, counted, measure_objects, sum_of_long_axes
 from napari_plugin.panels.icons import padlock, swatch
 from napari_plugin.panels.layout import Panel, button, sentence
-from napari_plugin.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,12 +8,10 @@ from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QSpinBox
 
-from monai_unet.catalogue import Bundle
-from napari_plugin import fine_tuning
-from napari_plugin.controller import ERROR, WARNING, Controller
+from monai_unet.bundle_format import Bundle
+from napari_plugin.case import ERROR, WARNING, Controller, Work, fine_tuning
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.settings import remember, setting
-from napari_plugin.work import Work
 
 
 class LearnPanel(Panel):

@@ -9,19 +9,14 @@ from typing import Any
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QPlainTextEdit, QWidget
 
-from monai_unet.catalogue import Bundle, find_bundle
+from monai_unet.bundle_format import Bundle, find_bundle, is_trusted, trust
 from monai_unet.errors import InputError
-from monai_unet.interaction.boxes import Box
-from monai_unet.segmenter import Progress, Segmenter
-from monai_unet.trust import is_trusted, trust
-from napari_plugin import models
-from napari_plugin.controller import WARNING, Controller
-from napari_plugin.editing import Editing
-from napari_plugin.opening import OpenImage
+from monai_unet.geometry import Box
+from monai_unet.segmentation import Progress, Segmenter
+from napari_plugin.case import WARNING, Controller, Editing, OpenImage, licence_of, models
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.panels.zoo import ZooPicker
 from napari_plugin.settings import remember, setting
-from napari_plugin.zoo import licence_of
 
 _STAGES = {"read": "Reading", "preprocess": "Preparing", "infer": "Segmenting", "postprocess": "Finishing"}
 

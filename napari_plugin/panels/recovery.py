@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_plugin.editing import Editing
+from napari_plugin.case import Editing
 from napari_plugin.panels.layout import Panel, button, sentence
 
 

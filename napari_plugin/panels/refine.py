@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem
 
-from monai_unet.interaction.answerers import CLASSICAL, build_answerer
-from monai_unet.interaction.prompts import Prompt, PromptKind
-from napari_plugin.editing import Editing
-from napari_plugin.marks import EXCLUDE, INCLUDE
+from monai_unet.interaction import Prompt, PromptKind
+from monai_unet.interaction.answering import CLASSICAL, build_answerer
+from napari_plugin.case import Editing
 from napari_plugin.panels.layout import Panel, button
 from napari_plugin.settings import remember, setting
-from napari_plugin.tools import TOOLS, PromptTool
+from napari_plugin.viewer import EXCLUDE, INCLUDE, TOOLS, PromptTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +138,7 @@ def default_answerer() -> Any:
 
 def _methods() -> list[tuple[str, str]]:
     """(name, title) of what can answer prompts, the best first."""
-    from napari_plugin.models import editor_bundles
+    from napari_plugin.case import editor_bundles
 
     networks = [(bundle.name, f"Network: {bundle.name}") for bundle in editor_bundles()]
     return [*networks, (CLASSICAL, "Classical (no network)")]

@@ -8,14 +8,10 @@ from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton
 
-from monai_unet.io.results import RESEARCH_USE
-from napari_plugin import exporting
-from napari_plugin.controller import WARNING
-from napari_plugin.editing import Editing
+from monai_unet.io import RESEARCH_USE
+from napari_plugin.case import WARNING, Editing, exporting, once, save_html
 from napari_plugin.panels.layout import Panel, button
 from napari_plugin.settings import remember, setting
-from napari_plugin.summary import save_html
-from napari_plugin.work import once
 
 MASK, SEG, RTSTRUCT, SR, TABLE, PAGE, TRAINING = "mask", "SEG", "RTSTRUCT", "SR", "table", "page", "training"
 KINDS: dict[str, tuple[str, str, str, Callable[[exporting.Outcome, Path], list[Path]]]] = {

@@ -7,11 +7,9 @@ from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from monai_unet.catalogue import Bundle
-from napari_plugin import zoo
-from napari_plugin.controller import Controller
+from monai_unet.bundle_format import Bundle
+from napari_plugin.case import Controller, once, zoo
 from napari_plugin.panels.layout import button
-from napari_plugin.work import once
 
 
 class ZooPicker(QWidget):

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from brain_phantom import brats_layout, decathlon_layout, own_layout, write_sequences
 
-from monai_unet.catalogue import built_in_folder
+from monai_unet.bundle_format.catalogue import built_in_folder
 from monai_unet.cli import main
 from monai_unet.errors import InputError
 from monai_unet.evaluation.regions import score_regions
 from monai_unet.io import read_volume, sequence_cases
-from monai_unet.segmenter import Segmenter
+from monai_unet.segmentation.segmenter import Segmenter
 from monai_unet.transforms.brats import REGIONS, convert_labels
 
 ROOT = built_in_folder() / "brain_tumor_mri"

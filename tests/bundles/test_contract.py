@@ -11,8 +11,8 @@ from decathlon_phantom import make_dataset
 from metadata_rules import violations
 from monai.bundle import ckpt_export, create_workflow, onnx_export, verify_net_in_out
 
-from monai_unet.catalogue import find_bundles
-from monai_unet.weights import load_weights, read_tensors, sha256_of
+from monai_unet.bundle_format.catalogue import find_bundles
+from monai_unet.bundle_format.weights import load_weights, read_tensors, sha256_of
 
 BUNDLES = {bundle.name: bundle for bundle in find_bundles() if bundle.built_in}
 SHARED_PARTS = ("network_def", "preprocessing", "inferer", "postprocessing")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from monai_unet.catalogue import find_bundle
+from monai_unet.bundle_format.catalogue import find_bundle
+from monai_unet.bundle_format.weights import load_weights
 from monai_unet.io import dataset_cases, read_volume
-from monai_unet.weights import load_weights
 
 RIGHT, LEFT = 3, 4
 
@@ -41,7 +41,7 @@ def test_a_mirrored_patient_gives_mirrored_organs_with_the_sides_changed(parts):
 @pytest.mark.skipif("MONAI_UNET_DATA" not in os.environ, reason="MONAI_UNET_DATA is not set")
 def test_validation_cases_reach_what_the_card_says_without_a_swap(tmp_path):
     """Three of the twelve validation cases; their mean Dice was 0.75, 0.70 and 0.81 when the card was written."""
-    from monai_unet.segmenter import Segmenter
+    from monai_unet.segmentation.segmenter import Segmenter
 
     folder = Path(os.environ["MONAI_UNET_DATA"]) / "HeadNeckCT"
     segmenter = Segmenter.load("head_neck_ct", device="cpu")

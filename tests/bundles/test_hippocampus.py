@@ -16,10 +16,10 @@ import SimpleITK as sitk
 import torch
 from decathlon_phantom import make_case, make_dataset
 
-from monai_unet.catalogue import built_in_folder
+from monai_unet.bundle_format.catalogue import built_in_folder
 from monai_unet.evaluation import score_case
 from monai_unet.io import dataset_cases, read_volume
-from monai_unet.segmenter import Segmenter
+from monai_unet.segmentation.segmenter import Segmenter
 
 ROOT = built_in_folder() / "hippocampus_mri"
 TRAIN, EVALUATE, INFERENCE = (ROOT / "configs" / name for name in ("train.yaml", "evaluate.yaml", "inference.json"))

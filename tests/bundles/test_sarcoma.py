@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from monai.bundle import ConfigParser
 
-from monai_unet.catalogue import find_bundle
+from monai_unet.bundle_format.catalogue import find_bundle
 from monai_unet.io import dataset_cases, read_volume
 
 
@@ -29,7 +29,7 @@ def test_the_network_sees_the_image_and_how_near_the_centre_of_the_box_is(tmp_pa
 @pytest.mark.skipif("MONAI_UNET_DATA" not in os.environ, reason="MONAI_UNET_DATA is not set")
 def test_validation_cases_beat_the_trivial_baseline():
     """Two of the four validation cases (the smallest tumour is missed, see the card); the ellipsoid has 0.52 there."""
-    from monai_unet.segmenter import Segmenter
+    from monai_unet.segmentation.segmenter import Segmenter
 
     folder = Path(os.environ["MONAI_UNET_DATA"]) / "SoftTissueSarcoma"
     segmenter = Segmenter.load("sarcoma_mri", device="cpu")

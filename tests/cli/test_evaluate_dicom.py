@@ -12,10 +12,10 @@ from dicom_checks import ALGORITHM, DATA, needs_data
 from dicom_phantom import Phantom, write_phantom
 
 from monai_unet.cli import main
+from monai_unet.geometry.grid import to_working_frame
 from monai_unet.io import read_volume, write_label_map
-from monai_unet.io.dicom_rtstruct import write_rtstruct
-from monai_unet.io.dicom_seg import write_seg
-from monai_unet.io.geometry import to_working_frame
+from monai_unet.io.dicom.rtstruct import write_rtstruct
+from monai_unet.io.dicom.seg import write_seg
 from monai_unet.io.results import Segment
 
 SEGMENTS = [Segment(1, "Tumour"), Segment(2, "left kidney")]

@@ -22,7 +22,7 @@ from monai_unet.evaluation.detection import (
     splits,
 )
 from monai_unet.evaluation.lesion_summary import lesion_summary
-from monai_unet.evaluation.lesions import component_map, measure_lesions
+from monai_unet.measurement.lesions import component_map, measure_lesions
 
 AFFINE = np.diag([1.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]]
 

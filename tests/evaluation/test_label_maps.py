@@ -10,7 +10,7 @@ import pytest
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation import read_label_map, require_same_grid
-from monai_unet.io import Grid
+from monai_unet.geometry import Grid
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
 

@@ -7,9 +7,9 @@ from monai.inferers import Inferer
 from monai.networks.nets import UNet
 from torch.profiler import ProfilerActivity, profile
 
-from monai_unet.engine import Engine, Used
 from monai_unet.inferers.onednn import OneDNNForSingleImages
 from monai_unet.inferers.runtime import TorchNetwork
+from monai_unet.segmentation.engine import Engine, Used
 
 
 def small_network():

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_unet.geometry import Grid
+from monai_unet.geometry.boxes import grow, make_box
 from monai_unet.interaction import Answer, EditSession, Prompt
-from monai_unet.interaction.boxes import grow, make_box
-from monai_unet.io import Grid
 
 # index (S, A, R) to RAS+ mm: 3 mm slices, 1 mm in plane, an origin that is not 0
 AFFINE = np.array([[0, 0, 1, -10], [0, 1, 0, 20], [3, 0, 0, 5], [0, 0, 0, 1]], dtype=float)

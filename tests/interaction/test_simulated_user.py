@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monai_unet.interaction.guidance import draw
+from monai_unet.interaction.answering.guidance import draw
 from monai_unet.interaction.simulated_user import first_box, first_lasso, next_click, scribble
 
 

@@ -15,11 +15,11 @@ from dicom_phantom import CORONAL, Phantom, oblique, write_phantom
 from pydicom.sr.codedict import codes
 
 from monai_unet.cli import main
+from monai_unet.geometry.grid import to_working_frame
 from monai_unet.io import read_label_table, read_volume
-from monai_unet.io.dicom_rtstruct import read_rtstruct
-from monai_unet.io.dicom_seg import read_seg
-from monai_unet.io.dicom_sr import read_sr
-from monai_unet.io.geometry import to_working_frame
+from monai_unet.io.dicom.rtstruct import read_rtstruct
+from monai_unet.io.dicom.seg import read_seg
+from monai_unet.io.dicom.sr import read_sr
 
 
 def nifti_mask(phantom: Phantom, labels: np.ndarray, path: Path) -> Path:
@@ -160,8 +160,8 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
 ) -> None:
     from dicom_checks import ALGORITHM, SEGMENTS
 
-    from monai_unet.io.dicom_rtstruct import write_rtstruct
-    from monai_unet.io.dicom_seg import write_seg
+    from monai_unet.io.dicom.rtstruct import write_rtstruct
+    from monai_unet.io.dicom.seg import write_seg
 
     monkeypatch.chdir(tmp_path)
     phantom = write_phantom(tmp_path / "ct")
@@ -182,7 +182,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
 def test_overlapping_structures_are_split_into_files(tmp_path: Path) -> None:
     from dicom_checks import ALGORITHM, SEGMENTS
 
-    from monai_unet.io.dicom_seg import write_seg
+    from monai_unet.io.dicom.seg import write_seg
 
     phantom = write_phantom(tmp_path / "ct")
     masks = np.random.default_rng(0).random((2, *phantom.grid.to_working().shape)) < 0.4

@@ -9,8 +9,8 @@ from typing import Any
 
 from canvas_mouse import CanvasMouse
 
-from monai_unet.catalogue import find_bundle
-from monai_unet.segmenter import Progress, Segmentation
+from monai_unet.bundle_format.catalogue import find_bundle
+from monai_unet.segmentation.segmenter import Progress, Segmentation
 
 
 def opened(dock: Any, path: Path, wait: Callable[..., None]) -> CanvasMouse:

@@ -10,8 +10,8 @@ import nibabel
 import numpy as np
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
+from monai_unet.geometry import Grid
 from monai_unet.interaction.prompts import Answer, Prompt
-from monai_unet.io import Grid
 
 ORIENTATIONS = {"flipped": "LPS", "permuted": "SRA", "both": "PIL"}
 """Name → direction of the file's axes: axes against, out of the order of, and both against the working frame's."""

@@ -13,9 +13,9 @@ from dock_cases import FakeSegmenter, opened, with_model
 from plugin_cases import ORIENTATIONS, value_at, write_volume_file
 from qtpy.QtCore import Qt
 
-from monai_unet.catalogue import Bundle
+from monai_unet.bundle_format.catalogue import Bundle
 from monai_unet.errors import InputError
-from napari_plugin.hanging import go_to, plane_of
+from napari_plugin.viewer.hanging import go_to, plane_of
 
 pytestmark = pytest.mark.display
 
@@ -356,7 +356,7 @@ def test_surfaces_and_back(dock: Any, mouse: CanvasMouse) -> None:
     session = dock.editing.session
     value = dock.editing.new_object()
     session.paint(value, (slice(4, 8), slice(5, 9), slice(6, 12)))
-    from napari_plugin.surfaces import surface_of
+    from napari_plugin.viewer.surfaces import surface_of
 
     vertices, faces = surface_of(session, value)
     # the box's corners in mm: half a voxel beyond its outer voxels

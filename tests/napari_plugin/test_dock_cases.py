@@ -19,9 +19,9 @@ from monai.data import MetaTensor
 from plugin_cases import write_volume_file
 from qtpy.QtCore import Qt
 
-from monai_unet.catalogue import Bundle
-from napari_plugin import exporting, zoo
-from napari_plugin.hanging import plane_of
+from monai_unet.bundle_format.catalogue import Bundle
+from napari_plugin.case import exporting, zoo
+from napari_plugin.viewer.hanging import plane_of
 
 pytestmark = pytest.mark.display
 

@@ -28,7 +28,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from monai_unet.interaction.objects import SegmentObject
+from monai_unet.interaction.session.objects import SegmentObject
 
 pytestmark = pytest.mark.display
 CONTROLS = (QPushButton, QComboBox, QCheckBox, QLineEdit, QListWidget, QTableWidget, QPlainTextEdit, QAbstractSpinBox)

@@ -12,10 +12,10 @@ import pytest
 from canvas_mouse import CanvasMouse
 from qtpy.QtCore import Qt
 
-from monai_unet.io.dicom_seg import read_seg
-from monai_unet.io.dicom_series import find_series
-from monai_unet.io.dicom_sr import read_sr
-from napari_plugin.hanging import go_to
+from monai_unet.io.dicom.seg import read_seg
+from monai_unet.io.dicom.series import find_series
+from monai_unet.io.dicom.sr import read_sr
+from napari_plugin.viewer.hanging import go_to
 
 pytestmark = [pytest.mark.display, pytest.mark.data]
 

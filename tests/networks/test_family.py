@@ -11,7 +11,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from monai_unet.catalogue import built_in_folder
+from monai_unet.bundle_format.catalogue import built_in_folder
 from monai_unet.networks import NETWORKS
 
 DRIVER = Path(__file__).resolve().parents[2] / "benchmarks" / "family.py"

@@ -14,7 +14,7 @@ from decathlon_phantom import make_dataset
 from scipy.ndimage import label
 from torch import distributed
 
-from monai_unet.catalogue import built_in_folder
+from monai_unet.bundle_format.catalogue import built_in_folder
 from monai_unet.errors import InputError
 from monai_unet.networks import build_unet
 from monai_unet.training.editor import EditorTraining, average_gradients, editor_loss, faulty_mask

@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, RandGaussianNoised
 
 from monai_unet.io import read_volume, sequence_cases
-from monai_unet.io.channels import read_channels
+from monai_unet.io.datasets.channels import read_channels
 from monai_unet.training import SyntheticCases
 
 CHANNELS = [{"name": "FLAIR", "synonyms": ["flair"]}, {"name": "T1", "synonyms": ["t1"]}]

@@ -1,0 +1,55 @@
+from . import pairs, provenance, runner
+from .case_work import ScoreFiles, Settings
+from .compare import compare, read_result, text_rows, write_comparison_json
+from .compare_report import write_comparison_report
+from .handler import ScoreHandler
+from .journal import Journal, StoredResults
+from .label_maps import labels_in, labels_of, read_label_map, require_same_grid
+from .outputs import Evaluation, write_outputs
+from .pairs import Pair, Refusal
+from .pictures import case_picture
+from .provenance import sha256
+from .runner import run_here
+from .scores import ClassScore, Status, score_case
+from .segment_work import SegmentAndScore
+from .summary import ClassSummary, Summary, summarise
+from .surface import Surface
+from .tables import text_table, write_cases_csv, write_summary_json
+
+__all__ = [
+    "ClassScore",
+    "ClassSummary",
+    "Evaluation",
+    "Journal",
+    "Pair",
+    "Refusal",
+    "ScoreFiles",
+    "ScoreHandler",
+    "SegmentAndScore",
+    "Settings",
+    "Status",
+    "StoredResults",
+    "Summary",
+    "Surface",
+    "case_picture",
+    "compare",
+    "labels_in",
+    "labels_of",
+    "pairs",
+    "provenance",
+    "read_label_map",
+    "read_result",
+    "require_same_grid",
+    "run_here",
+    "runner",
+    "score_case",
+    "sha256",
+    "summarise",
+    "text_rows",
+    "text_table",
+    "write_cases_csv",
+    "write_comparison_json",
+    "write_comparison_report",
+    "write_outputs",
+    "write_summary_json",
+]

@@ -1,0 +1,5 @@
+"""How good a mask becomes with how many clicks: simulated users, curves, a report."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

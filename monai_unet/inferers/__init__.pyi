@@ -1,0 +1,45 @@
+from .averaging import SMALLEST, Activation, Averaged
+from .halo_strips import HaloStripInferer, smallest_halo
+from .labels import LabelSink, RegionSink, Zoom, in_pieces, require_numbers
+from .localised import LocalisedInferer
+from .memory import activation_bytes_per_voxel, fitted
+from .onednn import OneDNNForSingleImages
+from .out_of_memory import is_out_of_memory
+from .runtime import OpenVINONetwork, Precision, TorchNetwork, openvino_installed
+from .sliding_window import StreamingSlidingWindowInferer, batches_by_plane, plan_windows
+from .stepwise import stepwise
+from .stock import as_streaming
+from .streaming import Slab, Step, StreamingInferer, UnsuitableOutputError
+from .whole_volume import WholeVolumeInferer
+
+__all__ = [
+    "SMALLEST",
+    "Activation",
+    "Averaged",
+    "HaloStripInferer",
+    "LabelSink",
+    "LocalisedInferer",
+    "OneDNNForSingleImages",
+    "OpenVINONetwork",
+    "Precision",
+    "RegionSink",
+    "Slab",
+    "Step",
+    "StreamingInferer",
+    "StreamingSlidingWindowInferer",
+    "TorchNetwork",
+    "UnsuitableOutputError",
+    "WholeVolumeInferer",
+    "Zoom",
+    "activation_bytes_per_voxel",
+    "as_streaming",
+    "batches_by_plane",
+    "fitted",
+    "in_pieces",
+    "is_out_of_memory",
+    "openvino_installed",
+    "plan_windows",
+    "require_numbers",
+    "smallest_halo",
+    "stepwise",
+]

@@ -1,0 +1,177 @@
+"""The editor network behind prompts: one window around the click, at the scale of the object, coarse then fine.
+
+On an empty mask the window starts small and grows until the object fits; with a mask it is laid around the object and
+the newest prompt. Only changes that hang together with the newest prompt are taken over, so that a correction in one
+place does not undo what was right elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from numpy.typing import NDArray
+from torch import nn
+
+from monai_unet.bundle_format import Bundle, check_stated_hash, find_bundle, load_weights, require_trust
+from monai_unet.errors import InputError
+from monai_unet.geometry import Grid
+from monai_unet.inferers import OpenVINONetwork, TorchNetwork, openvino_installed
+from monai_unet.interaction.answering.conversation import Look, Talk, Zoom, expected_dice, middle
+from monai_unet.interaction.answering.guidance import CHANNELS, network_input
+from monai_unet.interaction.answering.window import Window
+from monai_unet.interaction.prompts import Answer, Prompt
+
+
+class NetworkAnswerer:
+    """Answers prompts with the network of a bundle of kind "editor".
+
+    Args:
+        bundle: name or folder.
+        checkpoint: other weights of the same network.
+        trust: consent to run a bundle that is not built in.
+        zoom: how windows are laid; by default as the bundle's config says.
+        runtime: "auto": OpenVINO where it is installed, else PyTorch.
+
+    Raises:
+        InputError: no such bundle, or it answers no prompts.
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path = "lesion_editor",
+        *,
+        checkpoint: str | Path | None = None,
+        trust: bool = False,
+        zoom: Zoom | None = None,
+        runtime: str = "auto",
+    ) -> None:
+        found = find_bundle(bundle)
+        require_trust(found, consent=trust)
+        parser = _editor_config(found)
+        self.name = found.name
+        self.zoom = zoom or Zoom(**parser.get_parsed_content("zoom"))
+        channels = parser["network_def"].get("in_channels", len(CHANNELS))
+        if channels != len(CHANNELS):
+            raise InputError(
+                f"the network of '{found.name}' takes {channels} channels, this version gives {len(CHANNELS)}; "
+                "fine-tune it again from the present lesion_editor."
+            )
+        module: nn.Module = parser.get_parsed_content("network_def")
+        weights = Path(checkpoint) if checkpoint is not None else found.root / "models" / "model.pt"
+        if weights.is_file():
+            check_stated_hash(found, weights)
+        load_weights(module, weights)
+        self._network = compiled_network(module.eval(), runtime)
+        self._image: NDArray[Any] | None = None
+        self._grid: Grid | None = None
+
+    def start(self, image: NDArray[Any], grid: Grid) -> None:
+        """Take the image (S, A, R); what is no number counts as the image's median.
+
+        Raises:
+            InputError: the image does not lie on the grid.
+        """
+        if tuple(image.shape) != tuple(grid.shape):
+            raise InputError(f"the image has {tuple(image.shape)} voxels and its grid {tuple(grid.shape)} (S, A, R).")
+        image = np.asarray(image)
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            known = np.isfinite(image)
+            median = float(np.median(image[known])) if known.any() else 0.0
+            image = np.where(known, image, np.asarray(median, dtype=image.dtype))
+        self._image, self._grid = image, grid
+
+    def answer(self, prompts: Sequence[Prompt], current: NDArray[np.bool_]) -> Answer:
+        """The new mask after the newest prompt, in the box that may have changed.
+
+        Raises:
+            InputError: no image yet, no prompt, or the newest one lies wholly outside the image.
+        """
+        started = time.perf_counter()
+        if self._image is None or self._grid is None:
+            raise InputError("no image was given; call start(image, grid) first.")
+        if not prompts:
+            raise InputError("there is no prompt to answer; mark a point, scribble, box or lasso.")
+        talk = Talk(self._image, self._grid, prompts, np.asarray(current, dtype=bool), self.zoom)
+        if talk.current_box is None:
+            self._begin(talk)
+        else:
+            self._correct(talk)
+        box, mask = talk.result()
+        notes = []
+        if talk.contradictory():
+            notes.append("Prompts contradict each other where they overlap; the newest one holds there.")
+        if not mask.any():
+            notes.append("Nothing was found at this prompt; mark more of the object.")
+        return Answer(box, mask, milliseconds=1000 * (time.perf_counter() - started), notes=tuple(notes))
+
+    def _begin(self, talk: Talk) -> None:
+        """An object nobody has outlined yet: of several scales the one that shows it best, then a window that fits."""
+        windows = talk.first_windows()
+        talk.take(self._best(talk, windows) if len(windows) > 1 else self._look(talk, windows[0]), pieces="marked")
+        fitting = talk.fitting()
+        if fitting is not None:
+            talk.take(self._look(talk, fitting), pieces="marked")
+
+    def _best(self, talk: Talk, windows: Sequence[Window]) -> Look:
+        """The look of the most worth: every other scale is tried, that which the click suggests among them, then the
+        neighbours of the best."""
+        likeliest = min(range(len(windows)), key=lambda n: talk.unlikeliness(windows[n]))
+        looks = {n: self._look(talk, windows[n]) for n in range(likeliest % 2, len(windows), 2)}
+        best = max(looks, key=lambda n: talk.worth(looks[n]))
+        looks |= {n: self._look(talk, windows[n]) for n in (best - 1, best + 1) if 0 <= n < len(windows)}
+        return max(looks.values(), key=talk.worth)
+
+    def _correct(self, talk: Talk) -> None:
+        """A mask and a newer prompt: the object as a whole, then the surroundings of the prompt at a finer scale."""
+        window = talk.fitting()
+        assert window is not None
+        within = talk.reach(window)
+        talk.take(self._look(talk, window), pieces="beside", within=within)
+        if self.zoom.fine > 1 and window.step[2] > self.zoom.finest:
+            millimetres = window.step[2] * talk.spacing[2] / self.zoom.fine
+            near = Window.around(middle(talk.newest.box), millimetres, talk.spacing, window.size)
+            talk.take(self._look(talk, near), pieces="beside", margin=0.15, within=within)
+
+    def _look(self, talk: Talk, window: Window) -> Look:
+        """What the network says in a window, the prompts obeyed."""
+        marks = talk.marks(window)
+        channels = network_input(window.read(talk.image), talk.mask_in(window), marks)
+        with torch.no_grad():
+            logits = self._network(torch.from_numpy(channels[None]))[0, 0].numpy()
+        logits = np.where(marks.seeds[0], np.maximum(logits, 1), logits)
+        logits = np.where(marks.seeds[1], np.minimum(logits, -1), logits).astype(np.float32)
+        return Look(window, logits, expected_dice(logits, marks))
+
+
+def compiled_network(module: nn.Module, runtime: str = "auto") -> TorchNetwork | OpenVINONetwork:
+    """The network ready for the CPU: by OpenVINO, kept compiled for the next start, where it is installed and agrees.
+
+    Raises:
+        InputError: OpenVINO was asked for and is not installed.
+    """
+    if runtime == "openvino" and not openvino_installed():
+        raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
+    if runtime != "torch" and openvino_installed():
+        network = OpenVINONetwork(module, channels=len(CHANNELS), cache=Path.home() / ".monai-unet" / "openvino")
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            # the U-Net's check of its input is traced as the constant that it is
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            if network.check() < 1e-3:
+                return network
+    return TorchNetwork(module)
+
+
+def _editor_config(bundle: Bundle) -> ConfigParser:
+    if bundle.kind != "editor":
+        raise InputError(f"the bundle '{bundle.name}' segments by itself and answers no prompts; use lesion_editor.")
+    parser = ConfigParser()
+    parser.read_config(str(bundle.root / "configs" / "inference.json"))
+    return parser

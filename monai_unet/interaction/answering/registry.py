@@ -1,0 +1,26 @@
+"""Answerers by name: what the command line and the plugin offer to choose from."""
+
+from __future__ import annotations
+
+from monai_unet.interaction.prompts import Answerer
+
+CLASSICAL = "classical"
+
+
+def build_answerer(name: str, *, trust: bool = False) -> Answerer:
+    """The classical method by its name, or else the network of a bundle (name or folder).
+
+    Args:
+        trust: consent to run a bundle that is not built in.
+
+    Raises:
+        InputError: no such bundle, one that answers no prompts, or one that needs consent.
+    """
+    if name == CLASSICAL:
+        from monai_unet.interaction.answering.classical import ClassicalAnswerer
+
+        return ClassicalAnswerer()
+    from monai_unet.interaction.answering.network import NetworkAnswerer
+
+    answerer: Answerer = NetworkAnswerer(name, trust=trust)
+    return answerer

@@ -1,0 +1,17 @@
+from .journal import JournalInfo, fingerprint, journal_info
+from .label_state import values_in
+from .objects import SegmentObject
+from .session import Change, EditSession, Question, Reply, StaleReplyError
+
+__all__ = [
+    "Change",
+    "EditSession",
+    "JournalInfo",
+    "Question",
+    "Reply",
+    "SegmentObject",
+    "StaleReplyError",
+    "fingerprint",
+    "journal_info",
+    "values_in",
+]

@@ -1,0 +1,20 @@
+from .channels import read_channels, stack_channels
+from .decathlon import dataset_cases, read_dataset
+from .input_check import ExpectedInput, check_input
+from .inventory import Entry, inventory
+from .sequence_check import sequence_warnings
+from .sequences import group_sequences, match_sequence
+
+__all__ = [
+    "Entry",
+    "ExpectedInput",
+    "check_input",
+    "dataset_cases",
+    "group_sequences",
+    "inventory",
+    "match_sequence",
+    "read_channels",
+    "read_dataset",
+    "sequence_warnings",
+    "stack_channels",
+]

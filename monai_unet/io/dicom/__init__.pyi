@@ -1,0 +1,38 @@
+from .codes import Meaning, meaning_of
+from .deidentify import DeidentifiedSeries, Deidentifier, write_deidentified
+from .files import ZipAwareOpener, is_dicom, read_headers
+from .geometry import LPS_TO_RAS
+from .provenance import new_uid
+from .read import choose_series, read_series
+from .result_file import kind_of
+from .rtstruct import read_rtstruct, write_rtstruct
+from .seg import write_seg
+from .seg_read import read_seg
+from .series import NOT_IMAGES, DicomSeries, find_series
+from .source import SourceSeries
+from .sr import write_sr
+
+__all__ = [
+    "LPS_TO_RAS",
+    "NOT_IMAGES",
+    "DeidentifiedSeries",
+    "Deidentifier",
+    "DicomSeries",
+    "Meaning",
+    "SourceSeries",
+    "ZipAwareOpener",
+    "choose_series",
+    "find_series",
+    "is_dicom",
+    "kind_of",
+    "meaning_of",
+    "new_uid",
+    "read_headers",
+    "read_rtstruct",
+    "read_seg",
+    "read_series",
+    "write_deidentified",
+    "write_rtstruct",
+    "write_seg",
+    "write_sr",
+]

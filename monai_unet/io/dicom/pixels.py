@@ -1,0 +1,227 @@
+"""Stored pixel values of DICOM images, and the quantities they stand for."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_modality_lut, get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from monai_unet.errors import InputError
+from monai_unet.io.dicom.files import ZipAwareOpener
+from monai_unet.io.dicom.frames import Frame, integer
+
+NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+LARGEST_SIDE = 16384
+"""Rows or columns; a header that asks for more is damaged, and believing it would fill the memory."""
+
+AIR, HIGHEST_HU = -1024, 32767
+"""Hounsfield units that scanners write: padding outside of them is set to the first."""
+
+# GDCM (C++) is asked last: on damaged data it has ended the whole process.
+_PREFERRED: dict[str, str] = {
+    JPEGBaseline8Bit: "pillow",
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+    JPEG2000Lossless: "pylibjpeg",
+    JPEG2000: "pylibjpeg",
+    HTJ2KLossless: "pylibjpeg",
+    HTJ2KLosslessRPCL: "pylibjpeg",
+    HTJ2K: "pylibjpeg",
+    RLELossless: "pydicom",
+}
+_PIXEL_TAG = 0x7FE00010
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_DECODING_ELEMENTS = [
+    "SOPClassUID", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows",
+    "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths", "PixelData",
+]  # fmt: skip
+
+
+def transfer_syntax(dataset: Dataset) -> UID:
+    """Transfer syntax of a file; the standard's default where an old file does not say."""
+    meta = getattr(dataset, "file_meta", None)
+    return UID(str(getattr(meta, "TransferSyntaxUID", "") or ImplicitVRLittleEndian))
+
+
+def why_not_decodable(frame: Frame) -> str:
+    """What, in the header, keeps the pixels of a file from being read as grey values; empty when nothing does."""
+    dataset = frame.header.dataset
+    rows, columns = frame.shape
+    samples, bits = integer(dataset.get("SamplesPerPixel"), 1), integer(dataset.get("BitsAllocated"), 0)
+    photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
+    if not 0 < rows <= LARGEST_SIDE or not 0 < columns <= LARGEST_SIDE:
+        return f"its header gives {rows} rows and {columns} columns"
+    if samples != 1 or not photometric.startswith("MONOCHROME"):
+        return f"it is a colour image ({photometric}), not grey values"
+    if bits not in (8, 16, 32):
+        return f"it has {bits} bits per pixel; 8, 16 and 32 are read"
+    if frame.header.pixel_offset is None:
+        return "it has no pixel data"
+    syntax = transfer_syntax(dataset)
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        return f"its transfer syntax ({syntax.name}) is not one for single images"
+    if not decoder.is_available:
+        return f"no installed decoder reads {syntax.name}; install python-gdcm, pyjpegls and pylibjpeg-openjpeg"
+    if (
+        syntax in NATIVE
+        and frame.header.size - frame.header.pixel_offset < (frame.index + 1) * rows * columns * bits // 8
+    ):
+        return "it is cut short: it holds fewer bytes than its matrix needs"
+    return ""
+
+
+def read_quantities(frames: Sequence[Frame], out: NDArray[Any]) -> None:
+    """Decode frames and apply slope and intercept, each its own, into `out` (n, rows, columns) of any strides.
+
+    Raises:
+        InputError: a file is cut short, damaged, or contradicts its header.
+    """
+    by_file: dict[Path, list[int]] = {}
+    for place, frame in enumerate(frames):
+        by_file.setdefault(frame.header.path, []).append(place)
+
+    with ZipAwareOpener() as files:
+
+        def fill(places: list[int]) -> None:
+            wanted = [frames[place] for place in places]
+            try:
+                for place, frame, stored in zip(places, wanted, _decoded(wanted, files), strict=True):
+                    _quantities(frame, stored, out[place])
+            except InputError:
+                raise
+            except Exception as error:
+                # damaged bytes make the parser raise anything
+                raise InputError(f"{wanted[0].header.path} is damaged ({error}); copy it again.") from None
+
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            for _ in pool.map(fill, by_file.values()):
+                pass
+
+
+def stored_values(frame: Frame) -> NDArray[Any]:
+    """Pixels (rows, columns) as stored, before slope and intercept."""
+    with ZipAwareOpener() as files:
+        return next(iter(_decoded([frame], files)))
+
+
+def _decoded(frames: Sequence[Frame], files: ZipAwareOpener) -> Iterator[NDArray[Any]]:
+    """Stored values of several frames of one file, in the order given."""
+    header = frames[0].header
+    with files.open(header.path) as stream:
+        start = _native_start(header.pixel_offset, stream, transfer_syntax(header.dataset))
+        if start is not None:
+            for frame in frames:
+                yield _native(frame, stream, start)
+            return
+        stream.seek(0)
+        yield from _through_pydicom(frames, stream)
+
+
+def _native_start(offset: int | None, stream: BinaryIO, syntax: UID) -> int | None:
+    """Byte of the first stored pixel when the file holds them plainly, else None."""
+    if offset is None or syntax not in NATIVE:
+        return None
+    stream.seek(offset)
+    head = stream.read(12)
+    if len(head) < 12:
+        return None
+    group, element = struct.unpack("<HH", head[:4])
+    explicit = syntax == ExplicitVRLittleEndian
+    (length,) = struct.unpack("<I", head[8:12] if explicit else head[4:8])
+    if (group << 16 | element) != _PIXEL_TAG or length == _UNDEFINED_LENGTH:
+        return None
+    return offset + (12 if explicit else 8)
+
+
+def _native(frame: Frame, stream: BinaryIO, start: int) -> NDArray[Any]:
+    rows, columns = frame.shape
+    dtype = _stored_dtype(frame.header.dataset)
+    stored = np.empty((rows, columns), dtype=dtype)
+    stream.seek(start + frame.index * stored.nbytes)
+    if stream.readinto(stored.view(np.uint8)) != stored.nbytes:  # type: ignore[attr-defined]
+        raise InputError(
+            f"{frame.header.path} is cut short: it holds fewer bytes than its matrix needs; copy it again."
+        )
+    return _without_unused_bits(stored, frame.header.dataset)
+
+
+def _stored_dtype(dataset: Dataset) -> np.dtype[Any]:
+    kind = "i" if integer(dataset.get("PixelRepresentation"), 0) == 1 else "u"
+    return np.dtype(f"<{kind}{integer(dataset.get('BitsAllocated'), 16) // 8}")
+
+
+def _without_unused_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    """PS3.5 8.1.1: bits above High Bit may hold anything (overlays, no sign extension)."""
+    allocated = 8 * stored.dtype.itemsize
+    used = integer(dataset.get("BitsStored"), allocated)
+    if 0 < used < allocated:
+        above = allocated - 1 - min(max(integer(dataset.get("HighBit"), used - 1), used - 1), allocated - 1)
+        np.left_shift(stored, above, out=stored)
+        np.right_shift(stored, allocated - used, out=stored)
+    return stored
+
+
+def _through_pydicom(frames: Sequence[Frame], stream: BinaryIO) -> Iterator[NDArray[Any]]:
+    path, syntax = frames[0].header.path, transfer_syntax(frames[0].header.dataset)
+    try:
+        dataset = dcmread(stream, specific_tags=_DECODING_ELEMENTS, force=True)
+        if not hasattr(dataset, "file_meta") or "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = syntax
+        decoder = get_decoder(syntax)
+        plugin = _PREFERRED.get(syntax, "")
+        plugin = plugin if plugin in decoder.available_plugins else ""
+        indices = [frame.index for frame in frames]
+        for array, _ in decoder.iter_array(dataset, indices=indices, raw=True, decoding_plugin=plugin):
+            if array.shape != frames[0].shape:
+                raise ValueError(f"decoded to {array.shape}, the header says {frames[0].shape}")
+            yield array
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be decoded, it is damaged ({reason}); copy it again.") from None
+
+
+def _quantities(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
+    dataset = frame.header.dataset
+    if "ModalityLUTSequence" in dataset:
+        out[...] = apply_modality_lut(stored, dataset)
+    elif out.dtype == np.float32 and stored.dtype.itemsize <= 2:
+        np.multiply(stored, np.float32(frame.slope), out=out, dtype=np.float32)
+        if frame.intercept:
+            out += np.float32(frame.intercept)
+    else:
+        out[...] = stored * np.float64(frame.slope) + frame.intercept
+    if has_padding_below_air(frame):
+        out[stored == np.array(frame.padding).astype(stored.dtype)] = AIR
+
+
+def has_padding_below_air(frame: Frame) -> bool:
+    """Whether a CT marks pixels outside the field of view by a value that no tissue has."""
+    if frame.padding is None or frame.header.dataset.get("Modality") != "CT":
+        return False
+    return not AIR <= frame.padding * frame.slope + frame.intercept <= HIGHEST_HU

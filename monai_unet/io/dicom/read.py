@@ -1,0 +1,100 @@
+"""One DICOM series as a volume: which series is meant, its voxels in physical units, its place in millimetres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+
+from monai_unet.errors import InputError
+from monai_unet.geometry import Grid, from_working_frame, to_working_frame
+from monai_unet.io.dicom.pixels import read_quantities
+from monai_unet.io.dicom.regrid import evenly_spaced, orthogonal
+from monai_unet.io.dicom.series import DicomSeries, find_series
+
+
+def read_series(
+    path: str | Path,
+    *,
+    series: str | None = None,
+    dtype: Any = np.float32,
+    uneven: Literal["refuse", "resample"] = "refuse",
+    tilt: Literal["keep", "resample"] = "keep",
+) -> MetaTensor:
+    """One DICOM series as a MetaTensor (1, S, A, R); its `meta` as `read_volume`, with `series_uid` and `modality`.
+
+    Args:
+        path: folder, DICOMDIR, zip or file; with several series, `series` names one.
+        series: `id` or `uid` of a `DicomSeries`.
+        dtype: of the voxels; quantities after slope and intercept (HU, Bq/ml, ...).
+        uneven: what to do with missing or unevenly spaced slices: refuse, or interpolate to a regular grid.
+        tilt: keep the sheared affine of a tilted gantry exactly, or interpolate to an orthogonal grid.
+
+    Raises:
+        InputError: nothing to read, several series and none named, or one that cannot be trusted.
+    """
+    path = Path(path)
+    chosen = choose_series(find_series(path), path, series)
+    solved = chosen.uneven if uneven == "resample" else ""
+    problems = [problem for problem in chosen.problems if problem != solved]
+    if problems:
+        hint = "; uneven='resample' interpolates them" if problems == [chosen.uneven] else ""
+        raise InputError(f"{path}: series {chosen} cannot be read: {problems[0]}{hint}.")
+    array, grid, notes = _voxels(chosen, dtype, resample_uneven=bool(solved), resample_tilt=tilt == "resample")
+    working, working_grid = to_working_frame(array, grid)
+    meta = {
+        "affine": torch.as_tensor(working_grid.affine),
+        "original_affine": torch.as_tensor(grid.affine),
+        "spatial_shape": np.asarray(grid.shape),
+        "filename_or_obj": str(path),
+        "notes": "; ".join(notes),
+        "series_uid": chosen.id,
+        "frame_of_reference_uid": chosen.frame_of_reference_uid,
+        "description": chosen.description,
+        "modality": chosen.modality,
+    }
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)
+
+
+def choose_series(found: Sequence[DicomSeries], path: Path, named: str | None) -> DicomSeries:
+    """The series that a caller means.
+
+    Raises:
+        InputError: the named one is not there, or none is named and there are several.
+    """
+    listing = "\n".join(f"  {series}" for series in found)
+    if named is not None:
+        matching = [s for s in found if named == s.id] or [s for s in found if named == s.uid]
+        if len(matching) == 1:
+            return matching[0]
+        problem = "holds several volumes of" if matching else "holds no"
+        raise InputError(f"{path} {problem} series {named}; name one of\n{listing}")
+    images = [s for s in found if s.is_image]
+    candidates = [s for s in images if s.frames > 1] or images or list(found)
+    if len(candidates) > 1:
+        raise InputError(f"{path} holds several volumes; name one with --series (series= in Python):\n{listing}")
+    return candidates[0]
+
+
+def _voxels(
+    series: DicomSeries, dtype: Any, *, resample_uneven: bool, resample_tilt: bool
+) -> tuple[NDArray[Any], Grid, list[str]]:
+    """Array (column i, row j, slice k), laid out so that turning it to (S, A, R) copies nothing; its grid and notes."""
+    assert series.grid is not None
+    assert series.stack is not None
+    grid, notes = series.grid, list(series.notes)
+    memory = np.empty(grid.to_working().shape, dtype=dtype)
+    array = from_working_frame(memory, grid)
+    read_quantities(series.slices, array.transpose(2, 1, 0))
+    if resample_uneven:
+        array, grid = evenly_spaced(array, grid, series.stack.places)
+        notes.append(f"{series.uneven}: interpolated to {grid.shape[2]} slices, {grid.spacing[2]:.2f} mm apart")
+    if resample_tilt and series.tilt:
+        array, grid = orthogonal(array, grid)
+        notes.append("interpolated to an orthogonal grid")
+    return array, grid, notes

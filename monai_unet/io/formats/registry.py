@@ -1,0 +1,98 @@
+"""Volume formats, one line each: found by what a file begins with, and by suffix where a new one is written."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from monai_unet.errors import InputError
+from monai_unet.geometry import Grid
+from monai_unet.io.formats import itk as itk_formats
+from monai_unet.io.formats import nifti
+from monai_unet.io.formats.label_table import LabelEntry, LabelTable
+
+
+class Writer(Protocol):
+    """Writes voxels in the axis order of a grid."""
+
+    def __call__(
+        self, path: Path, array: NDArray[Any], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class VolumeFormat:
+    """One file format: how it is recognised, read and written."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    read: Callable[[Path], tuple[NDArray[Any], Grid, str]]
+    read_label_table: Callable[[Path], dict[int, LabelEntry]]
+    write: Writer
+
+
+FORMATS = (
+    VolumeFormat("NIfTI", nifti.SUFFIXES, nifti.is_nifti, nifti.read, nifti.read_label_table, nifti.write),
+    VolumeFormat(
+        "NRRD",
+        itk_formats.NRRD_SUFFIXES,
+        itk_formats.is_nrrd,
+        itk_formats.read,
+        itk_formats.read_label_table,
+        itk_formats.write,
+    ),
+    VolumeFormat(
+        "MetaImage",
+        itk_formats.META_SUFFIXES,
+        itk_formats.is_meta,
+        itk_formats.read,
+        itk_formats.read_label_table,
+        itk_formats.write,
+    ),
+)
+VOLUME_SUFFIXES = tuple(suffix for volume_format in FORMATS for suffix in volume_format.suffixes)
+
+
+def format_of(path: Path) -> VolumeFormat:
+    """Format of a file, by its content.
+
+    Raises:
+        InputError: it is none of them.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    if head.startswith(b"\x1f\x8b"):
+        head = _decompressed(head)
+    for volume_format in FORMATS:
+        if volume_format.recognises(head):
+            return volume_format
+    raise InputError(
+        f"{path} is not a volume that can be read (it begins with {head[:8]!r}); "
+        f"give DICOM or a file of {', '.join(VOLUME_SUFFIXES)}."
+    )
+
+
+def format_to_write(path: Path) -> VolumeFormat:
+    """Format of a new file, by its suffix.
+
+    Raises:
+        InputError: no format has this suffix.
+    """
+    for volume_format in FORMATS:
+        if path.name.lower().endswith(volume_format.suffixes):
+            return volume_format
+    raise InputError(f"{path.name} names no volume format; end it with one of {', '.join(VOLUME_SUFFIXES)}.")
+
+
+def _decompressed(head: bytes) -> bytes:
+    # only NIfTI comes gzipped; not to the end, where a wrong checksum would hide what the file is
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, 352)
+    except zlib.error:
+        return b""

@@ -1,0 +1,5 @@
+"""Lesions of a mask: connected parts, volumes, diameters; for the dock, for reports and for evaluation."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,198 @@
+"""Lesions: the connected parts of one class, measured one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from monai_unet.geometry import Grid
+from monai_unet.io import LesionMeasurements
+from monai_unet.measurement.diameters import Axis, in_plane_axes, longest_diameter
+
+_CLEARLY_THICKER = 1.2
+_UCUM = {"CT": "[hnsf'U]", "PT": "Bq/ml", "NM": "Bq/ml"}
+"""Modality → unit of its intensities in the code of UCUM."""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One connected part of a class.
+
+    Attributes:
+        number: 1 for the largest part of the class, then falling volume; also its value in `component_map`.
+        label: value of the class in the label map.
+        name: name of the class.
+        voxels: their number.
+        volume_ml: their volume.
+        long_axis: RECIST long axis, in the acquisition plane, ends in RAS mm.
+        short_axis: longest diameter perpendicular to it in the same slice.
+        slice_index: that slice, as index along `normal_axis`.
+        normal_axis: array axis that counts slices.
+        longest_diameter: longest distance in 3D.
+        centroid_mm: (3,) mean of the voxel centres in RAS mm.
+        intensity_mean, intensity_sd: over the lesion's voxels (population standard deviation), None without image.
+    """
+
+    number: int
+    label: int
+    name: str
+    voxels: int
+    volume_ml: float
+    long_axis: Axis
+    short_axis: Axis
+    slice_index: int
+    normal_axis: int
+    longest_diameter: Axis
+    centroid_mm: NDArray[np.float64]
+    intensity_mean: float | None = None
+    intensity_sd: float | None = None
+
+
+def component_map(mask: ArrayLike, *, connectivity: int = 26) -> NDArray[np.int32]:
+    """Connected parts of a mask (3D), numbered 1, 2, ... by falling volume; ties by position in the array.
+
+    Args:
+        mask: 3D, non-zero inside.
+        connectivity: neighbours of a voxel, 6 (faces), 18 (and edges) or 26 (and corners).
+    """
+    ranks = {6: 1, 18: 2, 26: 3}
+    if connectivity not in ranks:
+        raise ValueError(f"connectivity must be 6, 18 or 26, got {connectivity}")
+    inside = np.asarray(mask).astype(bool, copy=False)
+    numbered = np.zeros(inside.shape, np.int32)
+    box = _bounding_box(inside)
+    parts, count = ndimage.label(inside[box], ndimage.generate_binary_structure(3, ranks[connectivity]))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+    order = np.zeros(count + 1, np.int32)
+    order[1 + np.argsort(-sizes, kind="stable")] = np.arange(1, count + 1)
+    numbered[box] = order[parts]
+    return numbered
+
+
+def measure_lesions(
+    components: NDArray[np.int32],
+    affine: ArrayLike,
+    *,
+    image: ArrayLike | None = None,
+    label: int = 1,
+    name: str = "lesion",
+    normal_axis: int | None = None,
+) -> list[Lesion]:
+    """Measure every part of a `component_map`, in the order of its numbers.
+
+    Args:
+        components: as from `component_map`, any axis order.
+        affine: (4, 4), index of `components` to RAS millimetres.
+        image: intensities of the same shape.
+        label, name: the class that the parts belong to.
+        normal_axis: array axis that counts the slices of the acquisition; found by `acquisition_axis` if None.
+    """
+    matrix = np.asarray(affine, dtype=float)
+    axis = acquisition_axis(Grid(components.shape, matrix)) if normal_axis is None else normal_axis  # type: ignore[arg-type]
+    intensities = None if image is None else np.asarray(image)
+    if intensities is not None and intensities.shape != components.shape:
+        raise ValueError(f"image must be {components.shape} as the components, got {intensities.shape}")
+    boxes = ndimage.find_objects(components)
+    return [
+        _measure(components, number, box, matrix, intensities, label, name, axis)
+        for number, box in enumerate(boxes, start=1)
+        if box is not None
+    ]
+
+
+def find_lesions(
+    labels: ArrayLike,
+    affine: ArrayLike,
+    *,
+    value: int,
+    name: str = "lesion",
+    image: ArrayLike | None = None,
+    connectivity: int = 26,
+    normal_axis: int | None = None,
+) -> list[Lesion]:
+    """Lesions of one class of an integer label map (3D, or with one leading channel), largest first.
+
+    Args as `component_map` and `measure_lesions`.
+    """
+    array = np.asarray(labels)
+    array = array[0] if array.ndim == 4 else array
+    intensities = None if image is None else np.asarray(image)
+    if intensities is not None and intensities.ndim == 4:
+        intensities = intensities[0]
+    components = component_map(array == value, connectivity=connectivity)
+    return measure_lesions(components, affine, image=intensities, label=value, name=name, normal_axis=normal_axis)
+
+
+def for_report(lesion: Lesion, *, segment: int, name: str, modality: str) -> LesionMeasurements:
+    """A measured lesion as `write_sr` takes it; intensities are HU in CT, Bq/ml in PET and SPECT, else without a unit.
+
+    Args:
+        segment: its number in the SEG that the report refers to.
+        modality: of the series, as DICOM writes it.
+    """
+    return LesionMeasurements(
+        segment=segment,
+        name=name,
+        volume_ml=lesion.volume_ml,
+        long_axis_mm=lesion.long_axis.length_mm,
+        short_axis_mm=lesion.short_axis.length_mm,
+        mean=lesion.intensity_mean,
+        sd=lesion.intensity_sd,
+        unit=_UCUM.get(modality, "1"),
+    )
+
+
+def acquisition_axis(grid: Grid) -> int:
+    """Array axis that counts slices: the one with clearly the thickest voxels, else the one nearest to head-feet."""
+    spacing = np.asarray(grid.spacing)
+    thickest = int(np.argmax(spacing))
+    if spacing[thickest] > _CLEARLY_THICKER * np.delete(spacing, thickest).max():
+        return thickest
+    return int(np.argmax(np.abs(grid.affine[2, :3]) / spacing))
+
+
+def _bounding_box(inside: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Box of the voxels inside; empty where there are none."""
+    box = []
+    for axis in range(3):
+        found = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
+        box.append(slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0))
+    return tuple(box)
+
+
+def _measure(
+    components: NDArray[np.int32],
+    number: int,
+    box: tuple[slice, ...],
+    affine: NDArray[np.float64],
+    image: NDArray[Any] | None,
+    label: int,
+    name: str,
+    normal_axis: int,
+) -> Lesion:
+    mask = components[box] == number
+    low = np.array([part.start for part in box])
+    here = affine.copy()
+    here[:3, 3] += affine[:3, :3] @ low
+    axes = in_plane_axes(mask, here, normal_axis=normal_axis)
+    inside = None if image is None else image[box][mask].astype(float)
+    voxels = int(mask.sum())
+    return Lesion(
+        number=number,
+        label=label,
+        name=name,
+        voxels=voxels,
+        volume_ml=voxels * abs(float(np.linalg.det(affine[:3, :3]))) / 1000,
+        long_axis=axes.long,
+        short_axis=axes.short,
+        slice_index=axes.slice_index + int(low[normal_axis]),
+        normal_axis=normal_axis,
+        longest_diameter=longest_diameter(mask, here),
+        centroid_mm=np.argwhere(mask).mean(axis=0) @ here[:3, :3].T + here[:3, 3],
+        intensity_mean=None if inside is None else float(inside.mean()),
+        intensity_sd=None if inside is None else float(inside.std()),
+    )

@@ -1,0 +1,19 @@
+from .diffusion import DiffusionUNet, MaskSamples
+from .dynunet import DynUNet
+from .receptive_field import is_translation_equivariant, receptive_field
+from .table import NETWORKS, Network, build_unet
+from .transunet import TransUNet
+from .unet import UNet
+
+__all__ = [
+    "NETWORKS",
+    "DiffusionUNet",
+    "DynUNet",
+    "MaskSamples",
+    "Network",
+    "TransUNet",
+    "UNet",
+    "build_unet",
+    "is_translation_equivariant",
+    "receptive_field",
+]

@@ -1,0 +1,3 @@
+from .segmenter import Case, Progress, Segmentation, Segmenter
+
+__all__ = ["Case", "Progress", "Segmentation", "Segmenter"]

@@ -1,0 +1,232 @@
+"""How a bundle's network is run on this machine: runtime, precision, ensemble, memory; slab by slab."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Activationsd
+from torch import Tensor, nn
+
+from monai_unet.bundle_format import BundleParts, load_weights
+from monai_unet.errors import InputError
+from monai_unet.inferers import (
+    Activation,
+    Averaged,
+    OneDNNForSingleImages,
+    OpenVINONetwork,
+    Precision,
+    Step,
+    TorchNetwork,
+    UnsuitableOutputError,
+    activation_bytes_per_voxel,
+    as_streaming,
+    fitted,
+    openvino_installed,
+    stepwise,
+)
+
+Runtime = Literal["auto", "torch", "openvino"]
+OPENVINO_FROM = 128**3
+"""Voxels of an image from which compiling the network for OpenVINO pays, in the runtime "auto"."""
+
+AGREEMENT = 1e-3
+"""Largest difference of OpenVINO's logits to PyTorch's, relative to their spread, with which it is used."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Used:
+    """What a case was computed with, for its provenance; `rung` is a sentence when memory made a difference."""
+
+    runtime: str = "torch"
+    inferer: str = ""
+    rung: str = ""
+
+
+class Engine:
+    """The networks of a bundle (one, or the members of an ensemble), ready to run.
+
+    Args:
+        parts: the bundle.
+        members: weights files of further networks of the same kind; probabilities are averaged.
+        runtime: "torch", "openvino", or "auto": OpenVINO on the CPU where it is installed, agrees with PyTorch, and
+            the volume is large enough to repay its start.
+        precision: "fp32", or "bf16" and "fp16" where the device computes them at speed.
+        compiled: use `torch.compile` with CUDA graphs.
+        memory_limit: GiB that inference may take; by default four fifths of what is free.
+
+    Raises:
+        InputError: a choice that this machine does not offer, or weights that do not fit.
+    """
+
+    def __init__(
+        self,
+        parts: BundleParts,
+        *,
+        members: Sequence[Path] = (),
+        runtime: Runtime = "auto",
+        precision: Precision = "fp32",
+        compiled: bool = False,
+        memory_limit: float | None = None,
+    ) -> None:
+        if runtime not in ("auto", "torch", "openvino"):
+            raise InputError(f"there is no runtime '{runtime}'; use auto, torch or openvino.")
+        if runtime == "openvino" and not openvino_installed():
+            raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
+        if runtime == "openvino" and (parts.device.type != "cpu" or precision != "fp32"):
+            raise InputError("OpenVINO computes on the CPU in fp32 here; use --device cpu, or the runtime torch.")
+        if memory_limit is not None and memory_limit <= 0:
+            raise InputError(f"the memory limit must be more than 0 GiB, got {memory_limit:g}.")
+        self.parts, self.runtime, self.precision, self.memory_limit = parts, runtime, precision, memory_limit
+        self.streaming = as_streaming(parts.inferer)
+        self.modules = [parts.network, *(_member(parts, path) for path in members)]
+        self._torch = [TorchNetwork(module, precision=precision, compiled=compiled) for module in self.modules]
+        self._openvino: list[OpenVINONetwork] | None = None
+        self._bytes_per_voxel: float | None = None
+
+    def run(self, image: MetaTensor, used: Used) -> Generator[Step, None, None]:
+        """Infer an image (channels, *spatial): one step per tile, with float32 slabs of logits in order."""
+        if self.streaming is not None:
+            try:
+                yield from self._stream(image, used)
+                return
+            except UnsuitableOutputError as reason:
+                logger.info("through MONAI's own inferer, because %s", reason)
+                self.streaming = None
+        yield from self._at_once(image, used)
+
+    def _stream(self, image: MetaTensor, used: Used) -> Generator[Step, None, None]:
+        assert self.streaming is not None
+        networks = self._networks(image)
+        inferer, rung = fitted(
+            self.streaming, self.parts.network, self._per_voxel(image), image.shape[1:], self._limit()
+        )
+        used.runtime, used.inferer, used.rung = networks[0].name, type(inferer).__name__, rung
+        steps = inferer.stream(image.as_tensor().to(self.parts.device), self._averaged(networks))
+        while True:
+            # the modes are the thread's own: they must not be left on between two steps, where the caller runs
+            with torch.no_grad(), self._autocast():
+                step = next(steps, None)
+            if step is None:
+                used.rung = getattr(inferer, "rung", "") or rung
+                return
+            yield step
+
+    def _at_once(self, image: MetaTensor, used: Used) -> Generator[Step, None, None]:
+        """Through an inferer that knows no steps: one per call of the network, the whole result with the last."""
+        used.inferer = type(self.parts.inferer).__name__
+        network = self._averaged(self._torch) if len(self.modules) > 1 else self.parts.network
+
+        def compute(report: Callable[[], None]) -> Tensor:
+            def watched(*args: Any, **kwargs: Any) -> Any:
+                with OneDNNForSingleImages():
+                    result = network(*args, **kwargs)
+                report()
+                return result
+
+            with torch.no_grad(), self._autocast():
+                return self.parts.inferer(image.as_tensor().to(self.parts.device)[None], watched)[0].float()
+
+        calls, run = 0, stepwise(compute)
+        try:
+            while True:
+                try:
+                    next(run)
+                except StopIteration as end:
+                    yield Step.last(calls, end.value)
+                    return
+                calls += 1
+                yield Step(calls, 0)
+        finally:
+            run.close()
+
+    def _averaged(self, networks: Sequence[Any]) -> Any:
+        return networks[0] if len(networks) == 1 else Averaged(networks, activation=activation_of(self.parts))
+
+    def _networks(self, image: MetaTensor) -> Sequence[TorchNetwork] | Sequence[OpenVINONetwork]:
+        """What computes this image: OpenVINO where asked for, or where it pays and agrees with PyTorch."""
+        on_cpu = self.parts.device.type == "cpu" and self.precision == "fp32" and openvino_installed()
+        pays = on_cpu and image[0].numel() >= OPENVINO_FROM
+        if self.runtime == "torch" or (self.runtime == "auto" and not pays):
+            return self._torch
+        if self._openvino is None:
+            cache = Path.home() / ".monai-unet" / "openvino"
+            compiled = [OpenVINONetwork(module, channels=image.shape[0], cache=cache) for module in self.modules]
+            self._openvino = compiled if self._agree(compiled) else []
+        return self._openvino or self._torch
+
+    def _agree(self, compiled: Sequence[OpenVINONetwork]) -> bool:
+        try:
+            differences = [network.check() for network in compiled]
+        except Exception as error:
+            if self.runtime == "openvino":
+                raise InputError(f"OpenVINO cannot run this network ({error}); use the runtime torch.") from error
+            logger.info("OpenVINO cannot run this network: %s", error)
+            return False
+        if max(differences) < AGREEMENT:
+            return True
+        if self.runtime == "openvino":
+            raise InputError("OpenVINO's result for this network differs from PyTorch's; use the runtime torch.")
+        return False
+
+    def _per_voxel(self, image: MetaTensor) -> float:
+        """Bytes of activations per voxel; 0 where the network does not take the size that is tried."""
+        if self._bytes_per_voxel is None:
+            try:
+                self._bytes_per_voxel = activation_bytes_per_voxel(self.parts.network, image.shape[0])
+            except Exception as error:
+                logger.info("memory cannot be foreseen for this network: %s", error)
+                self._bytes_per_voxel = 0.0
+        return self._bytes_per_voxel
+
+    def _limit(self) -> float:
+        """Bytes that inference may take."""
+        if self.memory_limit is not None:
+            return self.memory_limit * 2**30
+        if self.parts.device.type == "cuda":
+            return 0.8 * torch.cuda.mem_get_info(self.parts.device)[0]
+        return 0.8 * psutil.virtual_memory().available
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.parts.amp and self.parts.device.type == "cuda":
+            return torch.autocast("cuda")
+        return contextlib.nullcontext()
+
+
+def activation_of(parts: BundleParts) -> Activation:
+    """What turns the bundle's logits into probabilities: "sigmoid" where its postprocessing says so."""
+    activations = [t for t in parts.postprocess.transforms if isinstance(t, Activationsd)]
+    return "sigmoid" if any(any(t.sigmoid) for t in activations) else "softmax"
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for, or CUDA where there is one, else the CPU.
+
+    Raises:
+        InputError: CUDA was asked for and there is none.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"there is no device called '{device}'; use cpu or cuda.") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("PyTorch sees no CUDA device on this computer; use --device cpu.")
+    return chosen
+
+
+def _member(parts: BundleParts, path: Path) -> nn.Module:
+    network = copy.deepcopy(parts.network)
+    load_weights(network, path)
+    return network.to(parts.device).eval()

@@ -1,0 +1,38 @@
+from .augmentation import ct_intensities, mr_intensities, patch_of_a_class
+from .batch import training_batch
+from .budget import TimeBudget, budget_schedule
+from .checkpoint import TrainingCheckpoint, exit_if_stopped
+from .early_stop import EarlyStop
+from .history import History
+from .losses import build_loss
+from .regions import mean_region_dice, region_loss
+from .reproducible import EpochSampler, SeededDataset, training_loader
+from .schedule import warmup_polynomial
+from .step import StepControl
+from .synthetic_cases import SyntheticCases
+from .validation import mean_class_dice
+from .weight_average import WeightAverage
+
+__all__ = [
+    "EarlyStop",
+    "EpochSampler",
+    "History",
+    "SeededDataset",
+    "StepControl",
+    "SyntheticCases",
+    "TimeBudget",
+    "TrainingCheckpoint",
+    "WeightAverage",
+    "budget_schedule",
+    "build_loss",
+    "ct_intensities",
+    "exit_if_stopped",
+    "mean_class_dice",
+    "mean_region_dice",
+    "mr_intensities",
+    "patch_of_a_class",
+    "region_loss",
+    "training_batch",
+    "training_loader",
+    "warmup_polynomial",
+]

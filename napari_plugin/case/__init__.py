@@ -1,0 +1,5 @@
+"""The open case behind the panels: images, session, models, exports; what needs no widget."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,38 @@
+from . import exporting, fine_tuning, models, zoo
+from .controller import ERROR, WARNING, Controller
+from .editing import Editing
+from .findings import Findings, centre_voxel, counted, measure_objects, sum_of_long_axes
+from .models import editor_bundles, region_of
+from .opening import OpenImage, best_of, details, list_images, open_image, refusal, title
+from .summary import save_html
+from .work import Work, once
+from .zoo import licence_of
+
+__all__ = [
+    "ERROR",
+    "WARNING",
+    "Controller",
+    "Editing",
+    "Findings",
+    "OpenImage",
+    "Work",
+    "best_of",
+    "centre_voxel",
+    "counted",
+    "details",
+    "editor_bundles",
+    "exporting",
+    "fine_tuning",
+    "licence_of",
+    "list_images",
+    "measure_objects",
+    "models",
+    "once",
+    "open_image",
+    "refusal",
+    "region_of",
+    "save_html",
+    "sum_of_long_axes",
+    "title",
+    "zoo",
+]

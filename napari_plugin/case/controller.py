@@ -1,0 +1,217 @@
+"""The open case, shared by the panels: images, the edit session on one of them, background work, the status line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from monai_unet.io.datasets import Entry
+from napari_plugin.case.opening import OpenImage, best_of, list_images, onto, open_image, title
+from napari_plugin.case.work import Work, once
+from napari_plugin.viewer import METADATA, go_to, hang, image_layer, show_plane, widen_contrast_range
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+INFO, WARNING, ERROR = "info", "warning", "error"
+
+
+class Controller(QObject):
+    """What is open in one viewer. Panels call its methods and listen to its signals; none knows another panel.
+
+    Attributes:
+        viewer: the napari viewer.
+        entries: what was found where the user looked, readable or not.
+        images: those that are shown, all on the grid of the first.
+        jobs: reading, segmenting, saving: one at a time.
+    """
+
+    entries_changed = Signal()
+    images_changed = Signal()
+    reference_changed = Signal()
+    said = Signal(str, str)
+    """A sentence for the status line, and its kind."""
+    progressed = Signal(int, int)
+    """Steps done, steps in all (0: not known)."""
+
+    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.entries: list[Entry] = []
+        self.images: list[OpenImage] = []
+        self.jobs = Work(self)
+        self.may_replace: Callable[[], bool] = lambda: True
+        hang(viewer)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self._on_removed)
+        for layer in list(viewer.layers):
+            self._adopt(layer)
+
+    @property
+    def reference(self) -> OpenImage | None:
+        """The image whose voxels the segmentation lies on: the first one shown."""
+        return self.images[0] if self.images else None
+
+    def say(self, sentence: str, kind: str = INFO) -> None:
+        """Put a sentence into the status line."""
+        self.said.emit(sentence, kind)
+
+    def fail(self, sentence: str) -> None:
+        """Say what went wrong."""
+        self.progressed.emit(0, -1)
+        self.say(sentence, ERROR)
+
+    def run(
+        self,
+        make: Callable[[], Generator[Any, None, Any]],
+        *,
+        done: Callable[[Any], None],
+        progress: Callable[[Any], None] = lambda step: None,
+        stopped: str = "Stopped; nothing was changed.",
+    ) -> bool:
+        """Start a computation unless one is running, which is said."""
+
+        def end(result: Any) -> None:
+            self.progressed.emit(0, -1)
+            done(result)
+
+        def stop() -> None:
+            self.progressed.emit(0, -1)
+            self.say(stopped)
+
+        started = self.jobs.start(make, done=end, failed=self.fail, progress=progress, stopped=stop)
+        if started:
+            self.progressed.emit(0, 0)
+        else:
+            self.say("Something is still running; wait for it or press Cancel.", WARNING)
+        return started
+
+    def open_paths(self, paths: Sequence[str | Path], then: Callable[[], None] = lambda: None) -> None:
+        """List what paths hold, and show the best of it, reading in the background."""
+
+        def find() -> Generator[None, None, tuple[list[Entry], OpenImage]]:
+            entries = []
+            for path in paths:
+                yield None
+                entries += list_images(path)
+            yield None
+            return entries, open_image(best_of(entries))
+
+        def show(found: tuple[list[Entry], OpenImage]) -> None:
+            self.entries, image = found
+            self.entries_changed.emit()
+            self._replace(image)
+            then()
+
+        if self.may_replace():
+            self.say(f"Reading {Path(paths[0]).name} …")
+            self.run(find, done=show)
+
+    def open_entry(self, entry: Entry) -> None:
+        """Read an entry and show it in place of what is shown."""
+        if self.may_replace():
+            self.say(f"Reading {title(entry)} …")
+            self.run(once(lambda: open_image(entry)), done=self._replace)
+
+    def add_entry(self, entry: Entry) -> None:
+        """Read an entry and show it with what is shown, on the same voxels."""
+        reference = self.reference
+        if reference is None:
+            self.open_entry(entry)
+        elif all(image.entry != entry for image in self.images):
+            self.say(f"Reading {title(entry)} …")
+            self.run(once(lambda: onto(open_image(entry), reference)), done=self._add)
+
+    def remove_entry(self, entry: Entry) -> None:
+        """Hide an added image again; the first one stays, the segmentation lies on it."""
+        for layer in list(self.viewer.layers):
+            image = layer.metadata.get(METADATA)
+            if isinstance(image, OpenImage) and image.entry == entry and image is not self.reference:
+                self.viewer.layers.remove(layer)
+
+    def layer_of(self, image: OpenImage) -> Any:
+        """The layer that shows an image; None where the user has removed it."""
+        return next((layer for layer in self.viewer.layers if layer.metadata.get(METADATA) is image), None)
+
+    def close(self) -> None:
+        """Stop what runs and let go of the viewer."""
+        self.jobs.close()
+        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+
+    def close_case(self) -> None:
+        """Take the images out of the viewer; with the first goes the session on it."""
+        self.images = []
+        for layer in list(self.viewer.layers):
+            if METADATA in layer.metadata:
+                self.viewer.layers.remove(layer)
+        self.reference_changed.emit()
+        self.images_changed.emit()
+
+    def _replace(self, image: OpenImage) -> None:
+        """Show another case in place of what was shown."""
+        self.close_case()
+        self._add(image)
+
+    def _add(self, image: OpenImage) -> None:
+        data, state, _ = image_layer(image)
+        # below the segmentation and what is marked on it
+        self.viewer.layers.insert(len(self.images), _image(data, state))
+
+    def _on_inserted(self, event: Any) -> None:
+        self._adopt(event.value)
+
+    def _adopt(self, layer: Any) -> None:
+        """Take in a layer that our reader made, whoever asked for it."""
+        image = layer.metadata.get(METADATA)
+        if not isinstance(image, OpenImage) or any(image is known for known in self.images):
+            return
+        reference = self.reference
+        if reference is not None and not image.grid.matches(reference.grid, tolerance=0.1):
+            self.say(
+                f"{image.name} lies on other voxels than {reference.name} and is not used for segmenting; "
+                "tick it in the list to have it interpolated.",
+                WARNING,
+            )
+            return
+        self.images.append(image)
+        widen_contrast_range(layer)
+        new = [entry for entry in image.siblings or (image.entry,) if entry not in self.entries]
+        if new:
+            self.entries += new
+            self.entries_changed.emit()
+        if len(self.images) == 1:
+            hang(self.viewer)
+            show_plane(self.viewer, "axial")
+            go_to(self.viewer, [n // 2 for n in image.grid.shape])
+            self.reference_changed.emit()
+        self.images_changed.emit()
+        self.say(_opened(image), WARNING if image.notes or image.moved else INFO)
+
+    def _on_removed(self, event: Any) -> None:
+        image = event.value.metadata.get(METADATA)
+        kept = [known for known in self.images if known is not image]
+        if len(kept) < len(self.images):
+            lost = self.images[0] is image
+            # the others lie on the voxels of the first and stay
+            self.images = kept
+            if lost:
+                self.reference_changed.emit()
+            self.images_changed.emit()
+
+
+def _image(data: Any, state: dict[str, Any]) -> Any:
+    from napari.layers import Image
+
+    return Image(data, **state)
+
+
+def _opened(image: OpenImage) -> str:
+    grid = image.grid
+    size = "×".join(map(str, grid.shape[::-1]))
+    spacing = "×".join(f"{mm:.3g}" for mm in grid.spacing[::-1])
+    more = "; ".join(filter(None, [image.moved, *image.notes]))
+    return f"{image.name}: {size} voxels of {spacing} mm." + (f" Note: {more}." if more else "")

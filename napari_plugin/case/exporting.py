@@ -1,0 +1,242 @@
+"""Saving a session's result: mask, DICOM SEG, RTSTRUCT, SR, table, training case (no Qt).
+
+Everything is written from one `Outcome`, a snapshot, so that it may run in another thread while the user works on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_unet.bundle_format import find_bundle
+from monai_unet.errors import InputError
+from monai_unet.geometry import place
+from monai_unet.interaction.session import SegmentObject
+from monai_unet.io import (
+    RESEARCH_USE,
+    AlgorithmIdentity,
+    Segment,
+    case_name,
+    grid_of,
+    read_mask_file,
+    write_label_map,
+    write_text,
+    write_volume,
+)
+from monai_unet.io.datasets import read_dataset
+from monai_unet.io.dicom import DicomSeries, meaning_of, new_uid, write_rtstruct, write_seg, write_sr
+from monai_unet.io.formats import LabelEntry
+from monai_unet.measurement import Lesion, for_report
+from monai_unet.version import __version__
+from napari_plugin.case.findings import measure_objects
+from napari_plugin.case.opening import OpenImage, dicom_series
+
+EDITED_BY = "monai-unet editor"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is saved.
+
+    Attributes:
+        image: the image it was drawn on.
+        labels: (S, A, R), a copy.
+        objects: those with voxels or without, by value.
+        made_by: provenance of the automatic result it began with; empty without.
+    """
+
+    image: OpenImage
+    labels: NDArray[Any]
+    objects: tuple[SegmentObject, ...]
+    made_by: Mapping[str, Any]
+
+    def measured(self) -> dict[int, Lesion | None]:
+        """The measurements of each object."""
+        steps = measure_objects(self.labels, self.image.array, self.image.grid, [o.value for o in self.objects])
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return dict(end.value)
+
+    def algorithm(self) -> AlgorithmIdentity:
+        """Who drew it: the editor, from an automatic result where there was one."""
+        bundle = self.made_by.get("bundle")
+        name = f"{bundle}, corrected" if bundle else EDITED_BY
+        version = str(self.made_by.get("version") or __version__)
+        weights = str(self.made_by.get("weights_sha256") or "")
+        return AlgorithmIdentity(name, version, weights, made_by="SEMIAUTOMATIC")
+
+    def numbered(self) -> tuple[NDArray[Any], list[Segment]]:
+        """Labels with the values 1, 2, … in the order of the objects, as DICOM numbers segments, and the segments."""
+        highest = max((item.value for item in self.objects), default=0)
+        table = np.zeros(highest + 1, dtype=np.uint16)
+        segments = []
+        for number, item in enumerate(self.objects, start=1):
+            table[item.value] = number
+            meaning = meaning_of(item.class_name or item.name)
+            segments.append(Segment(number, item.name, meaning, item.color, item.name[:64], str(new_uid())))
+        return table[self.labels], segments
+
+
+def save_mask(outcome: Outcome, path: Path) -> list[Path]:
+    """NIfTI, NRRD or MetaImage on the grid of the image, and `<case>.json` that says how it was made."""
+    table = {item.value: LabelEntry(item.name, item.color) for item in outcome.objects}
+    write_label_map(outcome.labels, path, like=outcome.image.volume.meta, table=table)
+    provenance = path.with_name(case_name(path) + ".json")
+    names = {str(item.value): item.name for item in outcome.objects}
+    algorithm = outcome.algorithm()
+    stated = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
+    stated |= {"source": outcome.image.entry.path, "corrected": True, "use": RESEARCH_USE, "labels": names}
+    write_text(provenance, json.dumps({**dict(outcome.made_by), **stated}, indent=2) + "\n")
+    return [path, provenance]
+
+
+def save_seg(outcome: Outcome, path: Path) -> list[Path]:
+    """DICOM SEG on the images of the series."""
+    labels, segments = _named(outcome)
+    write_seg(labels, path, source=_series(outcome), segments=segments, algorithm=outcome.algorithm())
+    return [path]
+
+
+def save_rtstruct(outcome: Outcome, path: Path) -> list[Path]:
+    """RT Structure Set on the images of the series."""
+    labels, segments = _named(outcome)
+    write_rtstruct(labels, path, source=_series(outcome), segments=segments, algorithm=outcome.algorithm())
+    return [path]
+
+
+def save_sr(outcome: Outcome, path: Path) -> list[Path]:
+    """Structured Report with the measurements, and beside it the SEG it refers to."""
+    outcome = replace(outcome, objects=tuple(o for o in outcome.objects if (outcome.labels == o.value).any()))
+    labels, segments = _named(outcome)
+    series, algorithm = _series(outcome), outcome.algorithm()
+    seg = path.with_name(f"{path.stem}.seg.dcm")
+    write_seg(labels, seg, source=series, segments=segments, algorithm=algorithm)
+    lesions = [
+        for_report(lesion, segment=segment.number, name=segment.name, modality=series.modality)
+        for segment, lesion in zip(segments, outcome.measured().values(), strict=True)
+        if lesion is not None
+    ]
+    write_sr(lesions, path, source=series, segmentation=seg, algorithm=algorithm)
+    return [path, seg]
+
+
+COLUMNS = (
+    *("label", "name", "class", "volume_ml", "long_axis_mm", "short_axis_mm", "longest_diameter_3d_mm"),
+    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "use"),
+)
+
+
+def save_csv(outcome: Outcome, path: Path) -> list[Path]:
+    """One line for each object."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    measured = outcome.measured()
+    for item in outcome.objects:
+        lesion = measured[item.value]
+        numbers = [""] * 9 if lesion is None else [f"{value:.6g}" for value in _numbers(lesion)]
+        table.writerow([item.value, item.name, item.class_name, *numbers, RESEARCH_USE])
+    write_text(path, text.getvalue())
+    return [path]
+
+
+def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
+    """Append image and mask to a dataset in Decathlon layout, which is begun where there is none.
+
+    A label there is a class: lesions of one class become one label, that of the dataset where it knows the class.
+
+    Raises:
+        InputError: `dataset.json` is not readable.
+    """
+    description = folder / "dataset.json"
+    dataset = read_dataset(folder) if description.is_file() else _new_dataset(outcome)
+    classes = {str(name): int(value) for value, name in dict(dataset["labels"]).items()}
+    table = np.zeros(max((item.value for item in outcome.objects), default=0) + 1, dtype=np.uint16)
+    for item in outcome.objects:
+        name = item.class_name or item.name
+        table[item.value] = classes.setdefault(name, max(classes.values(), default=0) + 1)
+    base = case_name(outcome.image.entry.path) or "case"
+    taken = {Path(case["image"]).name for case in dataset["training"]}
+    number = next(n for n in range(1, len(taken) + 2) if f"{base}_{n:03d}.nii.gz" not in taken)
+    image, mask = (f"{kind}/{base}_{number:03d}.nii.gz" for kind in ("imagesTr", "labelsTr"))
+    write_volume(outcome.image.volume, folder / image)
+    write_label_map(table[outcome.labels], folder / mask, like=outcome.image.volume.meta)
+    dataset["labels"] = {str(value): name for name, value in sorted(classes.items(), key=lambda pair: pair[1])}
+    dataset["training"] = [*dataset["training"], {"image": f"./{image}", "label": f"./{mask}"}]
+    dataset["numTraining"] = len(dataset["training"])
+    write_text(description, json.dumps(dataset, indent=2) + "\n")
+    return [folder / image, folder / mask, description]
+
+
+def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[Any], list[SegmentObject]]:
+    """Labels (S, A, R) on the voxels of an image, and their names, from a mask, a SEG or an RTSTRUCT.
+
+    Raises:
+        InputError: not a mask, structures that overlap, or voxels that are not those of the image.
+    """
+    mask = read_mask_file(path, source=dicom_series(image), threshold=0.5)
+    if len(mask.masks) > 1:
+        raise InputError(f"{path} has structures that overlap, which one label map cannot hold; load them one by one.")
+    labels = place(mask.masks.numpy()[0], grid_of(mask.masks), image.grid, name=str(path))
+    return labels, [SegmentObject(s.number, s.name, s.name, s.rgb) for s in mask.segments]
+
+
+def _numbers(lesion: Lesion) -> Sequence[float]:
+    centre = [float(mm) for mm in lesion.centroid_mm]
+    return [
+        lesion.volume_ml,
+        lesion.long_axis.length_mm,
+        lesion.short_axis.length_mm,
+        lesion.longest_diameter.length_mm,
+        float(lesion.intensity_mean or 0.0),
+        float(lesion.intensity_sd or 0.0),
+        *centre,
+    ]
+
+
+def _named(outcome: Outcome) -> tuple[NDArray[Any], list[Segment]]:
+    if not outcome.objects:
+        raise InputError("There is nothing to save yet; segment or paint a lesion first.")
+    return outcome.numbered()
+
+
+def _series(outcome: Outcome) -> DicomSeries:
+    series = dicom_series(outcome.image)
+    if series is None:
+        raise InputError(
+            f"{outcome.image.name} is not DICOM, and a DICOM result refers to DICOM images; save a mask or a table."
+        )
+    return series
+
+
+def _new_dataset(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": "corrected cases",
+        "description": f"Corrected with {EDITED_BY} {__version__}. {RESEARCH_USE}.",
+        "tensorImageSize": "3D",
+        "modality": {"0": outcome.image.modality or "image"},
+        "labels": {"0": "background", **_labels_of_model(outcome)},
+        "numTraining": 0,
+        "training": [],
+        "validation": [],
+        "test": [],
+    }
+
+
+def _labels_of_model(outcome: Outcome) -> dict[str, str]:
+    """Value → name as the model numbers them that the result began with, so that it can learn from the corrections."""
+    try:
+        metadata = find_bundle(str(outcome.made_by.get("bundle", ""))).metadata
+    except InputError:
+        return {}
+    return {str(label["value"]): str(label["name"]) for label in metadata.get("monai_unet", {}).get("labels", [])}

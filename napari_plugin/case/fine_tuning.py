@@ -1,0 +1,230 @@
+"""Training a bundle further on the cases saved for training: a process of its own, watched and stoppable (no Qt).
+
+The process is `python -m monai.bundle run` with the bundle's own `train.yaml`, as on the command line. Its result
+becomes a bundle of its own in the user's folder; the one it began from stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from monai_unet.bundle_format import Bundle, is_trusted, sha256_of, trust, user_folder
+from monai_unet.errors import InputError
+from monai_unet.io import write_text
+from monai_unet.io.datasets import dataset_cases, read_dataset
+from napari_plugin.case.models import channels_of
+
+_NEEDED = {"dataset_dir", "output_dir", "ckpt", "epochs", "val_interval", "learning_rate", "ema_decay"}
+_EVERY = 5
+_SLOWER = 0.1
+_WAIT_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fine-tuning about to start.
+
+    Attributes:
+        bundle: what it begins from.
+        training, validation: cases as `dataset_cases` gives them.
+        held_out: whether the validation cases are not among those of the training.
+        epochs: passes over the training cases.
+        learning_rate: a tenth of the bundle's own, so that what it knows is not lost.
+    """
+
+    bundle: Bundle
+    training: list[dict[str, Any]]
+    validation: list[dict[str, Any]]
+    held_out: bool
+    epochs: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Where the training is: epochs done and in all, loss and validation Dice of the last one where known."""
+
+    done: int
+    total: int
+    loss: float | None = None
+    dice: float | None = None
+
+
+def plan(bundle: Bundle, folder: Path, epochs: int) -> Plan:
+    """Check that a bundle can learn from a folder in Decathlon layout.
+
+    Every fifth case is held out for the validation; of fewer than five cases none is, and the Dice then says only how
+    well they were learnt.
+
+    Raises:
+        InputError: the bundle cannot be trained here, or the folder's cases are not of its kind.
+    """
+    config = _training_config(bundle)
+    if not is_trusted(bundle):
+        raise InputError(f"'{bundle.name}' is not built in; allow it first.")
+    cases = dataset_cases(folder, "training")
+    channels = [channel.name for channel in channels_of(bundle)]
+    count = max(len(case["image"]) if isinstance(case["image"], list) else 1 for case in cases)
+    if count != len(channels):
+        raise InputError(
+            f"'{bundle.name}' needs {len(channels)} series for each case ({', '.join(channels)}), and the cases in "
+            f"{folder} hold {count}; choose a model of one series in box 2."
+        )
+    _check_labels(bundle, folder)
+    held = cases[_EVERY - 1 :: _EVERY]
+    kept = [case for number, case in enumerate(cases, start=1) if number % _EVERY]
+    return Plan(
+        bundle, kept if held else cases, held or cases, bool(held), epochs, float(config["learning_rate"]) * _SLOWER
+    )
+
+
+def steps(chosen: Plan, run: Path) -> Generator[Epoch, None, Bundle]:
+    """Train in the folder `run`; yields where it is, returns the new bundle. Stopped, it ends the process.
+
+    Raises:
+        InputError: the training failed; the message ends with the last line of its log.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    lists = {"training": chosen.training, "validation": chosen.validation}
+    write_text(run / "dataset.json", json.dumps(lists, indent=2, default=str) + "\n")
+    with (run / "log.txt").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(_command(chosen, run), stdout=log, stderr=subprocess.STDOUT, cwd=run)
+    try:
+        _give_way(process.pid)
+        while process.poll() is None:
+            time.sleep(_WAIT_SECONDS)
+            yield _last_epoch(run, chosen.epochs)
+    finally:
+        _end(process)
+    if process.returncode != 0 or not (run / "best.pt").is_file():
+        raise InputError(f"The training of '{chosen.bundle.name}' failed: {_last_line(run / 'log.txt')}")
+    yield _last_epoch(run, chosen.epochs)
+    return _as_bundle(chosen, run)
+
+
+def new_run(bundle: Bundle) -> Path:
+    """A new folder for a training of this bundle, `~/.monai-unet/trainings/<bundle>_<time>`."""
+    return user_folder().parent / "trainings" / f"{bundle.name}_{time.strftime('%Y%m%d_%H%M%S')}"
+
+
+def _training_config(bundle: Bundle) -> dict[str, Any]:
+    path = bundle.root / "configs" / "train.yaml"
+    if not bundle.has_weights or not path.is_file():
+        raise InputError(f"'{bundle.name}' brings no training to go on with; choose a built-in model in box 2.")
+    config = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    if not set(config) >= _NEEDED:
+        raise InputError(
+            f"'{bundle.name}' is trained in another way than the built-in models; use its own instructions."
+        )
+    return config
+
+
+def _check_labels(bundle: Bundle, folder: Path) -> None:
+    stated_labels = bundle.metadata.get("monai_unet", {}).get("labels", [])
+    own = {int(label["value"]): str(label["name"]) for label in stated_labels}
+    stated = {int(value): str(name) for value, name in read_dataset(folder).get("labels", {}).items() if int(value)}
+    wrong = {value: name for value, name in stated.items() if own.get(value) != name}
+    if wrong or not stated:
+        raise InputError(
+            f"The cases in {folder} mark {_named(stated)}, and '{bundle.name}' marks {_named(own)}; a model can learn "
+            "further only what it marks already: correct its own results and add those."
+        )
+
+
+def _named(labels: dict[int, str]) -> str:
+    return ", ".join(f"{value} {name}" for value, name in sorted(labels.items())) or "nothing"
+
+
+def _command(chosen: Plan, run: Path) -> list[str]:
+    root = chosen.bundle.root
+    arguments = {
+        "config_file": root / "configs" / "train.yaml",
+        "meta_file": root / "configs" / "metadata.json",
+        "dataset_dir": run / "dataset.json",
+        "output_dir": run,
+        "ckpt": root / "models" / "model.pt",
+        "epochs": chosen.epochs,
+        "val_interval": max(1, chosen.epochs // 4),
+        "learning_rate": chosen.learning_rate,
+        "ema_decay": 0.9,
+    }
+    flags = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "monai.bundle", "run", *flags]
+
+
+def _give_way(pid: int) -> None:
+    """The window comes first."""
+    with contextlib.suppress(psutil.Error):
+        psutil.Process(pid).nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _last_epoch(run: Path, total: int) -> Epoch:
+    path = run / "history.csv"
+    if not path.is_file():
+        return Epoch(0, total)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("validation") is not None]
+    if not rows:
+        return Epoch(0, total)
+    scores = [float(row["validation"]) for row in rows if row["validation"]]
+    return Epoch(int(rows[-1]["epoch"]), total, float(rows[-1]["loss"]), scores[-1] if scores else None)
+
+
+def _last_line(path: Path) -> str:
+    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return (lines[-1] if lines else "it said nothing").removeprefix("monai-unet: ")
+
+
+def _as_bundle(chosen: Plan, run: Path) -> Bundle:
+    """The bundle with the new weights, in the user's folder; its metadata and card say what was done."""
+    root, name = chosen.bundle.root, f"{run.name}_tuned"
+    target = user_folder() / name
+    best = _last_epoch(run, chosen.epochs).dice
+    where = f"{len(chosen.validation)} held-out cases" if chosen.held_out else "the training cases themselves"
+    said = (
+        f"Fine-tuned from {chosen.bundle.name} on {len(chosen.training)} cases of the user, {chosen.epochs} epochs; "
+        f"mean Dice {best if best is not None else float('nan'):.3f} on {where}. Not evaluated beyond that."
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tuned-") as temporary:
+        made = Path(temporary) / name
+        shutil.copytree(root, made, ignore=shutil.ignore_patterns("models", "__pycache__"))
+        (made / "models").mkdir()
+        shutil.copyfile(run / "best.pt", made / "models" / "model.pt")
+        metadata = chosen.bundle.metadata
+        metadata["description"] = f"{said} {metadata.get('description', '')}"
+        metadata["eval_metrics"] = {} if best is None else {"mean_dice_of_fine_tuning": best}
+        metadata["monai_unet"]["weights_sha256"] = sha256_of(made / "models" / "model.pt")
+        write_text(made / "configs" / "metadata.json", json.dumps(metadata, indent=2) + "\n")
+        card = made / "docs" / "README.md"
+        old = card.read_text(encoding="utf-8") if card.is_file() else ""
+        write_text(card, f"**{said}** What follows is about the model it began from.\n\n{old}")
+        made.rename(target)
+    bundle = Bundle(name, target, built_in=False)
+    # its configs are those that the user has been running
+    trust(bundle)
+    return bundle

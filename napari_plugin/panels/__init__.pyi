@@ -1,0 +1,21 @@
+from .case import CasePanel
+from .findings import FindingsPanel
+from .layout import remember_folds, sentence
+from .learn import LearnPanel
+from .model import ModelPanel
+from .recovery import RecoveryPanel
+from .refine import RefinePanel, default_answerer
+from .save import SavePanel
+
+__all__ = [
+    "CasePanel",
+    "FindingsPanel",
+    "LearnPanel",
+    "ModelPanel",
+    "RecoveryPanel",
+    "RefinePanel",
+    "SavePanel",
+    "default_answerer",
+    "remember_folds",
+    "sentence",
+]

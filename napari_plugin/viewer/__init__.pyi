@@ -1,0 +1,32 @@
+from .canvases import SideCanvases
+from .compile_ahead import compile_ahead
+from .hanging import METADATA, PLANES, go_to, hang, image_layer, plane_of, show_plane, widen_contrast_range
+from .marks import EXCLUDE, INCLUDE
+from .planes import SidePlanes
+from .readout import Readout
+from .tools import TOOLS, PromptTool
+from .view import CaseView
+from .windows import AUTOMATIC, CT_WINDOWS, limits_of
+
+__all__ = [
+    "AUTOMATIC",
+    "CT_WINDOWS",
+    "EXCLUDE",
+    "INCLUDE",
+    "METADATA",
+    "PLANES",
+    "TOOLS",
+    "CaseView",
+    "PromptTool",
+    "Readout",
+    "SideCanvases",
+    "SidePlanes",
+    "compile_ahead",
+    "go_to",
+    "hang",
+    "image_layer",
+    "limits_of",
+    "plane_of",
+    "show_plane",
+    "widen_contrast_range",
+]

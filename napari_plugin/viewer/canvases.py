@@ -1,0 +1,126 @@
+"""The canvases beside the main one, as docks of its window: the two other planes, the other series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_plugin.viewer.planes import SidePlanes
+    from napari_plugin.viewer.series_views import SeriesViews
+    from napari_plugin.viewer.tools import PromptTool
+
+WIDTH = 270
+
+
+class SideCanvases(QObject):
+    """Opens and closes them; what a change has touched is drawn in those that are open."""
+
+    changed = Signal()
+    """One was opened or closed, by whomever."""
+
+    def __init__(self, viewer: napari.Viewer, tool: PromptTool, beside: QWidget, attach: Callable[[Any], None]) -> None:
+        """Args: they go to the left of the dock of `beside`; `attach` gets the model of each new canvas."""
+        super().__init__(beside)
+        self.viewer, self.tool, self._beside, self._attach = viewer, tool, beside, attach
+        self.planes: SidePlanes | None = None
+        self.series: SeriesViews | None = None
+
+    def toggle_planes(self) -> None:
+        """Open or close the two other planes."""
+        if self.planes is not None:
+            planes = self.planes
+            self.forget_planes()
+            self.viewer.window.remove_dock_widget(planes)
+        else:
+            from napari_plugin.viewer.planes import SidePlanes
+
+            self.planes = SidePlanes(self.viewer, self.tool)
+            self.planes.closed.connect(self.forget_planes)
+            self._show(self.planes, "Other planes")
+        self.changed.emit()
+
+    def toggle_series(self) -> None:
+        """Show each ticked series in a canvas of its own, or all in the main canvas again."""
+        if self.series is not None:
+            series = self.series
+            self.forget_series()
+            self.viewer.window.remove_dock_widget(series)
+        else:
+            from napari_plugin.viewer.series_views import SeriesViews
+
+            self.series = SeriesViews(self.viewer, self.tool)
+            self.series.closed.connect(self.forget_series)
+            self._show(self.series, "Other series")
+        self.changed.emit()
+
+    def forget_planes(self) -> None:
+        """Let go of the planes' canvases."""
+        if self.planes is not None:
+            planes, self.planes = self.planes, None
+            planes.close_planes()
+            keep_width(self._beside)
+            self.changed.emit()
+
+    def forget_series(self) -> None:
+        """Let go of the series' canvases."""
+        if self.series is not None:
+            series, self.series = self.series, None
+            series.close_views()
+            keep_width(self._beside)
+            self.changed.emit()
+
+    def refresh(self, layer: Any) -> None:
+        """Draw a label layer of the main viewer anew where its array has changed."""
+        for shown in (self.planes, self.series):
+            if shown is not None:
+                shown.refresh(layer)
+
+    def close_series(self) -> None:
+        """Close the series' canvases where they are open: what they show has changed."""
+        if self.series is not None:
+            self.toggle_series()
+
+    def close(self) -> None:
+        """Close all."""
+        self.close_series()
+        if self.planes is not None:
+            self.toggle_planes()
+
+    def _show(self, widget: Any, name: str) -> None:
+        for model in widget.models:
+            self._attach(model)
+        holder = self.viewer.window.add_dock_widget(widget, area="right", name=name, tabify=False)
+        put_beside(holder, self._beside, [WIDTH, self._beside.minimumWidth()])
+
+
+def put_beside(holder: Any, widget: QWidget, widths: list[int]) -> None:
+    """Give a dock widget a column of its own, left of the dock that holds `widget`; widths in pixels of both."""
+    # a plugin's viewer hands out proxies, which Qt does not take
+    holder = getattr(holder, "__wrapped__", holder)
+    window, own = widget.window(), _dock_of(widget)
+    if isinstance(window, QMainWindow) and own is not None:
+        window.splitDockWidget(holder, own, Qt.Orientation.Horizontal)
+        # once the window has laid out the new dock: before, Qt gives it the least width it can have
+        QTimer.singleShot(0, lambda: window.resizeDocks([holder, own], widths, Qt.Orientation.Horizontal))
+
+
+def keep_width(widget: QWidget) -> None:
+    """The dock that holds `widget` stays as wide as it is when the one beside it goes; the canvas takes the room."""
+    window, own = widget.window(), _dock_of(widget)
+    if isinstance(window, QMainWindow) and own is not None:
+        width = own.width()
+        QTimer.singleShot(0, lambda: window.resizeDocks([own], [width], Qt.Orientation.Horizontal))
+
+
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    """The dock in which a widget lies, None where it floats or there is none."""
+    own = widget.parent()
+    while own is not None and not isinstance(own, QDockWidget):
+        own = own.parent()
+    return own if own is not None and not own.isFloating() else None

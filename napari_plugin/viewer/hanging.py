@@ -1,0 +1,172 @@
+"""How a volume hangs in a napari viewer: planes in radiological convention, letters, millimetres (no Qt).
+
+Arrays are in the working frame (S, A, R). napari gets their spacing and nothing else: under an oblique affine it shows
+and paints wrong voxels. World coordinates of the viewer are therefore voxel index times spacing, in mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.components.overlays import TextOverlay
+
+from monai_unet.geometry import Grid
+from napari_plugin.case import OpenImage
+from napari_plugin.viewer.windows import AUTOMATIC, limits_of, range_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+CAMERA = ("away", "up", "left")
+"""Orientation of the camera under which (S, A, R) is in radiological convention in all planes, unmirrored in 3D."""
+
+AXES = ("S", "A", "R")
+METADATA = "monai_unet"
+_SIDES = ("middle_left", "middle_right", "top_center", "bottom_center")
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A viewing plane: `axis` of (S, A, R) counts slices, `order` is napari's, `letters` left, right, top, bottom."""
+
+    name: str
+    axis: int
+    order: tuple[int, int, int]
+    letters: str
+
+
+PLANES = {
+    plane.name: plane
+    for plane in (
+        Plane("axial", 0, (0, 1, 2), "RLAP"),
+        Plane("coronal", 1, (1, 0, 2), "RLSI"),
+        Plane("sagittal", 2, (2, 0, 1), "APSI"),
+    )
+}
+
+
+def hang(viewer: ViewerModel, *, letters: int = 15) -> None:
+    """Prepare a viewer for volumes in (S, A, R): camera, letters, scale bar in mm, the wheel for slices.
+
+    In slices the right button zooms; in 3D the wheel does. `letters` is the size of R, L, A, P, S, I in points.
+    """
+    viewer.scene.camera.orientation = CAMERA
+    bar = viewer.canvas.overlays.scale_bar
+    bar.visible = True
+    bar.position = "bottom_right"
+    # in every theme: a bright margin around a scan blinds for what is dark in it
+    viewer.canvas.background_color_override = "black"
+    # a box would hide voxels; the letters stand on the black around the patient
+    for side in _SIDES:
+        if side not in viewer.canvas.overlays:
+            viewer.canvas.overlays[side] = TextOverlay(position=side, color="#ffd75e", font_size=letters, box=False)
+    _write_letters(viewer)
+    if _on_wheel not in viewer.mouse_wheel_callbacks:
+        viewer.mouse_wheel_callbacks.append(_on_wheel)
+        viewer.scene.camera.events.mouse_zoom.connect(lambda event: _keep_wheel_for_slices(viewer))
+        viewer.dims.events.ndisplay.connect(lambda event: _keep_wheel_for_slices(viewer))
+        # in 3D the letters would stay where they are while the patient turns
+        viewer.dims.events.ndisplay.connect(lambda event: _write_letters(viewer))
+    _keep_wheel_for_slices(viewer)
+
+
+def show_plane(viewer: ViewerModel, name: str) -> None:
+    """Show the axial, coronal or sagittal plane through the present position."""
+    viewer.dims.ndisplay = 2
+    if viewer.dims.ndim == 3:
+        viewer.dims.order = PLANES[name].order
+    _write_letters(viewer)
+    viewer.reset_view()
+
+
+def plane_of(viewer: ViewerModel) -> Plane:
+    """The plane that a viewer shows."""
+    order = tuple(viewer.dims.order[-3:])
+    return next((plane for plane in PLANES.values() if plane.axis == order[0]), PLANES["axial"])
+
+
+def image_layer(image: OpenImage, *, window: str = AUTOMATIC) -> tuple[Any, dict[str, Any], str]:
+    """A napari layer-data tuple of an open image, sharing its memory."""
+    data = image.array
+    return (
+        data,
+        {
+            "name": image.name,
+            "colormap": "gray",
+            "interpolation2d": "linear",
+            # without them napari searches the whole volume
+            "contrast_limits": limits_of(window, data, image.modality),
+            "metadata": {METADATA: image},
+            **placed(image.grid),
+        },
+        "image",
+    )
+
+
+def placed(grid: Grid) -> dict[str, Any]:
+    """Keywords that put any layer on the voxels of a grid (S, A, R) in napari's world of millimetres."""
+    return {"scale": grid.spacing, "units": ("mm",) * 3, "axis_labels": AXES}
+
+
+def widen_contrast_range(layer: Any) -> None:
+    """Let the contrast slider reach every value, which napari limits to the first window given."""
+    low, high = range_of(layer.data)
+    shown = layer.contrast_limits
+    layer.contrast_limits_range = (min(low, shown[0]), max(high, shown[1]))
+    layer.contrast_limits = shown
+
+
+def voxel_of(world: Sequence[float], grid: Grid) -> tuple[int, int, int]:
+    """Index (S, A, R) of the voxel at a napari world position; it may lie outside the grid."""
+    index = np.rint(np.asarray(world[-3:], dtype=float) / np.asarray(grid.spacing)).astype(int)
+    return int(index[0]), int(index[1]), int(index[2])
+
+
+def patient_of(world: Any, grid: Grid) -> Any:
+    """napari world positions (..., 3) → patient RAS mm (..., 3)."""
+    index = np.asarray(world, dtype=float)[..., -3:] / np.asarray(grid.spacing)
+    return index @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+
+
+def world_of(patient: Any, grid: Grid) -> Any:
+    """Patient RAS mm (..., 3) → napari world positions (..., 3)."""
+    inverse = np.linalg.inv(grid.affine)
+    index = np.asarray(patient, dtype=float) @ inverse[:3, :3].T + inverse[:3, 3]
+    return index * np.asarray(grid.spacing)
+
+
+def inside(voxel: Sequence[int], grid: Grid) -> bool:
+    """Whether an index (S, A, R) lies in the grid."""
+    return all(0 <= i < n for i, n in zip(voxel, grid.shape, strict=True))
+
+
+def go_to(viewer: ViewerModel, voxel: Sequence[int]) -> None:
+    """Move the shown slice, and the crosshair of all planes, to a voxel (S, A, R)."""
+    viewer.dims.current_step = tuple(int(i) for i in voxel)
+
+
+def _on_wheel(viewer: ViewerModel, event: Any) -> None:
+    """One slice for each notch, up is towards superior, anterior, right."""
+    if viewer.dims.ndisplay != 2 or viewer.dims.ndim != 3 or len(event.modifiers):
+        return
+    step = int(np.sign(event.delta[1]))
+    axis = viewer.dims.order[0]
+    viewer.dims.set_current_step(axis, viewer.dims.current_step[axis] + step)
+
+
+def _keep_wheel_for_slices(viewer: ViewerModel) -> None:
+    # napari gives the wheel back to the camera whenever another layer is selected
+    zooms = viewer.dims.ndisplay == 3
+    if viewer.scene.camera.mouse_zoom != zooms:
+        viewer.scene.camera.mouse_zoom = zooms
+
+
+def _write_letters(viewer: ViewerModel) -> None:
+    shown = viewer.dims.ndisplay == 2
+    for side, letter in zip(_SIDES, plane_of(viewer).letters, strict=True):
+        if side in viewer.canvas.overlays:
+            viewer.canvas.overlays[side].text = letter
+            viewer.canvas.overlays[side].visible = shown

@@ -1,0 +1,166 @@
+"""The session's label map and candidate as napari layers, and napari's own brush as session steps (no Qt).
+
+The label layer and the session share one array. napari's undo history is never used: the dock's keys undo in the
+session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from monai_unet.interaction.session import Change, EditSession
+from napari_plugin.viewer.hanging import placed
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+SEGMENTATION, CANDIDATE = "Segmentation", "Candidate"
+CANDIDATE_COLOR = "#ff4fd8"
+PAINTING = ("paint", "erase", "fill", "polygon")
+
+
+class SessionLayers:
+    """Shows a session in a viewer until `remove`."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: EditSession,
+        *,
+        opacity: float,
+        record: Callable[[Any], Change | None],
+        chosen: Callable[[int], None],
+        redrawn: Callable[[Any], None] = lambda layer: None,
+    ) -> None:
+        """Args: `record` makes one session step of a stroke's atoms; `chosen` hears which label the user picked;
+        `redrawn` is called with each layer whose array has changed."""
+        self.viewer, self.session = viewer, session
+        self._record, self._chosen, self._redrawn = record, chosen, redrawn
+        self._quiet = False
+        place = placed(session.grid)
+        self.labels = Labels(session.labels, name=SEGMENTATION, opacity=opacity, colormap=self._colormap(), **place)
+        self.labels.brush_size = max(3, round(5 / min(session.grid.spacing)))
+        # allocated by the system page by page: an empty candidate costs next to nothing
+        self._outline = np.zeros(session.grid.shape, dtype=np.uint8)
+        colors = {None: "transparent", 0: "transparent", 1: CANDIDATE_COLOR}
+        self.candidate = Labels(self._outline, name=CANDIDATE, colormap=DirectLabelColormap(color_dict=colors), **place)
+        self.candidate.contour = 1
+        self.candidate.editable = False
+        self._drawn: Any = None
+        for layer in (self.labels, self.candidate):
+            viewer.layers.append(layer)
+        viewer.layers.selection.active = self.labels
+        self._strokes: list[Any] = []
+        self.labels.events.paint.connect(self._on_paint)
+        self.labels.events.labels_update.connect(self._record_strokes)
+        self.labels.events.selected_label.connect(self._on_selected_label)
+        self._show_candidate()
+
+    def remove(self) -> None:
+        """Take the layers out of the viewer."""
+        self.labels.events.paint.disconnect(self._on_paint)
+        self.labels.events.labels_update.disconnect(self._record_strokes)
+        self.labels.events.selected_label.disconnect(self._on_selected_label)
+        for layer in (self.labels, self.candidate):
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+
+    @property
+    def painting(self) -> bool:
+        """Whether one of napari's own tools for labels is in hand."""
+        return str(self.labels.mode) in PAINTING
+
+    def stop_painting(self) -> None:
+        """Put napari's brush away."""
+        self.labels.mode = "pan_zoom"
+
+    def choose(self, value: int) -> None:
+        """Paint with this object's label from now on."""
+        if value:
+            self._quiet = True
+            self.labels.selected_label = value
+            self._quiet = False
+
+    def show(self, change: Change) -> None:
+        """Draw what a session's change has touched."""
+        if change.objects and self._looks() != self._shown_looks:
+            # napari makes a table of all 65536 labels of it
+            self.labels.colormap = self._colormap()
+        if change.box is not None:
+            self._redraw(self.labels, change.box)
+        if change.candidate or self._drawn is not None:
+            self._show_candidate()
+
+    def _redraw(self, layer: Labels, box: Any) -> None:
+        shown = layer.ndim - len(self.viewer.dims.displayed)
+        hidden = self.viewer.dims.not_displayed
+        here = [self.viewer.dims.current_step[axis] for axis in hidden]
+        touched = all(box[axis].start <= step < box[axis].stop for axis, step in zip(hidden, here, strict=True))
+        if shown == 0 or touched:
+            layer.refresh(extent=False, highlight=False, thumbnail=False)
+        self._redrawn(layer)
+
+    def _show_candidate(self) -> None:
+        candidate = self.session.candidate
+        box = self._drawn
+        if box is not None:
+            self._outline[box] = 0
+        self._drawn = None
+        if candidate is not None:
+            _, self._drawn, mask = candidate
+            self._outline[self._drawn] = mask
+            box = self._drawn if box is None else _around(box, self._drawn)
+        if box is not None:
+            self._redraw(self.candidate, box)
+
+    def _looks(self) -> list[tuple[int, tuple[int, int, int], bool]]:
+        return [(item.value, item.color, item.visible) for item in self.session.objects]
+
+    def _colormap(self) -> DirectLabelColormap:
+        self._shown_looks = self._looks()
+        colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+        for item in self.session.objects:
+            rgb = [channel / 255 for channel in item.color]
+            colors[item.value] = np.array([*rgb, 1.0 if item.visible else 0.0], dtype=np.float32)
+        return DirectLabelColormap(color_dict=colors)
+
+    def _on_paint(self, event: Any) -> None:
+        """A stroke: recorded now, or, where napari tells of it before it writes (polygons), once it is written."""
+        self._strokes += event.value
+        if _is_written(self.session.labels, event.value[-1]):
+            self._record_strokes()
+
+    def _record_strokes(self, event: Any = None) -> None:
+        if not self._strokes:
+            return
+        strokes, self._strokes = self._strokes, []
+        change = self._record(strokes)
+        if str(self.labels.mode) != "erase":
+            # painting with a label that had no object has made one
+            self._chosen(int(self.labels.selected_label))
+        if change is None or change.box is None:
+            # nothing was recorded: show what the session holds
+            self.labels.refresh(extent=False, highlight=False, thumbnail=False)
+
+    def _on_selected_label(self, event: Any = None) -> None:
+        if not self._quiet:
+            self._chosen(int(self.labels.selected_label))
+
+
+def _is_written(labels: Any, atom: Any) -> bool:
+    """Whether the label map holds what a change of napari's `Labels.events.paint` says it does."""
+    if len(atom) == 4:
+        place, mask, _, new = atom
+        part = labels[tuple(place)]
+        return bool(np.all((part if mask is None else part[mask]) == new))
+    place, _, new = atom
+    return bool(np.all(labels[place] == new))
+
+
+def _around(one: Any, other: Any) -> Any:
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))

@@ -1,0 +1,165 @@
+"""The two other planes beside the main canvas: they navigate, show, and take prompts; painting is for the main canvas.
+
+Each is a `ViewerModel` of its own whose layers share the arrays of the main one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+
+from napari_plugin.viewer.canvas_stack import LETTER_SIZE, CanvasStack
+from napari_plugin.viewer.hanging import AXES, PLANES, hang, plane_of, show_plane
+from napari_plugin.viewer.mirrors import Mirror
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_plugin.viewer.tools import PromptTool
+
+CROSSHAIR = "Crosshair"
+_CROSSHAIR_COLOR = "#4fc3f7"
+_CROSSHAIR_PIXELS = 1.5
+_CLICK_PIXELS = 3
+
+
+class SidePlanes(CanvasStack):
+    """Two small canvases with the planes that the main canvas does not show, linked by a crosshair."""
+
+    def __init__(self, viewer: napari.Viewer, tool: PromptTool) -> None:
+        super().__init__(2)
+        self.viewer, self.tool = viewer, tool
+        self._mirrors: list[dict[Any, Mirror]] = [{}, {}]
+        self._moving = False
+        for model in self.models:
+            hang(model, letters=LETTER_SIZE)
+            model.canvas.overlays.scale_bar.visible = False
+            tool.attach(model)
+            model.mouse_drag_callbacks.append(self._on_click)
+            model.dims.events.current_step.connect(self._on_side_step)
+            model.canvas.events.size.connect(self._fitter(model))
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_layers)
+        viewer.dims.events.current_step.connect(self._on_main_step)
+        viewer.dims.events.order.connect(self._on_order)
+        self._on_layers()
+
+    def close_planes(self) -> None:
+        """Let go of the main viewer; call before the widget goes."""
+        events = self.viewer.layers.events
+        events.inserted.disconnect(self._on_layers)
+        events.removed.disconnect(self._on_layers)
+        self.viewer.dims.events.current_step.disconnect(self._on_main_step)
+        self.viewer.dims.events.order.disconnect(self._on_order)
+        for model, mirrors in zip(self.models, self._mirrors, strict=True):
+            for mirror in mirrors.values():
+                mirror.release()
+            mirrors.clear()
+            model.layers.clear()
+        for canvas in self.canvases:
+            canvas.close()
+
+    def refresh(self, layer: Any) -> None:
+        """Draw a label layer of the main viewer anew where its array has changed."""
+        for mirrors in self._mirrors:
+            if layer in mirrors:
+                mirrors[layer].redraw()
+
+    def _on_layers(self, event: Any = None) -> None:
+        """The same images and label maps as the main viewer."""
+        # a first layer moves a viewer to its middle slice, which the main viewer must not follow
+        self._moving = True
+        try:
+            self._mirror_layers()
+        finally:
+            self._moving = False
+        self._on_order()
+
+    def _mirror_layers(self) -> None:
+        wanted = [layer for layer in self.viewer.layers if isinstance(layer, (Image, Labels)) and layer.ndim == 3]
+        for model, mirrors in zip(self.models, self._mirrors, strict=True):
+            for layer in [layer for layer in mirrors if layer not in wanted]:
+                mirror = mirrors.pop(layer)
+                mirror.release()
+                model.layers.remove(mirror.layer)
+            for layer in wanted:
+                if layer not in mirrors:
+                    mirrors[layer] = Mirror(layer)
+                    model.layers.append(mirrors[layer].layer)
+            if mirrors and CROSSHAIR not in model.layers:
+                self._add_crosshair(model, wanted[0])
+
+    def _on_order(self, event: Any = None) -> None:
+        if self.viewer.dims.ndim != 3:
+            return
+        others = [plane for plane in PLANES.values() if plane.axis != plane_of(self.viewer).axis]
+        for model, plane in zip(self.models, others, strict=True):
+            if model.dims.ndim == 3 and model.layers:
+                show_plane(model, plane.name)
+        self._on_main_step()
+
+    def _on_main_step(self, event: Any = None) -> None:
+        if self._moving or self.viewer.dims.ndim != 3:
+            return
+        self._moving = True
+        try:
+            for model in self.models:
+                if model.dims.ndim == 3:
+                    model.dims.point = self.viewer.dims.point
+                    self._draw_crosshair(model)
+        finally:
+            self._moving = False
+
+    def _on_side_step(self, event: Any) -> None:
+        if not self._moving and event.source.ndim == 3 == self.viewer.dims.ndim:
+            self.viewer.dims.point = event.source.point
+
+    def _fitter(self, model: ViewerModel) -> Callable[[Any], None]:
+        def fit(event: Any = None) -> None:
+            if model.layers:
+                model.reset_view()
+                self._draw_crosshair(model)
+
+        return fit
+
+    def _on_click(self, model: ViewerModel, event: Any) -> Any:
+        """A click without a tool in hand moves the crosshair there; a drag pans, as in the main canvas."""
+        if self.tool.kind is not None or event.button != 1:
+            return
+        start = np.asarray(event.pos)
+        yield
+        while event.type == "mouse_move":
+            yield
+        if np.abs(np.asarray(event.pos) - start).max() <= _CLICK_PIXELS:
+            self.viewer.dims.set_point(range(3), list(event.position[-3:]))
+
+    def _add_crosshair(self, model: ViewerModel, image: Any) -> None:
+        # of the image's scale: a finer one would change what napari counts as a step of the slider
+        model.add_vectors(
+            np.zeros((2, 2, 3)),
+            name=CROSSHAIR,
+            edge_color=_CROSSHAIR_COLOR,
+            opacity=0.7,
+            vector_style="line",
+            scale=image.scale,
+            units=("mm",) * 3,
+            axis_labels=AXES,
+        )
+
+    def _draw_crosshair(self, model: ViewerModel) -> None:
+        """Two lines in the shown plane through the present position, from edge to edge of the volume."""
+        if CROSSHAIR not in model.layers:
+            return
+        layer = model.layers[CROSSHAIR]
+        here = np.asarray(model.dims.point) / layer.scale
+        lines = []
+        for axis in model.dims.displayed:
+            start, way = here.copy(), np.zeros(3)
+            start[axis], way[axis] = 0, model.dims.range[axis].stop / layer.scale[axis]
+            lines.append((start, way))
+        layer.edge_width = _CROSSHAIR_PIXELS / max(model.scene.camera.zoom * float(np.mean(layer.scale)), 1e-6)
+        layer.data = np.array(lines)

@@ -1,0 +1,62 @@
+"""What lies under the cursor: patient position in mm, value of each image, name of the label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from napari_plugin.viewer.hanging import inside, patient_of, voxel_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_plugin.case import Controller
+
+_DIRECTIONS = (("R", "L"), ("A", "P"), ("S", "I"))
+
+
+class Readout:
+    """Follows the mouse over any number of viewers."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        show: Callable[[str], None],
+        label_at: Callable[[tuple[int, int, int]], str] = lambda voxel: "",
+    ) -> None:
+        self._controller, self._show, self._label_at = controller, show, label_at
+        self._viewers: list[ViewerModel] = []
+
+    def attach(self, viewer: ViewerModel) -> None:
+        """Follow the mouse over a viewer."""
+        viewer.mouse_move_callbacks.append(self._on_move)
+        self._viewers.append(viewer)
+
+    def detach(self) -> None:
+        """Stop following."""
+        for viewer in self._viewers:
+            if self._on_move in viewer.mouse_move_callbacks:
+                viewer.mouse_move_callbacks.remove(self._on_move)
+        self._viewers = []
+
+    def text_at(self, world: Any) -> str:
+        """One line for a napari world position; empty outside the image."""
+        reference = self._controller.reference
+        if reference is None:
+            return ""
+        voxel = voxel_of(world, reference.grid)
+        if not inside(voxel, reference.grid):
+            return ""
+        mm = patient_of(world, reference.grid)
+        place = " ".join(
+            f"{positive if value >= 0 else negative} {abs(value):.1f}"
+            for value, (positive, negative) in zip(mm, _DIRECTIONS, strict=True)
+        )
+        values = [
+            f"{image.array[voxel]:.5g}{' HU' if image.modality == 'CT' else ''}" for image in self._controller.images
+        ]
+        return "   ".join(filter(None, [f"{place} mm", " / ".join(values), self._label_at(voxel)]))
+
+    def _on_move(self, viewer: ViewerModel, event: Any) -> None:
+        if viewer.dims.ndisplay == 2 and viewer.dims.ndim == 3:
+            self._show(self.text_at(event.position))

@@ -1,0 +1,103 @@
+"""Further series of the study beside the main canvas: the same plane, place and scale, with the same segmentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.components import ViewerModel
+from napari.components.overlays import TextOverlay
+from napari.layers import Image, Labels
+
+from napari_plugin.viewer.canvas_stack import LETTER_SIZE, CanvasStack
+from napari_plugin.viewer.hanging import METADATA, hang, plane_of, show_plane
+from napari_plugin.viewer.mirrors import Mirror
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_plugin.viewer.tools import PromptTool
+
+MOST = 3
+_TITLE = "top_left"
+
+
+class SeriesViews(CanvasStack):
+    """One canvas for each series but the first, which the main canvas shows alone meanwhile; prompts work in all."""
+
+    def __init__(self, viewer: napari.Viewer, tool: PromptTool) -> None:
+        images = [layer for layer in viewer.layers if METADATA in layer.metadata][1 : MOST + 1]
+        super().__init__(len(images))
+        self._moving = False
+        self.viewer = viewer
+        self._hidden = [layer for layer in images if layer.visible]
+        self._mirrors: list[Mirror] = []
+        for model, image in zip(self.models, images, strict=True):
+            self._fill(model, image)
+            tool.attach(model)
+            model.dims.events.current_step.connect(self._on_side_step)
+            model.scene.camera.events.zoom.connect(self._on_side_camera)
+            model.scene.camera.events.center.connect(self._on_side_camera)
+        for layer in self._hidden:
+            layer.visible = False
+        viewer.dims.events.current_step.connect(self._follow)
+        viewer.dims.events.order.connect(self._follow)
+        viewer.scene.camera.events.zoom.connect(self._follow)
+        viewer.scene.camera.events.center.connect(self._follow)
+        self._follow()
+
+    def close_views(self) -> None:
+        """Let go of the main viewer, which shows its series one over the other again."""
+        events = self.viewer.dims.events, self.viewer.scene.camera.events
+        for emitter in (events[0].current_step, events[0].order, events[1].zoom, events[1].center):
+            emitter.disconnect(self._follow)
+        for mirror in self._mirrors:
+            mirror.release()
+        self._mirrors.clear()
+        for layer in self._hidden:
+            layer.visible = True
+        for model in self.models:
+            model.layers.clear()
+        for canvas in self.canvases:
+            canvas.close()
+
+    def refresh(self, layer: Any) -> None:
+        """Draw a label layer of the main viewer anew where its array has changed."""
+        for mirror in self._mirrors:
+            if mirror.original is layer:
+                mirror.redraw()
+
+    def _fill(self, model: ViewerModel, image: Image) -> None:
+        hang(model, letters=LETTER_SIZE)
+        model.canvas.overlays.scale_bar.visible = False
+        model.canvas.overlays[_TITLE] = TextOverlay(
+            position=_TITLE, color="#ffffff", font_size=LETTER_SIZE, box=False, text=image.name, visible=True
+        )
+        labels = [layer for layer in self.viewer.layers if isinstance(layer, Labels) and layer.ndim == 3]
+        for original in (image, *labels):
+            mirror = Mirror(original, always_shown=original is image)
+            self._mirrors.append(mirror)
+            model.layers.append(mirror.layer)
+
+    def _follow(self, event: Any = None) -> None:
+        """Plane, slice, place and scale (pixels for a mm) of the main canvas."""
+        if self._moving or self.viewer.dims.ndim != 3 or self.viewer.dims.ndisplay != 2:
+            return
+        self._moving = True
+        try:
+            plane, camera = plane_of(self.viewer), self.viewer.scene.camera
+            for model in self.models:
+                if plane_of(model) is not plane:
+                    show_plane(model, plane.name)
+                model.dims.point = self.viewer.dims.point
+                model.scene.camera.center, model.scene.camera.zoom = camera.center, camera.zoom
+        finally:
+            self._moving = False
+
+    def _on_side_step(self, event: Any) -> None:
+        if not self._moving and event.source.ndim == 3 == self.viewer.dims.ndim:
+            self.viewer.dims.point = event.source.point
+
+    def _on_side_camera(self, event: Any) -> None:
+        if not self._moving:
+            self.viewer.scene.camera.center = event.source.center
+            self.viewer.scene.camera.zoom = event.source.zoom

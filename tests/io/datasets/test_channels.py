@@ -1,0 +1,67 @@
+"""Sequences of one patient as channels: on one grid, in order, some missing; what cannot be trusted is refused."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from monai_unet.errors import InputError
+from monai_unet.io import LoadChannelsd
+from monai_unet.io.datasets.channels import given_channels, read_channels
+
+
+def _ramp(path, *, spacing=1.0, shape=(20, 20, 20), origin=0.0, code=1):
+    """A file whose value at each point is its x in mm."""
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = origin
+    x = origin + spacing * np.arange(shape[0], dtype=np.float32)
+    image = nib.Nifti1Image(np.broadcast_to(x[:, None, None], shape).astype(np.float32) + 100, affine)
+    image.set_sform(affine, code=code)
+    image.set_qform(affine, code=code)
+    nib.save(image, path)
+    return str(path)
+
+
+def test_missing_sequences_are_channels_of_zeros(tmp_path):
+    image = read_channels([None, _ramp(tmp_path / "t1.nii.gz"), None, _ramp(tmp_path / "t2.nii.gz")])
+    assert image.shape == (4, 20, 20, 20)
+    assert [bool(channel.any()) for channel in image] == [False, True, False, True]
+    assert given_channels(image) == [1, 3]
+
+
+def test_another_grid_of_one_examination_is_resampled_and_said(tmp_path):
+    """Both files state scanner coordinates; a ramp in mm stays the same ramp on any grid."""
+    first = _ramp(tmp_path / "flair.nii.gz")
+    other = _ramp(tmp_path / "t1c.nii.gz", spacing=0.8, shape=(30, 30, 30), origin=-1.2)
+    image = read_channels([first, other])
+    np.testing.assert_allclose(image[1, 2:-2, 2:-2, 2:-2], image[0, 2:-2, 2:-2, 2:-2], atol=1e-3)
+    assert "t1c.nii.gz was resampled onto the grid of" in image.meta["notes"]
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_frames_of_reference_that_are_not_known_to_agree_are_refused(tmp_path, code):
+    """One in scanner coordinates, the other aligned to something else (2)."""
+    first = _ramp(tmp_path / "flair.nii.gz")
+    if code:
+        other = _ramp(tmp_path / "t1c.nii.gz", spacing=0.8, code=code)
+        with pytest.raises(InputError, match="frames of reference are not known to agree; register"):
+            read_channels([first, other])
+    else:
+        other = _ramp(tmp_path / "t1c.nii.gz", origin=300.0)
+        with pytest.raises(InputError, match="show different parts of the body"):
+            read_channels([first, other])
+
+
+def test_nothing_given_is_refused():
+    with pytest.raises(InputError, match="no sequence was given"):
+        read_channels([None, None])
+
+
+def test_volumes_of_a_4d_file_by_their_number(tmp_path):
+    data = np.stack([np.full((5, 6, 7), value, dtype=np.float32) for value in (10, 20, 30, 40)], axis=-1)
+    nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "four.nii.gz")
+    path = str(tmp_path / "four.nii.gz")
+    image = LoadChannelsd("image")({"image": [(path, 2), None, (path, 0)]})["image"]
+    assert image.shape == (3, 7, 6, 5)
+    assert [float(channel.mean()) for channel in image] == [30, 0, 10]
+    with pytest.raises(InputError, match="a 4D file with at least 5 volumes is needed"):
+        read_channels([(path, 4)])
