@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from monai_unet.evaluation import score_case
-from monai_unet.io import dataset_cases, grid_of, read_volume, write_label_map
+from monai_unet.geometry import grid_of
+from monai_unet.io import dataset_cases, read_volume, write_label_map
 
 
 def mean_extent(folder: Path) -> np.ndarray:

@@ -246,7 +246,7 @@ class Dock(QWidget):
             self.refine.choose(None)
             reference = self.controller.reference
             if reference is not None:
-                index = np.ptp(corners_mm @ np.linalg.inv(reference.grid.affine)[:3, :3].T, axis=0)
+                index = np.ptp(reference.grid.to_index(corners_mm), axis=0)
                 use(region_of(corners_mm, int(np.argmin(index)), reference.grid))
 
         self.refine.choose("box")

@@ -195,8 +195,8 @@ def _measured(
     import torch
     from monai.data import MetaTensor
 
-    from monai_unet.geometry import place, to_working_frame
-    from monai_unet.io import Segment, grid_of
+    from monai_unet.geometry import grid_of, place, to_working_frame
+    from monai_unet.io import Segment
     from monai_unet.io.dicom import new_uid
     from monai_unet.measurement import component_map, for_report, measure_lesions
 

@@ -87,7 +87,7 @@ def _timed_segmentation() -> dict[str, Any]:
         return {"works": False, "problem": "no built-in bundle with weights; install monai-unet again"}
     volume = torch.rand((1, 64, 64, 64), generator=torch.Generator().manual_seed(0))
     affine = torch.eye(4, dtype=torch.float64)[[2, 1, 0, 3]]
-    meta = {"original_affine": affine, "spatial_shape": [64, 64, 64], "filename_or_obj": "noise", "notes": ""}
+    meta = {"original_affine": affine, "spatial_shape": [64, 64, 64], "filename_or_obj": "noise"}
     try:
         started = time.perf_counter()
         segmenter = Segmenter.load(bundle.name)

@@ -16,12 +16,12 @@ from monai_unet.errors import InputError
 from monai_unet.evaluation.calibration import Reliability, reliability
 from monai_unet.evaluation.detection import LesionRecord, Side, match_lesions
 from monai_unet.evaluation.label_maps import read_label_map, read_probabilities, require_same_grid
-from monai_unet.evaluation.overlap import Box, overlaps
+from monai_unet.evaluation.overlap import overlaps
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.scores import ClassScore, Status, score_case
 from monai_unet.evaluation.surface import Surface
-from monai_unet.geometry import Grid
-from monai_unet.io import grid_of, read_volume
+from monai_unet.geometry import Box, Grid, grid_of
+from monai_unet.io import read_volume
 from monai_unet.measurement import acquisition_axis, component_map, measure_lesions
 
 logger = logging.getLogger(__name__)
@@ -197,15 +197,13 @@ def lesion_records(
     """Lesions of one class of both label maps (S, A, R), measured and matched inside the class's bounding box."""
     if box is None:
         return []
-    cut = tuple(slice(low, high) for low, high in zip(box.low, box.high, strict=True))
-    affine = grid.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ np.array(box.low)
+    affine = grid.crop(box).affine
     axis = acquisition_axis(grid)
-    parts = component_map(prediction[cut] == value), component_map(reference[cut] == value)
-    here = None if image is None else image[cut]
+    parts = component_map(prediction[box] == value), component_map(reference[box] == value)
+    here = None if image is None else image[box]
     lesions = [
         [
-            replace(lesion, slice_index=lesion.slice_index + box.low[axis])
+            replace(lesion, slice_index=lesion.slice_index + box[axis].start)
             for lesion in measure_lesions(part, affine, image=here, label=value, name=name, normal_axis=axis)
         ]
         for part in parts

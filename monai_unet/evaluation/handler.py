@@ -26,8 +26,8 @@ from monai_unet.evaluation.regions import score_regions
 from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.surface import Surface
 from monai_unet.evaluation.tables import text_table
-from monai_unet.geometry import Grid
-from monai_unet.io import case_name, grid_of, write_label_map
+from monai_unet.geometry import Grid, grid_of
+from monai_unet.io import case_name, write_label_map
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.overlap import HIGHEST_LABEL
-from monai_unet.geometry import Grid, to_working_frame
-from monai_unet.io import StoredSegmentation, find_series, grid_of
+from monai_unet.geometry import Grid, grid_of, to_working_frame
+from monai_unet.io import StoredSegmentation, find_series
 from monai_unet.io.dicom import is_dicom, kind_of, read_rtstruct, read_seg
 from monai_unet.io.formats import format_of
 

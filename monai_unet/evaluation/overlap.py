@@ -11,17 +11,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
+from monai_unet.geometry import Box, make_box
 
 HIGHEST_LABEL = 65535
 _NAMED_AT_MOST = 8
-
-
-@dataclass(frozen=True)
-class Box:
-    """Voxels `low` to `high` (exclusive) along each array axis."""
-
-    low: tuple[int, int, int]
-    high: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,7 @@ def overlaps(prediction: NDArray[Any], reference: NDArray[Any], labels: Mapping[
             prediction=int(counts[index, 0]),
             reference=int(counts[index, 1]),
             shared=int(counts[index, 2]),
-            box=Box(_three(low[index]), _three(high[index])) if counts[index].any() else None,
+            box=make_box(low[index], high[index]) if counts[index].any() else None,
         )
         for index, value in enumerate(values, start=1)
     }
@@ -72,10 +65,6 @@ def _refuse_unknown(where: str, found: list[int], labels: Mapping[int, str]) -> 
             f"The {where} holds label value{'s' * (len(found) > 1)} {', '.join(map(str, found))}, and the labels are "
             f"{', '.join(f'{value} {name}' for value, name in labels.items()) or 'none'}; name every value that occurs."
         )
-
-
-def _three(values: NDArray[np.int64]) -> tuple[int, int, int]:
-    return int(values[0]), int(values[1]), int(values[2])
 
 
 def _check(prediction: NDArray[Any], reference: NDArray[Any]) -> None:

@@ -23,7 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from monai_unet.evaluation.overlap import Box
+from monai_unet.geometry import Box, box_shape
 
 Spacing = tuple[float, float, float]
 
@@ -77,11 +77,10 @@ def surface_distances(
     """
     offsets, lengths = _near_offsets(spacing)
     pad = np.abs(offsets).max(axis=0) + 1
-    shape = np.asarray(box.high) - np.asarray(box.low) + 2 * pad
+    shape = np.asarray(box_shape(box)) + 2 * pad
+    low, high = np.array([part.start for part in box]), np.array([part.stop for part in box])
     find = _boundary_voxels if surface is Surface.VOXEL else _surface_elements
-    maps = [
-        find(labels, value, np.asarray(box.low), np.asarray(box.high), pad, shape) for labels in (prediction, reference)
-    ]
+    maps = [find(labels, value, low, high, pad, shape) for labels in (prediction, reference)]
     points = [_nonzero(codes.ravel(), count) for codes, count in maps]
     strides = np.array([shape[1] * shape[2], shape[2], 1])
     there = _distances(points[0], maps[1][0], points[1], offsets @ strides, lengths, spacing)

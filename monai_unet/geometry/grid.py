@@ -7,8 +7,9 @@ towards the patient's right. Going there and back is a permutation and flips; no
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nibabel.orientations import (
@@ -20,6 +21,9 @@ from nibabel.orientations import (
     ornt_transform,
 )
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from monai.data import MetaTensor
 
 WORKING_AXES = "SAR"
 
@@ -58,12 +62,97 @@ class Grid:
         corners[:, :3] *= np.array(self.shape) - 1
         return float(np.linalg.norm(((self.affine - other.affine) @ corners.T)[:3], axis=0).max())
 
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres, sheared grids included."""
+        return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000
+
+    def to_world(self, index: ArrayLike) -> NDArray[np.float64]:
+        """Array indices (..., 3), whole or fractional, in the order of `shape`, as RAS mm (..., 3).
+
+        >>> Grid((4, 4, 4), np.diag([2.0, 1.0, 1.0, 1.0])).to_world([1, 0, 0.5])
+        array([2. , 0. , 0.5])
+        """
+        return np.asarray(index, dtype=float) @ self.affine[:3, :3].T + self.affine[:3, 3]
+
+    def to_index(self, world: ArrayLike) -> NDArray[np.float64]:
+        """RAS mm (..., 3) as fractional array indices (..., 3) in the order of `shape`; they may lie outside.
+
+        >>> Grid((4, 4, 4), np.diag([2.0, 1.0, 1.0, 1.0])).to_index([2.0, 0.0, 0.5])
+        array([1. , 0. , 0.5])
+        """
+        inverse = np.linalg.inv(self.affine)
+        return np.asarray(world, dtype=float) @ inverse[:3, :3].T + inverse[:3, 3]
+
+    def crop(self, box: Sequence[slice]) -> Grid:
+        """The grid of `array[box]`: slices with a start and a stop along each axis.
+
+        >>> part = Grid((4, 4, 4), np.diag([2.0, 1.0, 1.0, 1.0])).crop((slice(1, 3), slice(0, 4), slice(0, 4)))
+        >>> part.shape, part.affine[:3, 3].tolist()
+        ((2, 4, 4), [2.0, 0.0, 0.0])
+        """
+        affine = self.affine.copy()
+        affine[:3, 3] = self.to_world([part.start for part in box])
+        return Grid(_three([part.stop - part.start for part in box]), affine)
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest RAS mm (3,) that any voxel reaches, edges included."""
+        corners = np.array(np.meshgrid(*((-0.5, n - 0.5) for n in self.shape))).reshape(3, -1).T
+        world = self.to_world(corners)
+        return world.min(axis=0), world.max(axis=0)
+
+    def shared(self, other: Grid) -> float:
+        """Share of the smaller field of view that two grids have in common, as boxes along the world axes: 0 to 1."""
+        (low, high), (low2, high2) = self.bounds(), other.bounds()
+        common = np.prod(np.clip(np.minimum(high, high2) - np.maximum(low, low2), 0, None))
+        return float(common / min(np.prod(high - low), np.prod(high2 - low2)))
+
+    def describe(self) -> str:
+        """Shape and voxel size in words."""
+        return f"{'×'.join(map(str, self.shape))} voxels of {'×'.join(f'{s:.4g}' for s in self.spacing)} mm"
+
     def to_working(self) -> Grid:
         """The same voxels in the working frame (S, A, R)."""
         ornt = _ornt(self.affine, WORKING_AXES)
         shape = np.empty(3, dtype=int)
         shape[ornt[:, 0].astype(int)] = self.shape
         return Grid(_three(shape), self.affine @ inv_ornt_aff(ornt, self.shape))
+
+
+def grid_of(volume: MetaTensor) -> Grid:
+    """Grid of a MetaTensor (C, S, A, R) as it lies in memory."""
+    return Grid(_three(volume.shape[-3:]), np.asarray(volume.affine, dtype=float))
+
+
+def source_grid(meta: Mapping[str, Any]) -> Grid:
+    """Grid of the file that a volume was read from, in the file's axis order, given the volume's `meta`."""
+    shape = np.asarray(meta["spatial_shape"]).ravel()[:3]
+    return Grid(_three(shape), np.asarray(meta["original_affine"], dtype=float).reshape(4, 4))
+
+
+def meta_of(grid: Grid, *, of_file: Grid | None = None) -> dict[str, Any]:
+    """The geometry that MONAI keeps in a volume's `meta`: of the array in memory, and of the file it came from.
+
+    Args:
+        grid: of the array as it lies in memory.
+        of_file: of the file, in the file's axis order; the same where none is given.
+    """
+    import torch
+
+    stored = grid if of_file is None else of_file
+    return {
+        "affine": torch.as_tensor(grid.affine),
+        "original_affine": torch.as_tensor(stored.affine),
+        "spatial_shape": np.asarray(stored.shape),
+    }
+
+
+def crop_volume(volume: MetaTensor, box: Sequence[slice]) -> MetaTensor:
+    """The part of a volume (C, S, A, R) inside a box, as a volume of its own that takes itself for the file's grid."""
+    from monai.data import MetaTensor
+
+    data = volume.as_tensor()[(slice(None), *box)].clone()
+    return MetaTensor(data, meta={**volume.meta, **meta_of(grid_of(volume).crop(box))})
 
 
 def spacing_of(affine: ArrayLike) -> tuple[float, float, float]:

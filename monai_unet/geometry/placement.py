@@ -29,7 +29,7 @@ def place(array: NDArray[Any], grid: Grid, onto: Grid, *, name: str) -> NDArray[
     shift = np.rint(index[:3, 3]).astype(int)
     if not _is_signed_permutation(axes) or _mismatch(grid, onto, axes, shift) > TOLERANCE * min(onto.spacing):
         raise InputError(
-            f"{name} ({_describe(grid)}) does not lie on the voxels of the source series ({_describe(onto)}); "
+            f"{name} ({grid.describe()}) does not lie on the voxels of the source series ({onto.describe()}); "
             "give the series it was drawn on, or resample it onto that grid first."
         )
     if onto.shape == grid.shape and np.array_equal(axes, np.eye(3)) and not shift.any():
@@ -46,7 +46,7 @@ def place(array: NDArray[Any], grid: Grid, onto: Grid, *, name: str) -> NDArray[
     high = np.clip(np.array(onto.shape) - first, 0, turned.shape)
     inside = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     if np.count_nonzero(turned[inside]) != np.count_nonzero(turned):
-        raise InputError(f"{name} reaches beyond the source series ({_describe(onto)}); give the series it belongs to.")
+        raise InputError(f"{name} reaches beyond the source series ({onto.describe()}); give the series it belongs to.")
     placed = np.zeros(onto.shape[::-1], dtype=array.dtype).transpose(2, 1, 0)
     target = tuple(slice(int(f + a), int(f + b)) for f, a, b in zip(first, low, high, strict=True))
     placed[target] = turned[inside]
@@ -61,7 +61,3 @@ def _mismatch(grid: Grid, onto: Grid, axes: NDArray[np.int_], shift: NDArray[np.
     index = np.eye(4)
     index[:3, :3], index[:3, 3] = axes, shift
     return grid.distance(Grid(grid.shape, onto.affine @ index))
-
-
-def _describe(grid: Grid) -> str:
-    return f"{'×'.join(map(str, grid.shape))} voxels of {'×'.join(f'{s:.4g}' for s in grid.spacing)} mm"

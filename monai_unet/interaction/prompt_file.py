@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
+from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import NetworkAnswerer
 from monai_unet.interaction.prompts import Prompt, PromptKind
-from monai_unet.io import LabelEntry, grid_of, read_volume, write_label_map
+from monai_unet.io import LabelEntry, read_volume, write_label_map
 
 LEAST = {"point": 1, "scribble": 1, "box": 2, "lasso": 3}
 """Positions that each kind needs."""

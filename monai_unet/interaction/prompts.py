@@ -42,8 +42,7 @@ class Prompt:
 
     def voxels(self, grid: Grid) -> NDArray[np.float64]:
         """(N, 3) its positions as fractional voxel indices of a grid, in the grid's axis order."""
-        inverse = np.linalg.inv(grid.affine)
-        return np.asarray(self.world, dtype=float).reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+        return grid.to_index(np.asarray(self.world, dtype=float).reshape(-1, 3))
 
 
 @dataclass(frozen=True)

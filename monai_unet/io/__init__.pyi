@@ -8,20 +8,13 @@ from .dicom.series import DicomSeries, find_series
 from .formats.label_table import LabelEntry
 from .mask_file import MaskFile, parse_names, read_mask_file
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
+from .notes import NOTES, notes_of
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
-from .volume import (
-    VOLUME_SUFFIXES,
-    case_name,
-    grid_of,
-    read_label_table,
-    read_volume,
-    source_grid,
-    write_label_map,
-    write_volume,
-)
+from .volume import VOLUME_SUFFIXES, case_name, read_label_table, read_volume, write_label_map, write_volume
 
 __all__ = [
+    "NOTES",
     "RESEARCH_USE",
     "VOLUME_SUFFIXES",
     "AlgorithmIdentity",
@@ -43,8 +36,8 @@ __all__ = [
     "find_cases",
     "find_sequence_cases",
     "find_series",
-    "grid_of",
     "match_sequence",
+    "notes_of",
     "parse_names",
     "read_dataset",
     "read_label_table",
@@ -52,7 +45,6 @@ __all__ = [
     "read_series",
     "read_volume",
     "sequence_cases",
-    "source_grid",
     "write_label_map",
     "write_text",
     "write_volume",

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from pydicom.sr.coding import Code
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid, place, to_working_frame
+from monai_unet.geometry import Grid, meta_of, place, to_working_frame
 from monai_unet.io.dicom import Meaning, meaning_of
+from monai_unet.io.notes import NOTES
 
 RESEARCH_USE = "For research use; not a medical device"
 
@@ -28,18 +29,21 @@ class AlgorithmIdentity:
         version: of that model.
         weights_sha256: of the weights file, 64 hexadecimal digits; empty when there are none.
         made_by: "AUTOMATIC", "SEMIAUTOMATIC" or "MANUAL", DICOM's terms.
+        notes: what was unusual about the images it saw, one sentence each.
     """
 
     name: str
     version: str
     weights_sha256: str = ""
     made_by: str = "AUTOMATIC"
+    notes: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
-        """One line for a free-text attribute."""
+        """One line for a free-text attribute of DICOM (VR ST: at most 1024 characters)."""
         weights = f", weights SHA-256 {self.weights_sha256}" if self.weights_sha256 else ""
-        return f"{RESEARCH_USE}. Made by {self.name} {self.version}{weights}."
+        stated = f"{RESEARCH_USE}. Made by {self.name} {self.version}{weights}."
+        return " ".join([stated, *(f"{note.rstrip('.')}." for note in self.notes)])[:1024]
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class StoredSegmentation:
         grid: of the masks, array order (column i, row j, slice k): their own, or that of the source they were put on.
         fractional: whether masks hold fractions 0 to 1 (float32) instead of True and False.
         referenced_series: SeriesInstanceUID of the images it was drawn on; empty when the file does not say.
-        notes: what is unusual about it, for the provenance.
+        notes: what is unusual about it, for the provenance, one sentence each.
     """
 
     def __init__(
@@ -151,14 +155,14 @@ class StoredSegmentation:
         fractional: bool = False,
         onto: Grid | None = None,
         referenced_series: str = "",
-        notes: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.segments = tuple(segments)
         self.grid = onto if onto is not None else grid
         self.fractional = fractional
         self.referenced_series = referenced_series
-        self.notes = notes
+        self.notes = tuple(notes)
         self._planes = planes
         self._own_grid = grid
 
@@ -207,11 +211,9 @@ class StoredSegmentation:
         placed = place(array.transpose(2, 1, 0), self._own_grid, self.grid, name=self.path)
         working, grid = to_working_frame(placed, self.grid)
         meta = {
-            "affine": torch.as_tensor(grid.affine),
-            "original_affine": torch.as_tensor(self.grid.affine),
-            "spatial_shape": np.asarray(self.grid.shape),
+            **meta_of(grid, of_file=self.grid),
             "filename_or_obj": self.path,
-            "notes": self.notes,
+            NOTES: self.notes,
         }
         return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)
 

@@ -13,17 +13,16 @@ from monai.data import MetaTensor
 from numpy.typing import ArrayLike, NDArray
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid, from_working_frame, to_working_frame
+from monai_unet.geometry import Grid, from_working_frame, meta_of, source_grid, to_working_frame
 from monai_unet.io.dicom import is_dicom, read_series
 from monai_unet.io.formats import VOLUME_SUFFIXES, LabelEntry, LabelTable, format_of, format_to_write
+from monai_unet.io.notes import NOTES
 
 __all__ = [
     "VOLUME_SUFFIXES",
     "case_name",
-    "grid_of",
     "read_label_table",
     "read_volume",
-    "source_grid",
     "write_label_map",
     "write_volume",
 ]
@@ -42,7 +41,7 @@ def read_volume(
     """One volume as a MetaTensor (1, S, A, R) with its affine (working frame, RAS mm).
 
     Its `meta` holds MONAI's keys for the file's own grid, in the file's axis order: `original_affine` (4, 4),
-    `spatial_shape` (3,) and `filename_or_obj`; and `notes`, one string of warnings that belong into the provenance.
+    `spatial_shape` (3,) and `filename_or_obj`; and `notes`, a tuple of sentences for the provenance (`notes_of`).
     From DICOM also `series_uid` and `modality`.
 
     Args:
@@ -64,11 +63,9 @@ def read_volume(
     if min(grid.shape) == 1:
         more.append("a single slice")
     meta = {
-        "affine": torch.as_tensor(grid.to_working().affine),
-        "original_affine": torch.as_tensor(grid.affine),
-        "spatial_shape": np.asarray(grid.shape),
+        **meta_of(grid.to_working(), of_file=grid),
         "filename_or_obj": str(path),
-        "notes": "; ".join(filter(None, [notes, *more])),
+        NOTES: (*notes, *more),
     }
     return MetaTensor(torch.from_numpy(data[None]), meta=meta)
 
@@ -103,18 +100,6 @@ def _precision_lost(array: NDArray[Any], dtype: np.dtype[Any]) -> list[str]:
     if int(array.min()) >= -_EXACT_IN_FLOAT32 and int(array.max()) <= _EXACT_IN_FLOAT32:
         return []
     return ["values beyond 16777216 are rounded; read label maps of such numbers with an integer dtype"]
-
-
-def grid_of(volume: MetaTensor) -> Grid:
-    """Grid of a MetaTensor (C, S, A, R) as it lies in memory."""
-    shape = tuple(int(n) for n in volume.shape[-3:])
-    return Grid(shape, np.asarray(volume.affine, dtype=float))  # type: ignore[arg-type]
-
-
-def source_grid(meta: Mapping[str, Any]) -> Grid:
-    """Grid of the file that a volume was read from, in the file's axis order."""
-    shape = tuple(int(n) for n in np.asarray(meta["spatial_shape"]).ravel()[:3])
-    return Grid(shape, np.asarray(meta["original_affine"], dtype=float).reshape(4, 4))  # type: ignore[arg-type]
 
 
 def write_label_map(

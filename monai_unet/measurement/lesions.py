@@ -175,9 +175,9 @@ def _measure(
     normal_axis: int,
 ) -> Lesion:
     mask = components[box] == number
-    low = np.array([part.start for part in box])
-    here = affine.copy()
-    here[:3, 3] += affine[:3, :3] @ low
+    whole = Grid(components.shape, affine)  # type: ignore[arg-type]
+    part = whole.crop(box)
+    here = part.affine
     axes = in_plane_axes(mask, here, normal_axis=normal_axis)
     inside = None if image is None else image[box][mask].astype(float)
     voxels = int(mask.sum())
@@ -186,13 +186,13 @@ def _measure(
         label=label,
         name=name,
         voxels=voxels,
-        volume_ml=voxels * abs(float(np.linalg.det(affine[:3, :3]))) / 1000,
+        volume_ml=voxels * whole.voxel_ml,
         long_axis=axes.long,
         short_axis=axes.short,
-        slice_index=axes.slice_index + int(low[normal_axis]),
+        slice_index=axes.slice_index + box[normal_axis].start,
         normal_axis=normal_axis,
         longest_diameter=longest_diameter(mask, here),
-        centroid_mm=np.argwhere(mask).mean(axis=0) @ here[:3, :3].T + here[:3, 3],
+        centroid_mm=part.to_world(np.argwhere(mask).mean(axis=0)),
         intensity_mean=None if inside is None else float(inside.mean()),
         intensity_sd=None if inside is None else float(inside.std()),
     )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from monai.data import MetaTensor
 from numpy.typing import NDArray
 
-from monai_unet.io import atomic_path, grid_of, read_volume, write_label_map, write_text
+from monai_unet.geometry import crop_volume, grid_of
+from monai_unet.io import atomic_path, read_volume, write_label_map, write_text
 from monai_unet.pictures import contour_figure
 from monai_unet.samples.package_index import cache_folder, fetch, member
 from monai_unet.segmentation import Segmentation, Segmenter
@@ -67,7 +67,7 @@ def run_demo(output: Path, *, bundle: str = "hippocampus_mri") -> Iterator[str |
     volumes: dict[tuple[str, str], float] = {}
     for side, centre in CENTRES_MM.items():
         box = box_around(image, centre, BOX_MM)
-        part = segmenter.segment(crop(image, box))
+        part = segmenter.segment(crop_volume(image, box))
         labels[box] = np.maximum(labels[box], np.asarray(part.labels[0], dtype=np.uint8))
         volumes.update({(side, name): ml for name, ml in label_volumes(part).items()})
         yield f"{side}: " + ", ".join(f"{n} {ml:.2f} ml" for (s, n), ml in volumes.items() if s == side)
@@ -84,24 +84,11 @@ def run_demo(output: Path, *, bundle: str = "hippocampus_mri") -> Iterator[str |
 def box_around(image: MetaTensor, centre_mm: tuple[float, float, float], size_mm: float) -> tuple[slice, ...]:
     """Slices along S, A, R of the cube of `size_mm` around a point in mm (RAS), cut off at the volume's border."""
     grid = grid_of(image)
-    centre = np.linalg.solve(grid.affine, [*centre_mm, 1.0])[:3]
+    centre = grid.to_index(centre_mm)
     half = size_mm / 2 / np.asarray(grid.spacing)
     low = np.clip(np.round(centre - half), 0, None).astype(int)
     high = np.minimum(np.round(centre + half).astype(int) + 1, grid.shape)
     return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-
-
-def crop(image: MetaTensor, box: tuple[slice, ...]) -> MetaTensor:
-    """Part of a volume (1, S, A, R) as a volume of its own, its affine moved along."""
-    affine = np.asarray(image.affine, dtype=float).copy()
-    affine[:3, 3] += affine[:3, :3] @ [s.start for s in box]
-    data = image.as_tensor()[(slice(None), *box)].clone()
-    meta = {
-        **{k: v for k, v in image.meta.items() if k != "affine"},
-        "original_affine": affine,
-        "spatial_shape": np.asarray(data.shape[1:]),
-    }
-    return MetaTensor(data, affine=torch.as_tensor(affine), meta=meta)
 
 
 def label_volumes(segmentation: Segmentation) -> dict[str, float]:

@@ -13,8 +13,9 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from monai_unet.evaluation.clicks import Curve, run_case
+from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
-from monai_unet.io import atomic_path, grid_of, read_volume, write_label_map, write_text
+from monai_unet.io import atomic_path, read_volume, write_label_map, write_text
 from monai_unet.measurement import find_lesions
 from monai_unet.pictures import contour_figure
 from monai_unet.samples.package_index import cache_folder, fetch, member

@@ -13,8 +13,8 @@ from monai.data import MetaTensor
 from monai.transforms import SpatialResample
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid, from_working_frame, to_working_frame
-from monai_unet.io import LoadChannelsd, grid_of, read_volume, source_grid
+from monai_unet.geometry import Grid, from_working_frame, grid_of, meta_of, source_grid, to_working_frame
+from monai_unet.io import NOTES, LoadChannelsd, notes_of, read_volume
 from monai_unet.io.datasets import read_channels, stack_channels
 
 if TYPE_CHECKING:
@@ -45,11 +45,9 @@ class Source:
     def meta(self) -> dict[str, Any]:
         """Metadata for a volume in the working frame, as `read_volume` gives it."""
         return {
-            "affine": torch.as_tensor(self.grid.to_working().affine),
-            "original_affine": torch.as_tensor(self.grid.affine),
-            "spatial_shape": np.asarray(self.grid.shape),
+            **meta_of(self.grid.to_working(), of_file=self.grid),
             "filename_or_obj": self.name,
-            "notes": " ".join(self.notes),
+            NOTES: self.notes,
         }
 
 
@@ -69,12 +67,12 @@ def read_source(paths: Sequence[Path | None], parts: BundleParts) -> tuple[MetaT
         return given_volume(stack_channels([read_volume(path) for path in files]), parts)
     # read first by our reader: it names what cannot be trusted, where MONAI's would guess or fail at length
     checked = stack_channels([read_volume(path) for path in files])
-    grid, notes = source_grid(checked.meta), str(checked.meta.get("notes", ""))
+    grid, notes = source_grid(checked.meta), notes_of(checked.meta)
     del checked
     names = [str(path) for path in files]
     image = parts.load({parts.image_key: names if len(names) > 1 else names[0]})[parts.image_key]
     loaded = Grid(grid.shape, np.asarray(image.affine, dtype=float))
-    return image, Source(names[0], grid, loaded, grid, (notes,) if notes else ())
+    return image, Source(names[0], grid, loaded, grid, notes)
 
 
 def given_volume(volume: MetaTensor, parts: BundleParts) -> tuple[MetaTensor, Source]:
@@ -85,7 +83,7 @@ def given_volume(volume: MetaTensor, parts: BundleParts) -> tuple[MetaTensor, So
     """
     meta, name = volume.meta, str(volume.meta.get("filename_or_obj", "the given volume"))
     grid = source_grid(meta) if "original_affine" in meta else grid_of(volume)
-    notes = (str(meta["notes"]),) if meta.get("notes") else ()
+    notes = notes_of(meta)
     if parts.reads_working_frame:
         image = MetaTensor(volume.as_tensor().clone(), meta={**meta, "original_channel_dim": 0})
         return image, Source(name, grid, grid_of(volume), grid_of(volume), notes)

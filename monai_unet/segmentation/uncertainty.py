@@ -10,8 +10,8 @@ from monai.data import MetaTensor
 from monai.transforms import SpatialResample
 from torch import Tensor
 
+from monai_unet.geometry import grid_of
 from monai_unet.inferers import SMALLEST, Activation
-from monai_unet.io import grid_of
 from monai_unet.segmentation.source_grid import Source
 
 

@@ -20,8 +20,9 @@ from scipy.ndimage import binary_opening, distance_transform_edt, find_objects, 
 from torch.nn import functional as F
 
 from monai_unet.errors import InputError
+from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import Window
-from monai_unet.io import grid_of, read_volume
+from monai_unet.io import read_volume
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose
 
-from monai_unet.geometry import Grid, from_working_frame
-from monai_unet.io import atomic_path, grid_of, write_text
+from monai_unet.geometry import Grid, from_working_frame, grid_of
+from monai_unet.io import atomic_path, write_text
 from monai_unet.training.reproducible import derived_seed
 
 _STORED = 4000

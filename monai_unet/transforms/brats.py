@@ -18,7 +18,7 @@ from scipy.ndimage import label as connected
 from torch import Tensor
 
 from monai_unet.errors import InputError
-from monai_unet.io import grid_of
+from monai_unet.geometry import grid_of
 
 CORE, OEDEMA, ENHANCING = 1, 2, 3
 

@@ -11,7 +11,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from monai_unet.io import grid_of
+from monai_unet.geometry import grid_of
 
 
 class AddCentreNearnessd(MapTransform):

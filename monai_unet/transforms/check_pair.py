@@ -9,7 +9,7 @@ import torch
 from monai.transforms import Transform
 
 from monai_unet.errors import InputError
-from monai_unet.io import source_grid
+from monai_unet.geometry import source_grid
 
 
 class CheckPaird(Transform):

@@ -14,7 +14,7 @@ from numpy.random import RandomState
 from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt, gaussian_filter
 
 from monai_unet.errors import InputError
-from monai_unet.io import grid_of
+from monai_unet.geometry import grid_of
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 BRIGHTNESS: dict[str, dict[str, tuple[float, float]]] = {

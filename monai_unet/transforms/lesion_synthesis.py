@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from monai_unet.errors import InputError
-from monai_unet.io import grid_of
+from monai_unet.geometry import grid_of
 from monai_unet.transforms.lesion_synthesis_appearance import (
     BRIGHTNESS,
     Look,

@@ -13,7 +13,7 @@ from monai.transforms import MapTransform, Randomizable
 from numpy.random import RandomState
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from monai_unet.io import grid_of
+from monai_unet.geometry import grid_of
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_multiotsu
 
 from monai_unet.errors import InputError
-from monai_unet.io import grid_of
+from monai_unet.geometry import grid_of
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 CONTRASTS: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from monai_unet.io.datasets import Entry
+from monai_unet.io.datasets import Entry, UnrelatedFramesError
 from napari_plugin.case.opening import OpenImage, best_of, list_images, onto, open_image, title
 from napari_plugin.case.work import Work, once
 from napari_plugin.viewer import METADATA, go_to, hang, image_layer, show_plane, widen_contrast_range
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 INFO, WARNING, ERROR = "info", "warning", "error"
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A series that is not known to lie in the frame of reference of the open image."""
+
+    entry: Entry
+    reason: str
 
 
 class Controller(QObject):
@@ -43,6 +52,7 @@ class Controller(QObject):
         self.entries: list[Entry] = []
         self.images: list[OpenImage] = []
         self.jobs = Work(self)
+        self._refused: list[Entry] = []
         self.may_replace: Callable[[], bool] = lambda: True
         hang(viewer)
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -71,12 +81,20 @@ class Controller(QObject):
         done: Callable[[Any], None],
         progress: Callable[[Any], None] = lambda step: None,
         stopped: str = "Stopped; nothing was changed.",
+        current: Callable[[], bool] = lambda: True,
     ) -> bool:
-        """Start a computation unless one is running, which is said."""
+        """Start a computation unless one is running, which is said.
+
+        The worker returns values; `done` writes them, in the GUI thread, and only while `current` says that what the
+        computation was asked about is still open and chosen.
+        """
 
         def end(result: Any) -> None:
             self.progressed.emit(0, -1)
-            done(result)
+            if current():
+                done(result)
+            else:
+                self.say("The image or the model was changed meanwhile; the result was not used.", WARNING)
 
         def stop() -> None:
             self.progressed.emit(0, -1)
@@ -123,7 +141,26 @@ class Controller(QObject):
             self.open_entry(entry)
         elif all(image.entry != entry for image in self.images):
             self.say(f"Reading {title(entry)} …")
-            self.run(once(lambda: onto(open_image(entry), reference)), done=self._add)
+            insist = entry in self._refused
+            self.run(
+                once(lambda: self._placed(entry, reference, insist=insist)),
+                done=self._add_placed,
+                current=lambda: self.reference is reference,
+            )
+
+    def _placed(self, entry: Entry, reference: OpenImage, *, insist: bool) -> OpenImage | _Refused:
+        try:
+            return onto(open_image(entry), reference, insist=insist)
+        except UnrelatedFramesError as error:
+            return _Refused(entry, str(error))
+
+    def _add_placed(self, found: OpenImage | _Refused) -> None:
+        if isinstance(found, OpenImage):
+            self._add(found)
+            return
+        self._refused.append(found.entry)
+        self.images_changed.emit()
+        self.say(f"{found.reason} Tick it once more to lay it over by its coordinates at your word.", WARNING)
 
     def remove_entry(self, entry: Entry) -> None:
         """Hide an added image again; the first one stays, the segmentation lies on it."""
@@ -145,6 +182,7 @@ class Controller(QObject):
     def close_case(self) -> None:
         """Take the images out of the viewer; with the first goes the session on it."""
         self.images = []
+        self._refused = []
         for layer in list(self.viewer.layers):
             if METADATA in layer.metadata:
                 self.viewer.layers.remove(layer)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
@@ -17,6 +17,13 @@ from napari_plugin.case.recovery import Journals
 from napari_plugin.case.work import Work, sentence_of
 
 OBJECT_CLASS = "lesion"
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """An answerer that has looked at an image; a worker hands it over, only the GUI thread keeps it."""
+
+    answerer: Answerer
 
 
 class Editing(QObject):
@@ -247,18 +254,23 @@ class Editing(QObject):
         self.waiting_changed.emit(0)
 
     def _ask(self, question: Question, use: Callable[[Reply], None]) -> None:
-        session = self.session
+        session, build, prepared = self.session, self._build_answerer, self._answerer
         assert session is not None
 
         def answer() -> Generator[Any, None, Reply]:
             yield None
-            answerer = self._answerer
+            answerer = prepared
             if answerer is None:
-                answerer = self._build_answerer()
+                answerer = build()
                 image = session.image if session.image.ndim == 3 else session.image[0]
                 answerer.start(image, session.grid)
-                self._answerer = answerer
+                yield _Prepared(answerer)
             return (yield from question.steps(answerer))
+
+        def keep(step: Any) -> None:
+            # by now another image may be open, or another method chosen
+            if isinstance(step, _Prepared) and self.session is session and self._build_answerer is build:
+                self._answerer = step.answerer
 
         def done(reply: Reply) -> None:
             if self.session is session:
@@ -270,7 +282,7 @@ class Editing(QObject):
             self.waiting_changed.emit(0)
             self.controller.say(sentence, ERROR)
 
-        if self.answers.start(answer, done=done, failed=failed, stopped=self.answer_waiting):
+        if self.answers.start(answer, done=done, failed=failed, progress=keep, stopped=self.answer_waiting):
             self.controller.say("Answering …" if self._answerer else "Preparing the image for prompts …")
         else:
             self.controller.say("The last prompt is still being answered; try again in a moment.", WARNING)
@@ -288,4 +300,4 @@ class Editing(QObject):
         session = self.session
         if session is None or session.candidate is None:
             return 0.0
-        return float(session.candidate[2].sum()) * abs(float(np.linalg.det(session.grid.affine[:3, :3]))) / 1000
+        return float(session.candidate[2].sum()) * session.grid.voxel_ml

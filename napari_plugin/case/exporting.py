@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from monai_unet.bundle_format import find_bundle
 from monai_unet.errors import InputError
-from monai_unet.geometry import place
+from monai_unet.geometry import grid_of, place
 from monai_unet.interaction.session import SegmentObject
 from monai_unet.io import (
     RESEARCH_USE,
     AlgorithmIdentity,
     Segment,
     case_name,
-    grid_of,
+    notes_of,
     read_mask_file,
     write_label_map,
     write_text,
@@ -51,12 +51,14 @@ class Outcome:
         labels: (S, A, R), a copy.
         objects: those with voxels or without, by value.
         made_by: provenance of the automatic result it began with; empty without.
+        notes: what was unusual about the images that were shown, one sentence each.
     """
 
     image: OpenImage
     labels: NDArray[Any]
     objects: tuple[SegmentObject, ...]
     made_by: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     def measured(self) -> dict[int, Lesion | None]:
         """The measurements of each object."""
@@ -73,7 +75,11 @@ class Outcome:
         name = f"{bundle}, corrected" if bundle else EDITED_BY
         version = str(self.made_by.get("version") or __version__)
         weights = str(self.made_by.get("weights_sha256") or "")
-        return AlgorithmIdentity(name, version, weights, made_by="SEMIAUTOMATIC")
+        return AlgorithmIdentity(name, version, weights, made_by="SEMIAUTOMATIC", notes=self.stated_notes())
+
+    def stated_notes(self) -> tuple[str, ...]:
+        """The notes of the automatic result and of the images, each once."""
+        return tuple(dict.fromkeys([*notes_of(self.made_by), *self.notes]))
 
     def numbered(self) -> tuple[NDArray[Any], list[Segment]]:
         """Labels with the values 1, 2, … in the order of the objects, as DICOM numbers segments, and the segments."""
@@ -95,6 +101,7 @@ def save_mask(outcome: Outcome, path: Path) -> list[Path]:
     names = {str(item.value): item.name for item in outcome.objects}
     algorithm = outcome.algorithm()
     stated = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
+    stated |= {"notes": list(outcome.stated_notes())}
     stated |= {"source": outcome.image.entry.path, "corrected": True, "use": RESEARCH_USE, "labels": names}
     write_text(provenance, json.dumps({**dict(outcome.made_by), **stated}, indent=2) + "\n")
     return [path, provenance]

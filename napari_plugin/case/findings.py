@@ -31,12 +31,10 @@ def measure_objects(
         if box is None:
             found[value] = None
             continue
-        low = np.array([part.start for part in box])
-        affine = grid.affine.copy()
-        affine[:3, 3] += affine[:3, :3] @ low
         parts = mask[box].astype(np.int32)
-        (lesion,) = measure_lesions(parts, affine, image=image[box], label=value, normal_axis=axis)
-        found[value] = replace(lesion, slice_index=lesion.slice_index + int(low[axis]))
+        here = grid.crop(box).affine
+        (lesion,) = measure_lesions(parts, here, image=image[box], label=value, normal_axis=axis)
+        found[value] = replace(lesion, slice_index=lesion.slice_index + box[axis].start)
     return found
 
 
@@ -53,8 +51,7 @@ def counted(count: int) -> str:
 
 def centre_voxel(lesion: Lesion, grid: Grid) -> tuple[int, int, int]:
     """Where to look at a lesion, (S, A, R): the middle of its long axis, in the slice where that is longest."""
-    inverse = np.linalg.inv(grid.affine)
-    middle = lesion.long_axis.ends_mm.mean(axis=0) @ inverse[:3, :3].T + inverse[:3, 3]
+    middle = grid.to_index(lesion.long_axis.ends_mm.mean(axis=0))
     voxel = np.clip(np.rint(middle).astype(int), 0, np.array(grid.shape) - 1)
     voxel[lesion.normal_axis] = lesion.slice_index
     return int(voxel[0]), int(voxel[1]), int(voxel[2])

@@ -12,9 +12,8 @@ from monai.data import MetaTensor
 
 from monai_unet.bundle_format import Bundle, find_bundles
 from monai_unet.errors import InputError
-from monai_unet.geometry import Box, Grid, make_box
+from monai_unet.geometry import Box, Grid, crop_volume, make_box
 from monai_unet.interaction.session import SegmentObject
-from monai_unet.io import grid_of
 from monai_unet.io.datasets import match_sequence, stack_channels
 from monai_unet.segmentation import Progress, Segmentation, Segmenter
 from napari_plugin.case.opening import OpenImage, onto
@@ -128,8 +127,7 @@ def region_of(corners_mm: Any, axis: int, grid: Grid) -> Box:
 
     Along that axis it is as deep as the rectangle is long, around the slice it was drawn in.
     """
-    inverse = np.linalg.inv(grid.affine)
-    voxels = np.asarray(corners_mm, dtype=float) @ inverse[:3, :3].T + inverse[:3, 3]
+    voxels = grid.to_index(corners_mm)
     low, high = np.rint(voxels.min(axis=0)).astype(int), np.rint(voxels.max(axis=0)).astype(int) + 1
     spacing = np.asarray(grid.spacing)
     deep = int(np.ceil(((high - low) * spacing).max() / spacing[axis] / 2))
@@ -153,15 +151,7 @@ def _stacked(images: Sequence[OpenImage | None], region: Box | None) -> MetaTens
     if region is None:
         # a copy: the segmenter may set voxels that are not finite
         return MetaTensor(volume.as_tensor().clone(), meta=dict(volume.meta))
-    affine = grid_of(volume).affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ [part.start for part in region]
-    cut = volume.as_tensor()[(slice(None), *region)].clone()
-    meta = dict(volume.meta) | {
-        "affine": torch.as_tensor(affine),
-        "original_affine": torch.as_tensor(affine),
-        "spatial_shape": np.array(cut.shape[1:]),
-    }
-    return MetaTensor(cut, meta=meta)
+    return crop_volume(volume, region)
 
 
 def _back(part: Any, region: Box, grid: Grid) -> Any:

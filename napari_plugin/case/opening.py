@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 from monai.data import MetaTensor
-from monai.transforms import SpatialResample
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid
-from monai_unet.io import DicomSeries, case_name, find_series, grid_of, read_volume
-from monai_unet.io.datasets import Entry, inventory
+from monai_unet.geometry import Grid, grid_of
+from monai_unet.io import NOTES, DicomSeries, case_name, find_series, notes_of, read_volume
+from monai_unet.io.datasets import Entry, inventory, place_onto
 from monai_unet.io.formats import VOLUME_SUFFIXES, format_of
 
 
@@ -55,9 +54,9 @@ class OpenImage:
         )
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[str, ...]:
         """What was decided in reading it."""
-        return [note for note in str(self.volume.meta.get("notes", "")).split("; ") if note]
+        return notes_of(self.volume.meta)
 
 
 def list_images(path: str | Path) -> list[Entry]:
@@ -118,19 +117,20 @@ def details(entry: Entry) -> str:
     return "\n".join([*lines, *entry.notes])
 
 
-def onto(image: OpenImage, reference: OpenImage) -> OpenImage:
-    """An image on the grid of another, for showing and for the channels of a model: interpolated where it has to be."""
-    if image.grid.matches(reference.grid, tolerance=0.1):
+def onto(image: OpenImage, reference: OpenImage, *, insist: bool = False) -> OpenImage:
+    """An image on the grid of another, for showing and for the channels of a model, by the rule of `place_onto`.
+
+    Raises:
+        UnrelatedFramesError: the two are not known to lie in one frame of reference, and the user does not insist.
+        InputError: they show different parts of the body.
+    """
+    placed, note = place_onto(image.volume, reference.volume, insist=insist)
+    if placed is image.volume:
         return image
-    # what lies outside the field of view becomes the lowest value: zero would be water in a CT
-    lowest = image.volume.min()
-    moved: Any = SpatialResample(mode="bilinear", padding_mode="zeros")(
-        image.volume - lowest, dst_affine=reference.volume.affine, spatial_size=reference.grid.shape
-    )
-    volume = MetaTensor(moved.as_tensor().float() + lowest.as_tensor(), meta=dict(reference.volume.meta))
-    volume.meta["notes"] = image.volume.meta.get("notes", "")
-    sentence = f"{image.name} was interpolated onto the voxels of {reference.name}"
-    return OpenImage(image.entry, volume, image.modality, sentence)
+    geometry = {key: reference.volume.meta[key] for key in ("affine", "original_affine", "spatial_shape")}
+    notes = (*notes_of(image.volume.meta), note)
+    volume = MetaTensor(placed.as_tensor(), meta={**image.volume.meta, **geometry, NOTES: notes})
+    return OpenImage(image.entry, volume, image.modality, note)
 
 
 def dicom_series(image: OpenImage) -> DicomSeries | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ from napari_plugin.panels.zoo import ZooPicker
 from napari_plugin.settings import remember, setting
 
 _STAGES = {"read": "Reading", "preprocess": "Preparing", "infer": "Segmenting", "postprocess": "Finishing"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """A model in memory; a worker hands it over, only the GUI thread keeps it."""
+
+    root: Path
+    doubt: bool
+    segmenter: Segmenter
 
 
 class ModelPanel(Panel):
@@ -38,7 +48,7 @@ class ModelPanel(Panel):
         super().__init__("2  Model")
         self.controller, self.editing = controller, editing
         self._ask_region, self._show_uncertainty, self._load = ask_region, show_uncertainty, load
-        self._loaded: tuple[Path, bool, Segmenter] | None = None
+        self._loaded: _Loaded | None = None
         self._region: Box | None = None
         self._warned: list[str] = []
         self.bundle = QComboBox()
@@ -111,11 +121,15 @@ class ModelPanel(Panel):
 
     def _start(self, bundle: Bundle, images: list[OpenImage | None], *, checked: bool) -> None:
         doubt, region, loaded = self.doubt.isChecked(), self._region, self._loaded
+        session = self.editing.session
 
         def work() -> Generator[Any, None, Any]:
             yield "Loading the model …"
-            segmenter = self._load(bundle, doubt) if loaded is None or loaded[:2] != (bundle.root, doubt) else loaded[2]
-            self._loaded = (bundle.root, doubt, segmenter)
+            if loaded is not None and (loaded.root, loaded.doubt) == (bundle.root, doubt):
+                segmenter = loaded.segmenter
+            else:
+                segmenter = self._load(bundle, doubt)
+                yield _Loaded(bundle.root, doubt, segmenter)
             yield "Checking the images …"
             if not checked:
                 warnings = models.check(segmenter, images)
@@ -124,10 +138,19 @@ class ModelPanel(Panel):
             return (yield from models.run(segmenter, images, region))
 
         self._begun = time.monotonic()
-        if self.controller.run(work, done=self._done, progress=self._progress, stopped="Cancelled; nothing changed."):
+
+        def current() -> bool:
+            return self.editing.session is session and self.chosen is bundle
+
+        if self.controller.run(
+            work, done=self._done, progress=self._progress, stopped="Cancelled; nothing changed.", current=current
+        ):
             remember("bundle", bundle.name)
 
     def _progress(self, step: Any) -> None:
+        if isinstance(step, _Loaded):
+            self._loaded = step
+            return
         if isinstance(step, str):
             self.controller.say(step)
             return

@@ -74,7 +74,10 @@ class SavePanel(Panel):
                 editing.controller.say(f"{path.name} is loaded; Ctrl+Z takes it back.")
 
         editing.controller.say(f"Reading {path.name} …")
-        editing.controller.run(once(lambda: exporting.load_mask(path, image)), done=done)
+        session = editing.session
+        editing.controller.run(
+            once(lambda: exporting.load_mask(path, image)), done=done, current=lambda: editing.session is session
+        )
 
     def _outcome(self) -> exporting.Outcome | None:
         session, image = self.editing.session, self.editing.controller.reference
@@ -87,7 +90,8 @@ class SavePanel(Panel):
         if session.candidate is not None:
             self.editing.controller.say("An outline is still open: accept (U) or drop (Shift+U) it first.", WARNING)
             return None
-        return exporting.Outcome(image, session.labels.copy(), session.objects, self.editing.made_by)
+        notes = dict.fromkeys(note for shown in self.editing.controller.images for note in shown.notes)
+        return exporting.Outcome(image, session.labels.copy(), session.objects, self.editing.made_by, tuple(notes))
 
     def _open_menu(self) -> None:
         made: QPushButton = self.button

@@ -1,7 +1,8 @@
 """Compiles napari's lines before anybody draws one, in a process of its own (no Qt).
 
-Once after an installation the first line would freeze the window: `time python -m
-napari_plugin.viewer.compile_ahead` with an empty `NUMBA_CACHE_DIR` took 25 s, the second time 4 s (napari 0.9.2). numba keeps on the disk what it has compiled.
+Once after an installation the first line would freeze the window:
+`time python -m napari_plugin.viewer.compile_ahead` with an empty `NUMBA_CACHE_DIR` took 25 s, the second time 4 s
+(napari 0.9.2). numba keeps on the disk what it has compiled.
 """
 
 from __future__ import annotations

@@ -128,14 +128,12 @@ def voxel_of(world: Sequence[float], grid: Grid) -> tuple[int, int, int]:
 def patient_of(world: Any, grid: Grid) -> Any:
     """napari world positions (..., 3) → patient RAS mm (..., 3)."""
     index = np.asarray(world, dtype=float)[..., -3:] / np.asarray(grid.spacing)
-    return index @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+    return grid.to_world(index)
 
 
 def world_of(patient: Any, grid: Grid) -> Any:
     """Patient RAS mm (..., 3) → napari world positions (..., 3)."""
-    inverse = np.linalg.inv(grid.affine)
-    index = np.asarray(patient, dtype=float) @ inverse[:3, :3].T + inverse[:3, 3]
-    return index * np.asarray(grid.spacing)
+    return grid.to_index(patient) * np.asarray(grid.spacing)
 
 
 def inside(voxel: Sequence[int], grid: Grid) -> bool:

@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from monai_unet.errors import InputError
-from monai_unet.io import LabelEntry, grid_of, read_label_table, read_volume, source_grid, write_label_map, write_volume
+from monai_unet.geometry import grid_of, source_grid
+from monai_unet.io import LabelEntry, read_label_table, read_volume, write_label_map, write_volume
 
 SHAPE = (3, 4, 5)
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")

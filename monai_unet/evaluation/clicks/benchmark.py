@@ -95,7 +95,7 @@ def next_click(
     depth = ndimage.distance_transform_edt(np.pad(part, 1), sampling=grid.spacing)[1:-1, 1:-1, 1:-1]
     deepest = np.argwhere(depth >= depth.max() * (1 - 1e-9))
     chosen = deepest[random.integers(len(deepest))] + [s.start for s in box]
-    world = grid.affine[:3, :3] @ chosen + grid.affine[:3, 3]
+    world = grid.to_world(chosen)
     s, a, r = (int(v) for v in chosen)
     x, y, z = (float(v) for v in world)
     return Click((s, a, r), (x, y, z), positive)

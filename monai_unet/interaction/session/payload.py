@@ -44,11 +44,13 @@ class Payload:
 
     def read(self) -> bytes:
         """The compressed bytes."""
-        return self._data if self._data is not None else self._store.read_spilled(self._place, self.size)
+        data = self._data  # once: another thread may spill it meanwhile
+        return data if data is not None else self._store.read_spilled(self._place, self.size)
 
     def spill(self, place: int) -> None:
         """Forget the bytes, which now lie at this place of the store's file."""
-        self._data, self._place = None, place
+        self._place = place  # first: whoever sees that the bytes are gone must find where they lie
+        self._data = None
 
 
 class PayloadStore:

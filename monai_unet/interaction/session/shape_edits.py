@@ -97,8 +97,7 @@ def ball(grid: Grid, centre: ArrayLike, radius_mm: float, axis: int | None = Non
     Raises:
         InputError: the place is outside the image.
     """
-    inverse = np.linalg.inv(grid.affine)
-    index = inverse[:3, :3] @ np.asarray(centre, dtype=float) + inverse[:3, 3]
+    index = grid.to_index(centre)
     nearest = np.floor(index + 0.5).astype(int)
     if (nearest < 0).any() or (nearest >= grid.shape).any():
         raise InputError("The brush is outside the image; paint inside it.")

@@ -10,11 +10,11 @@ import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import SpatialResample
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid, to_working_frame
-from monai_unet.io.volume import grid_of, read_volume
+from monai_unet.geometry import SAME, Grid, grid_of, meta_of, onto_grid, to_working_frame
+from monai_unet.io.notes import NOTES, joined_notes, notes_of
+from monai_unet.io.volume import read_volume
 
 ChannelFile = str | Path | tuple[str, int] | None
 """A file or DICOM folder, one volume of a 4D NIfTI file (path, index), or None: that sequence was not acquired."""
@@ -26,7 +26,7 @@ _GIVEN = "given_channels"
 
 
 def stack_channels(volumes: Sequence[MetaTensor]) -> MetaTensor:
-    """Join volumes (1, S, A, R) of one grid to (C, S, A, R) with the metadata of the first.
+    """Join volumes (1, S, A, R) of one grid to (C, S, A, R) with the metadata of the first and the notes of all.
 
     Raises:
         InputError: two volumes lie on different grids.
@@ -35,18 +35,19 @@ def stack_channels(volumes: Sequence[MetaTensor]) -> MetaTensor:
     if len(volumes) == 1:
         return first
     for other in volumes[1:]:
-        if not grid_of(first).matches(grid_of(other), tolerance=0.1):
+        if not grid_of(first).matches(grid_of(other), tolerance=SAME):
             raise InputError(
                 f"{other.meta['filename_or_obj']} lies on another grid than {first.meta['filename_or_obj']}; "
                 "resample one onto the other first."
             )
-    return MetaTensor(torch.cat([v.as_tensor() for v in volumes]), meta=dict(first.meta))
+    meta = {**first.meta, NOTES: joined_notes(volume.meta for volume in volumes)}
+    return MetaTensor(torch.cat([v.as_tensor() for v in volumes]), meta=meta)
 
 
 def read_channels(files: Sequence[ChannelFile]) -> MetaTensor:
     """One case of several sequences as a MetaTensor (C, S, A, R); a sequence that is None becomes a channel of zeros.
 
-    The first sequence given is the reference: the others are resampled onto its grid (linear) where their frames of
+    The first sequence given is the reference: the others are interpolated onto its grid where their frames of
     reference agree, which `meta["notes"]` says. `meta["given_channels"]` holds the indices of those given.
 
     Raises:
@@ -56,13 +57,13 @@ def read_channels(files: Sequence[ChannelFile]) -> MetaTensor:
     if not volumes:
         raise InputError("no sequence was given; name at least one file.")
     reference = next(iter(volumes.values()))
-    notes = [str(reference.meta.get("notes") or "")]
+    notes = list(notes_of(reference.meta))
     data = torch.zeros((len(files), *reference.shape[1:]), dtype=torch.float32)
     for index, volume in volumes.items():
-        placed, note = onto_grid(volume, reference)
+        placed, note = place_onto(volume, reference)
         data[index] = placed.as_tensor()[0]
-        notes.append(note)
-    meta = {**reference.meta, "notes": " ".join(filter(None, notes)), _GIVEN: list(volumes)}
+        notes += [*notes_of(volume.meta), note]
+    meta = {**reference.meta, NOTES: tuple(dict.fromkeys(filter(None, notes))), _GIVEN: list(volumes)}
     return MetaTensor(data, meta=meta)
 
 
@@ -71,30 +72,42 @@ def given_channels(image: MetaTensor) -> list[int]:
     return [int(index) for index in image.meta.get(_GIVEN, range(len(image)))]
 
 
-def onto_grid(volume: MetaTensor, reference: MetaTensor) -> tuple[MetaTensor, str]:
-    """A volume (1, S, A, R) on the grid of another sequence of the same examination, and a note if it was resampled.
+class UnrelatedFramesError(InputError):
+    """Two images lie on different grids, and nothing says that their coordinates mean the same places."""
+
+
+def place_onto(volume: MetaTensor, reference: MetaTensor, *, insist: bool = False) -> tuple[MetaTensor, str]:
+    """A volume (C, S, A, R) on the grid of another image of the same examination, and a note if it was interpolated.
 
     Frames of reference agree where DICOM states one UID for both, or both NIfTI files state the same coordinate system
-    (scanner, Talairach, MNI, …), and the fields of view overlap.
+    (scanner, Talairach, MNI, …). The command line, bundles and the napari plugin all go by this rule.
+
+    Args:
+        volume, reference: as `read_volume` gives them.
+        insist: interpolate although the frames of reference are not known to agree, because the user says that they
+            do; the note says so too.
 
     Raises:
-        InputError: grids differ and the frames of reference are not known to agree.
+        UnrelatedFramesError: grids differ and the frames of reference are not known to agree.
+        InputError: the fields of view hardly overlap.
     """
     grid, wanted = grid_of(volume), grid_of(reference)
-    if grid.matches(wanted, tolerance=0.1):
+    if grid.matches(wanted, tolerance=SAME):
         return volume, ""
-    name, other = volume.meta["filename_or_obj"], reference.meta["filename_or_obj"]
+    name, other = _name(volume), _name(reference)
     mine, theirs = frame_of_reference(volume), frame_of_reference(reference)
-    if not mine or mine != theirs:
-        raise InputError(
+    related = bool(mine) and mine == theirs
+    if not related and not insist:
+        raise UnrelatedFramesError(
             f"{name} lies on another grid than {other} and their frames of reference are not known to agree; register "
             "one to the other first."
         )
-    if _overlap(grid, wanted) < _OVERLAP:
+    if grid.shared(wanted) < _OVERLAP:
         raise InputError(f"{name} and {other} show different parts of the body; give sequences of one examination.")
-    resample = SpatialResample(mode="bilinear", padding_mode="zeros")
-    placed: Any = resample(volume, dst_affine=torch.as_tensor(wanted.affine), spatial_size=wanted.shape)
-    return placed, f"{name} was resampled onto the grid of {other}."
+    note = f"{name} was interpolated onto the grid of {other}"
+    if not related:
+        note += ", at the user's word: their frames of reference are not known to agree"
+    return onto_grid(volume, wanted), f"{note}."
 
 
 def frame_of_reference(volume: MetaTensor) -> str:
@@ -124,24 +137,9 @@ def _read_of_series(path: str, index: int) -> MetaTensor:
     grid = Grid(tuple(int(n) for n in image.shape[:3]), np.asarray(image.affine, dtype=float))  # type: ignore[arg-type]
     array = np.asarray(image.dataobj[..., index], dtype=np.float32)
     working, working_grid = to_working_frame(array, grid)
-    meta = {
-        "affine": torch.as_tensor(working_grid.affine),
-        "original_affine": torch.as_tensor(grid.affine),
-        "spatial_shape": np.asarray(grid.shape),
-        "filename_or_obj": path,
-        "notes": "",
-    }
+    meta = {**meta_of(working_grid, of_file=grid), "filename_or_obj": path, NOTES: ()}
     return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)
 
 
-def _overlap(one: Grid, other: Grid) -> float:
-    """Volume that two fields of view share, as boxes along the world axes, relative to the smaller one."""
-    (low, high), (low2, high2) = _bounds(one), _bounds(other)
-    shared = np.prod(np.clip(np.minimum(high, high2) - np.maximum(low, low2), 0, None))
-    return float(shared / min(np.prod(high - low), np.prod(high2 - low2)))
-
-
-def _bounds(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    corners = np.array(np.meshgrid(*((-0.5, n - 0.5) for n in grid.shape))).reshape(3, -1)
-    world = grid.affine[:3, :3] @ corners + grid.affine[:3, 3:]
-    return world.min(axis=1), world.max(axis=1)
+def _name(volume: MetaTensor) -> str:
+    return str(volume.meta.get("filename_or_obj", "an image"))

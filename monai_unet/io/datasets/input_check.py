@@ -12,8 +12,7 @@ import torch
 from monai.data import MetaTensor
 from numpy.typing import NDArray
 
-from monai_unet.geometry import WORKING_AXES
-from monai_unet.io.volume import grid_of
+from monai_unet.geometry import WORKING_AXES, grid_of
 
 Triple = tuple[float, float, float]
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid
+from monai_unet.geometry import Grid, source_grid
 from monai_unet.io.datasets.cases import find_cases
 from monai_unet.io.dicom import DicomSeries, find_series, is_dicom
 from monai_unet.io.formats import VOLUME_SUFFIXES, format_of
-from monai_unet.io.volume import read_volume, source_grid
+from monai_unet.io.notes import notes_of
+from monai_unet.io.volume import read_volume
 
 IDENTITY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
 
@@ -97,8 +98,7 @@ def _of_file(path: Path, identity: bool) -> list[Entry]:
         volume = read_volume(path)
     except InputError as error:
         return [Entry(str(path), "", problems=(str(error),))]
-    notes = tuple(filter(None, str(volume.meta["notes"]).split("; ")))
-    return [Entry(str(path), name, notes=notes, **_geometry(source_grid(volume.meta)))]
+    return [Entry(str(path), name, notes=notes_of(volume.meta), **_geometry(source_grid(volume.meta)))]
 
 
 def _of_series(series: DicomSeries, path: Path, identity: bool) -> Entry:

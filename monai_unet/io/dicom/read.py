@@ -12,10 +12,11 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid, from_working_frame, to_working_frame
+from monai_unet.geometry import Grid, from_working_frame, meta_of, to_working_frame
 from monai_unet.io.dicom.pixels import read_quantities
 from monai_unet.io.dicom.regrid import evenly_spaced, orthogonal
 from monai_unet.io.dicom.series import DicomSeries, find_series
+from monai_unet.io.notes import NOTES
 
 
 def read_series(
@@ -48,11 +49,9 @@ def read_series(
     array, grid, notes = _voxels(chosen, dtype, resample_uneven=bool(solved), resample_tilt=tilt == "resample")
     working, working_grid = to_working_frame(array, grid)
     meta = {
-        "affine": torch.as_tensor(working_grid.affine),
-        "original_affine": torch.as_tensor(grid.affine),
-        "spatial_shape": np.asarray(grid.shape),
+        **meta_of(working_grid, of_file=grid),
         "filename_or_obj": str(path),
-        "notes": "; ".join(notes),
+        NOTES: tuple(notes),
         "series_uid": chosen.id,
         "frame_of_reference_uid": chosen.frame_of_reference_uid,
         "description": chosen.description,

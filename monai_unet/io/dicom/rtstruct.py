@@ -207,7 +207,7 @@ def read_rtstruct(path: str | Path, *, source: SourceSeries) -> StoredSegmentati
         segments = [_segment(dataset, item, number) for item, number in rois]
         referenced_series = _referenced_series(dataset)
     if skipped:
-        notes = "; ".join(filter(None, [notes, f"{skipped} contours that enclose nothing were left out"]))
+        notes = (*notes, f"{skipped} contours that enclose nothing were left out")
     columns, rows, _ = source.grid.shape
 
     def planes(number: int) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -219,7 +219,7 @@ def read_rtstruct(path: str | Path, *, source: SourceSeries) -> StoredSegmentati
     )
 
 
-def _check_series(path: str | Path, dataset: Dataset, image: Dataset) -> str:
+def _check_series(path: str | Path, dataset: Dataset, image: Dataset) -> tuple[str, ...]:
     referenced = _referenced_series(dataset)
     if referenced and referenced != image.SeriesInstanceUID:
         raise InputError(
@@ -227,14 +227,14 @@ def _check_series(path: str | Path, dataset: Dataset, image: Dataset) -> str:
             "on."
         )
     if referenced:
-        return ""
+        return ()
     frames = {str(item.get("ReferencedFrameOfReferenceUID")) for item in dataset.get("StructureSetROISequence") or []}
     if frames != {str(image.get("FrameOfReferenceUID"))}:
         raise InputError(
             f"{path} names no series and was drawn in another frame of reference than series "
             f"{image.SeriesInstanceUID}; give the series it was drawn on."
         )
-    return "names no series; matched by frame of reference"
+    return ("names no series; matched by frame of reference",)
 
 
 def _referenced_series(dataset: Dataset) -> str:

@@ -21,13 +21,13 @@ SIZE_AGREEMENT = 0.01
 _MILLIMETRES = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
-def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: object) -> tuple[Grid, str]:
+def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: object) -> tuple[Grid, tuple[str, ...]]:
     """Grid in RAS mm and notes.
 
     Raises:
         InputError: no valid orientation, contradictory left and right, or contradictory voxel sizes.
     """
-    notes = []
+    notes: list[str] = []
     unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
     sform, qform = _valid(header, "sform"), _valid(header, "qform")
     affine = sform if sform is not None else qform
@@ -49,7 +49,7 @@ def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: ob
     angle = shear_degrees(affine)
     if angle > 0.1:
         notes.append(f"axes are {angle:.1f} degrees off perpendicular, the sheared affine is kept")
-    return Grid(shape, affine), "; ".join(notes)
+    return Grid(shape, affine), tuple(notes)
 
 
 def shear_degrees(affine: NDArray[np.float64]) -> float:

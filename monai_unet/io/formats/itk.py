@@ -36,7 +36,7 @@ def is_meta(head: bytes) -> bool:
     return re.match(rb"\s*(ObjectType|NDims|Comment)\s*=", head) is not None
 
 
-def read(path: Path) -> tuple[NDArray[Any], Grid, str]:
+def read(path: Path) -> tuple[NDArray[Any], Grid, tuple[str, ...]]:
     """Voxels in the file's axis order (x fastest in memory), their grid, and notes (empty when nothing is unusual).
 
     Raises:
@@ -56,7 +56,7 @@ def read(path: Path) -> tuple[NDArray[Any], Grid, str]:
     affine[:3, 3] = image.GetOrigin()
     affine = LPS_TO_RAS @ affine
     angle = shear_degrees(affine)
-    notes = f"axes are {angle:.1f} degrees off perpendicular, the sheared affine is kept" if angle > 0.1 else ""
+    notes = (f"axes are {angle:.1f} degrees off perpendicular, the sheared affine is kept",) if angle > 0.1 else ()
     return sitk.GetArrayFromImage(image).T, Grid(image.GetSize(), affine), notes
 
 

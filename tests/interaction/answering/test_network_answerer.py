@@ -9,14 +9,14 @@ import pytest
 
 from monai_unet.bundle_format.catalogue import find_bundle
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid
+from monai_unet.geometry import Grid, grid_of
 from monai_unet.interaction.answering.conversation import Talk, Zoom
 from monai_unet.interaction.answering.guidance import CHANNELS
 from monai_unet.interaction.answering.network import NetworkAnswerer
 from monai_unet.interaction.prompt_file import answer_file, read_prompts
 from monai_unet.interaction.prompts import Prompt
 from monai_unet.interaction.simulated_user import next_click
-from monai_unet.io import grid_of, read_volume
+from monai_unet.io import read_volume
 from monai_unet.segmentation.segmenter import Segmenter
 
 

@@ -5,8 +5,14 @@ import numpy as np
 import pytest
 
 from monai_unet.errors import InputError
-from monai_unet.io import LoadChannelsd
-from monai_unet.io.datasets.channels import given_channels, read_channels
+from monai_unet.io import LoadChannelsd, read_volume
+from monai_unet.io.datasets.channels import (
+    UnrelatedFramesError,
+    given_channels,
+    place_onto,
+    read_channels,
+    stack_channels,
+)
 
 
 def _ramp(path, *, spacing=1.0, shape=(20, 20, 20), origin=0.0, code=1):
@@ -34,7 +40,7 @@ def test_another_grid_of_one_examination_is_resampled_and_said(tmp_path):
     other = _ramp(tmp_path / "t1c.nii.gz", spacing=0.8, shape=(30, 30, 30), origin=-1.2)
     image = read_channels([first, other])
     np.testing.assert_allclose(image[1, 2:-2, 2:-2, 2:-2], image[0, 2:-2, 2:-2, 2:-2], atol=1e-3)
-    assert "t1c.nii.gz was resampled onto the grid of" in image.meta["notes"]
+    assert "t1c.nii.gz was interpolated onto the grid of" in " ".join(image.meta["notes"])
 
 
 @pytest.mark.parametrize("code", [0, 2])
@@ -65,3 +71,28 @@ def test_volumes_of_a_4d_file_by_their_number(tmp_path):
     assert [float(channel.mean()) for channel in image] == [30, 0, 10]
     with pytest.raises(InputError, match="a 4D file with at least 5 volumes is needed"):
         read_channels([(path, 4)])
+
+
+def test_what_the_user_insists_on_is_interpolated_and_stands_in_the_notes(tmp_path):
+    first = read_volume(_ramp(tmp_path / "flair.nii.gz"))
+    other = read_volume(_ramp(tmp_path / "t1c.nii.gz", spacing=0.8, shape=(30, 30, 30), origin=-1.2, code=2))
+    with pytest.raises(UnrelatedFramesError, match="not known to agree; register"):
+        place_onto(other, first)
+    placed, note = place_onto(other, first, insist=True)
+    np.testing.assert_allclose(placed[0, 2:-2, 2:-2, 2:-2], first[0, 2:-2, 2:-2, 2:-2], atol=1e-3)
+    assert note.endswith("at the user's word: their frames of reference are not known to agree.")
+
+
+def test_outside_the_field_of_view_is_the_lowest_value_not_zero(tmp_path):
+    """Zero would be water in a CT, and tissue in an image with negative values."""
+    wide = read_volume(_ramp(tmp_path / "wide.nii.gz", shape=(30, 20, 20)))
+    narrow = read_volume(_ramp(tmp_path / "narrow.nii.gz", spacing=0.9)) - 500
+    placed, _ = place_onto(narrow, wide)
+    assert float(placed[0, :, :, -1].min()) == pytest.approx(float(narrow.min()))
+
+
+def test_notes_of_every_channel_are_kept_each_once(tmp_path):
+    volumes = [read_volume(_ramp(tmp_path / name)) for name in ("a.nii.gz", "b.nii.gz")]
+    for volume, notes in zip(volumes, [("one; two",), ("one; two", "three")], strict=True):
+        volume.meta["notes"] = notes
+    assert stack_channels(volumes).meta["notes"] == ("one; two", "three")

@@ -150,7 +150,7 @@ def test_inner_contour_of_its_own_is_a_hole_and_points_are_left_out(tmp_path: Pa
     labels[5:9, 5:8, 3] = 0
     found = read_rtstruct(path, source=phantom)
     np.testing.assert_array_equal(found.label_map()[0], to_working_frame(labels, phantom.grid)[0])
-    assert found.notes == "1 contours that enclose nothing were left out"
+    assert found.notes == ("1 contours that enclose nothing were left out",)
 
 
 @needs_dciodvfy

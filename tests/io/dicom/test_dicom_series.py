@@ -98,7 +98,7 @@ def test_padding_of_a_ct_becomes_air_and_is_noted(tmp_path: Path) -> None:
     )
     volume = read_series(tmp_path)
     assert float(volume.min()) == -1024
-    assert "padding" in volume.meta["notes"]
+    assert "padding" in " ".join(volume.meta["notes"])
 
 
 def test_padding_that_is_a_normal_value_stays(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_monochrome1_keeps_its_values_and_says_so(tmp_path: Path) -> None:
     write_series(tmp_path, ramp(), along_z(), PhotometricInterpretation="MONOCHROME1")
     volume = read_series(tmp_path)
     np.testing.assert_array_equal(as_stored(volume, tmp_path), ramp())
-    assert "MONOCHROME1" in volume.meta["notes"]
+    assert "MONOCHROME1" in " ".join(volume.meta["notes"])
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_identical_copies_are_dropped_and_noted(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "IM0002.dcm", tmp_path / "copy.dcm")
     volume = read_series(tmp_path)
     np.testing.assert_array_equal(as_stored(volume, tmp_path), ramp())
-    assert "identical" in volume.meta["notes"]
+    assert "identical" in " ".join(volume.meta["notes"])
 
 
 def test_different_images_at_one_place_are_refused(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_missing_slices_are_named_by_place_and_interpolated_on_request(tmp_path:
     # the ramp is linear along the slices, so interpolation restores it
     assert volume.shape == (1, 5, 4, 6)
     np.testing.assert_allclose(volume[0, :, -1, -1], ramp()[:, 0, 0], atol=1e-3)
-    assert "interpolated to 5 slices" in volume.meta["notes"]
+    assert "interpolated to 5 slices" in " ".join(volume.meta["notes"])
 
 
 def test_uneven_spacing_is_refused_with_its_range(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_gantry_tilt_keeps_the_sheared_affine_exactly(tmp_path: Path) -> None:
     assert series.tilt == pytest.approx(np.degrees(np.arctan2(1.5, 5.0)))
     for k, (x, y, z) in enumerate(positions):
         np.testing.assert_allclose(series.grid.affine @ [0, 0, k, 1], [-x, -y, z, 1])
-    assert "tilt" in read_series(tmp_path).meta["notes"]
+    assert "tilt" in " ".join(read_series(tmp_path).meta["notes"])
 
 
 @pytest.mark.parametrize("sign", [-1, 1])

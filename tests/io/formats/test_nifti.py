@@ -11,7 +11,8 @@ import pytest
 import SimpleITK as sitk
 
 from monai_unet.errors import InputError
-from monai_unet.io import grid_of, read_volume
+from monai_unet.geometry import grid_of
+from monai_unet.io import read_volume
 
 AFFINE = np.diag([2.0, 3.0, 4.0, 1.0])
 
@@ -38,7 +39,7 @@ def test_sform_is_used_where_the_qform_lies_elsewhere_and_this_is_noted(tmp_path
     made = image()
     made.set_qform(shifted(83.0), 1)
     volume = read_volume(saved(made, tmp_path))
-    assert "up to 83.0 mm apart, the sform is used" in volume.meta["notes"]
+    assert "up to 83.0 mm apart, the sform is used" in " ".join(volume.meta["notes"])
     np.testing.assert_allclose(volume.meta["original_affine"], AFFINE)
 
 
@@ -81,7 +82,7 @@ def test_singular_sform_gives_way_to_the_qform(tmp_path: Path) -> None:
     path = with_bytes_zeroed(saved(image(), tmp_path, "in.nii"), SROW_Z)
     assert np.linalg.det(nib.load(path).header.get_sform()) == 0
     volume = read_volume(path)
-    assert "sform is singular" in volume.meta["notes"]
+    assert "sform is singular" in " ".join(volume.meta["notes"])
     np.testing.assert_allclose(volume.meta["original_affine"], AFFINE)
 
 
@@ -99,7 +100,7 @@ def test_sheared_affine_is_kept_and_noted(tmp_path: Path) -> None:
     made.header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
     volume = read_volume(saved(made, tmp_path))
     np.testing.assert_allclose(volume.meta["original_affine"], affine)
-    assert "14.0 degrees off perpendicular" in volume.meta["notes"]  # arctan(1 / 4)
+    assert "14.0 degrees off perpendicular" in " ".join(volume.meta["notes"])  # arctan(1 / 4)
 
 
 def test_coordinates_in_micrometres_become_millimetres(tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_nan_and_infinity_become_the_lowest_value_and_are_counted(tmp_path: Path
     array = np.arange(60, dtype=np.float32).reshape(3, 4, 5) - 7
     array[0, 0, 0], array[1, 1, 1], array[2, 2, 2] = np.nan, np.inf, -np.inf
     volume = read_volume(saved(image(array), tmp_path))
-    assert "3 voxels without a finite value were set to the lowest value, -6" in volume.meta["notes"]
+    assert "3 voxels without a finite value were set to the lowest value, -6" in " ".join(volume.meta["notes"])
     assert bool(np.isfinite(volume.numpy()).all())
     assert float(volume.min()) == -6
 
@@ -141,7 +142,7 @@ def test_labels_beyond_float_precision_are_noted_and_exact_as_integers(tmp_path:
     array = np.zeros((3, 4, 5), np.int32)
     array[0, 0, 0] = 2**24 + 1
     path = saved(image(array), tmp_path)
-    assert "values beyond 16777216 are rounded" in read_volume(path).meta["notes"]
+    assert "values beyond 16777216 are rounded" in " ".join(read_volume(path).meta["notes"])
     assert int(read_volume(path, dtype=np.int32).max()) == 2**24 + 1
 
 
