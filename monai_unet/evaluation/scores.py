@@ -91,6 +91,13 @@ def score_case(
     Raises:
         InputError: shapes differ, values are not integers, are negative or have no name, or the spacing is not three
             positive lengths.
+
+    >>> reference = np.zeros((8, 8, 8), np.uint8)
+    >>> reference[2:6, 2:6, 2:6] = 1
+    >>> prediction = np.roll(reference, 1, axis=0)
+    >>> (row,) = score_case(prediction, reference, spacing=(3.0, 1.0, 1.0), labels={1: "tumour"})
+    >>> row.dice, row.volume_ml
+    (0.75, 0.192)
     """
     predicted, referenced = _volume(prediction), _volume(reference)
     millimetres = _spacing(spacing)

@@ -51,6 +51,14 @@ def read_volume(
 
     Raises:
         InputError: the file is missing, damaged, not a volume, or its geometry cannot be trusted.
+
+    >>> import nibabel, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> brain = Path(folder.name, "brain.nii.gz")
+    >>> nibabel.save(nibabel.Nifti1Image(np.ones((4, 5, 6), np.float32), np.diag([-1.0, 1.0, 2.0, 1.0])), brain)
+    >>> read_volume(brain).shape
+    torch.Size([1, 6, 5, 4])
+    >>> folder.cleanup()
     """
     path = Path(path)
     if not path.exists():
@@ -112,6 +120,16 @@ def write_label_map(
 
     Raises:
         InputError: unknown suffix, or values that are not whole numbers from 0.
+
+    >>> import nibabel, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> brain = Path(folder.name, "brain.nii.gz")
+    >>> nibabel.save(nibabel.Nifti1Image(np.ones((4, 5, 6), np.float32), np.diag([-1.0, 1.0, 2.0, 1.0])), brain)
+    >>> volume = read_volume(brain)
+    >>> write_label_map(volume.numpy() > 0, brain.with_name("mask.nii.gz"), like=volume.meta)
+    >>> nibabel.load(brain.with_name("mask.nii.gz")).shape
+    (4, 5, 6)
+    >>> folder.cleanup()
     """
     array = np.asarray(labels)
     if array.ndim == 4 and array.shape[0] == 1:

@@ -222,6 +222,11 @@ def build_unet(
 
     Raises:
         InputError: unknown name, size or option; the message lists what exists.
+
+    >>> import torch
+    >>> network = build_unet("unet", in_channels=1, out_channels=3)
+    >>> network(torch.zeros(1, 1, 20, 24, 28)).shape
+    torch.Size([1, 3, 20, 24, 28])
     """
     if name not in NETWORKS:
         raise InputError(f"unknown network {name!r}; choose one of {', '.join(NETWORKS)}")

@@ -91,8 +91,10 @@ class Case:
 class Segmenter:
     """A bundle, loaded once, that segments any number of cases.
 
-    >>> segmenter = Segmenter.load("hippocampus_mri")  # doctest: +SKIP
-    >>> result = segmenter.segment("brain.nii.gz")  # doctest: +SKIP
+    >>> segmenter = Segmenter.load("hippocampus_mri", device="cpu")
+    >>> volume = MetaTensor(torch.rand(1, 32, 48, 32), affine=torch.eye(4)[[2, 1, 0, 3]])
+    >>> segmenter.segment(volume).labels.shape
+    torch.Size([1, 32, 48, 32])
     """
 
     def __init__(self, parts: BundleParts, engine: Engine | None = None, *, uncertainty: bool = False) -> None:

@@ -103,7 +103,7 @@ def test_other_plane_keeps_the_place(tmp_path: Path) -> None:
 
 def test_second_series_is_interpolated_onto_the_first(tmp_path: Path) -> None:
     first = opened(write_volume_file(tmp_path / "first.nii.gz", "RAS"))
-    second = opened(write_volume_file(tmp_path / "second.nii.gz", "LPS", degrees=0.0))
+    second = opened(write_volume_file(tmp_path / "second.nii.gz", "RAS", degrees=0.0))
     moved = onto(second, first)
     assert moved.grid.matches(first.grid)
     assert "interpolated" in moved.moved
