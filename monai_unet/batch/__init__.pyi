@@ -1,3 +1,4 @@
-from .study import Job, find_jobs, named_job, segment_jobs
+from .jobs import Job, find_jobs, named_job
+from .study import Outcome, segment_jobs
 
-__all__ = ["Job", "find_jobs", "named_job", "segment_jobs"]
+__all__ = ["Job", "Outcome", "find_jobs", "named_job", "segment_jobs"]

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_unet.bundle_format import folder_hash, named_files, ordered_files
+from monai_unet.batch.jobs import Job
+from monai_unet.batch.receipt import (
+    input_sha256,
+    is_finished,
+    key_of,
+    left_over,
+    refuse_inputs,
+    refuse_loss,
+    stated_of,
+)
 from monai_unet.errors import InputError
-from monai_unet.io import case_name, find_cases, find_sequence_cases, write_label_map, write_text, write_volume
-from monai_unet.io.datasets import group_sequences
-from monai_unet.io.formats import VOLUME_SUFFIXES
+from monai_unet.io import Batch, remove_abandoned, settle, write_label_map, write_text, write_volume
 from monai_unet.segmentation import Case, Progress, Segmentation, Segmenter
 
-ABANDONED_AFTER = 3600.0
-"""Seconds after which a temporary file in the output folder is taken as left behind by a killed run."""
+_SMALL = 4_000_000
+"""Voxels up to which a finished case may wait with others for the disk."""
 
-
-@dataclass(frozen=True)
-class Job:
-    """One case: the files of its channels, and where its mask goes; the provenance stands beside it as JSON."""
-
-    images: tuple[Path | None, ...]
-    target: Path
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that are there: a channel that the bundle can do without may miss (None)."""
-        return tuple(image for image in self.images if image is not None)
-
-    @property
-    def provenance(self) -> Path:
-        """`<case>.json` beside the mask."""
-        return self.target.with_name(case_name(self.target) + ".json")
-
-    @property
-    def uncertainty(self) -> Path:
-        """`<case>_uncertainty.nii.gz` beside the mask."""
-        return self.target.with_name(case_name(self.target) + "_uncertainty.nii.gz")
+_WAITING = 8
+"""Small cases that wait at most; they are written with one wait for the disk."""
 
 
 @dataclass(frozen=True)
@@ -56,141 +43,145 @@ class Outcome:
     seconds: float = 0.0
 
 
-def find_jobs(
-    inputs: Sequence[str | Path],
-    output: str | Path,
-    *,
-    channels: int = 1,
-    table: Sequence[Mapping[str, Any]] = (),
-) -> list[Job]:
-    """The cases that paths given by a user stand for, and where their masks go.
-
-    Args:
-        inputs: volumes or DICOM folders (with several channels: the files of one case, in order), or one folder of
-            volumes (with several channels: named as for nnU-Net, `<case>_0000.nii.gz`, `<case>_0001.nii.gz`, …).
-        channels: how many the bundle has.
-        table: its channels as the metadata describes them. Where one is optional, names say which file is which.
-        output: a folder, or for one case a file name that ends as a volume.
-
-    Raises:
-        InputError: nothing found, channels missing, or two cases with one name.
-    """
-    paths = [Path(path) for path in inputs]
-    output = Path(output)
-    by_name = any(channel.get("optional") for channel in table)
-    cases = _named_cases(paths, table) if by_name else _cases(paths, channels)
-    if output.name.lower().endswith(VOLUME_SUFFIXES):
-        if len(cases) > 1:
-            raise InputError(f"{len(cases)} cases cannot be written to one file {output}; name a folder with -o.")
-        return [Job(cases[0][1], output)]
-    jobs = [Job(images, output / f"{name}.nii.gz") for name, images in cases]
-    targets: dict[Path, Job] = {}
-    for job in jobs:
-        other = targets.setdefault(job.target, job)
-        if other is not job:
-            raise InputError(
-                f"{other.files[0]} and {job.files[0]} would both be written to {job.target}; rename one of them."
-            )
-        if job.target.resolve() in [image.resolve() for image in job.files]:
-            raise InputError(f"the mask of {job.files[0]} would replace the image; name another folder with -o.")
-    return jobs
-
-
-def named_job(given: Mapping[str, str | Path], output: str | Path, table: Sequence[Mapping[str, Any]]) -> Job:
-    """One case whose files are given by channel name.
-
-    Raises:
-        InputError: a name that the bundle does not have, or a channel is missing that it needs.
-    """
-    files = tuple(named_files(given, table, bundle="this model"))
-    first, output = next(file for file in files if file is not None), Path(output)
-    if output.name.lower().endswith(VOLUME_SUFFIXES):
-        return Job(files, output)
-    name = next(iter(group_sequences([first], table)), case_name(first))
-    return Job(files, output / f"{name}.nii.gz")
-
-
 def segment_jobs(
     segmenter: Segmenter,
     jobs: Sequence[Job],
     *,
     resume: bool = False,
+    overwrite: bool = False,
     progress: Callable[[Job, Progress], None] | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Segment the jobs in order and yield what became of each, once its files are written.
+    """Segment the jobs in order and yield what became of each, once its files are on the disk.
 
     Closing the iterator ends the current case between two tiles and leaves no file of it.
 
     Args:
-        resume: skip a job whose mask stands there, made from the same input by the same bundle and weights.
+        resume: skip a job whose files stand there, whole, made from the same input by the same bundle, weights and
+            options; masks of the same cases that were made otherwise are made anew.
+        overwrite: replace also what an earlier or another program left in the place of the results; never an input.
     """
     for folder in {job.target.parent for job in jobs}:
-        _remove_abandoned(folder)
-    bundle = _bundle_key(segmenter)
-    with ThreadPoolExecutor(1, "monai-unet reader") as reader, ThreadPoolExecutor(1, "monai-unet writer") as writer:
-        reading = [reader.submit(_prepare, segmenter, jobs[0], bundle, resume)] if jobs else []
-        writing: Future[Outcome] | None = None
-        try:
-            for number, job in enumerate(jobs):
-                waiting = reading.pop()
-                if number + 1 < len(jobs):
-                    reading.append(reader.submit(_prepare, segmenter, jobs[number + 1], bundle, resume))
-                done = _compute(segmenter, job, waiting, writer, progress)
-                if writing is not None:
-                    yield writing.result()
-                writing = done
-            if writing is not None:
-                yield writing.result()
-        finally:
-            for future in reading:
-                future.cancel()
-
-
-def input_sha256(images: Sequence[Path | None]) -> str:
-    """SHA-256 over the contents of a case's files, in order; of a folder, of all files in it."""
-    digest = hashlib.sha256()
-    for image in images:
-        if image is None:
-            digest.update(b"none")
-            continue
-        files = [image] if image.is_file() else sorted(path for path in image.rglob("*") if path.is_file())
-        for file in files:
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
+        remove_abandoned(folder)
+    run = _Run(segmenter, key_of(segmenter), _inputs(segmenter, jobs), resume, overwrite)
+    with ExitStack() as leaving:
+        reader = ThreadPoolExecutor(1, "monai-unet reader")
+        # whoever stops does not wait for the next case to be read
+        leaving.callback(reader.shutdown, wait=False, cancel_futures=True)
+        writer = _Writer()
+        leaving.callback(writer.close)
+        reading = reader.submit(run.prepare, jobs[0]) if jobs else None
+        writing: deque[tuple[Future[Outcome], bool]] = deque()
+        for number, job in enumerate(jobs):
+            waiting, reading = reading, None
+            if number + 1 < len(jobs):
+                reading = reader.submit(run.prepare, jobs[number + 1])
+            assert waiting is not None
+            writing.append(_compute(segmenter, job, waiting, writer, progress))
+            while writing and (writing[0][0].done() or _too_many(writing)):
+                yield writing.popleft()[0].result()
+        for future, _ in writing:
+            yield future.result()
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    key: dict[str, str]
+    key: dict[str, Any]
     case: Case | None
 
 
-def _prepare(segmenter: Segmenter, job: Job, bundle: str, resume: bool) -> _Prepared:
-    for image in job.files:
-        if not image.exists():
-            raise InputError(f"{image} does not exist; check the path.")
-    key = {"input_sha256": input_sha256(job.images), "bundle_sha256": bundle}
-    if resume and _finished(job, key):
-        return _Prepared(key, None)
-    return _Prepared(key, segmenter.preprocess(segmenter.read(job.images)))
+@dataclass(frozen=True)
+class _Run:
+    """What the cases of a run share."""
+
+    segmenter: Segmenter
+    key: dict[str, Any]
+    inputs: list[Path]
+    resume: bool
+    overwrite: bool
+
+    def prepare(self, job: Job) -> _Prepared:
+        """Read and preprocess a case, unless its result is there already.
+
+        Raises:
+            InputError: it cannot be read, or its files would replace something.
+        """
+        for image in job.files:
+            if not image.exists():
+                raise InputError(f"{image} does not exist; check the path.")
+        key = {"input_sha256": input_sha256(job.images, without=job.outputs), **self.key}
+        uncertainty = self.segmenter.uncertainty
+        if self.resume and is_finished(job, key, uncertainty=uncertainty):
+            return _Prepared(key, None)
+        if self.overwrite:
+            refuse_inputs(job, self.inputs)
+        else:
+            refuse_loss(job, key, uncertainty=uncertainty, resume=self.resume, inputs=self.inputs)
+        return _Prepared(key, self.segmenter.preprocess(self.segmenter.read(job.images)))
+
+
+class _Writer:
+    """Writes finished cases in a thread of its own; those that come while it writes share one wait for the disk."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "monai-unet writer")
+        self._submitted = self._begun = 0
+        self._waiting: list[tuple[Batch, Job, float, Future[Outcome]]] = []
+
+    def submit(self, job: Job, result: Segmentation, key: dict[str, Any], start: float) -> Future[Outcome]:
+        """The outcome, once the files are on the disk."""
+        outcome: Future[Outcome] = Future()
+        self._submitted += 1
+        self._thread.submit(self._write, job, result, key, start, outcome)
+        return outcome
+
+    def close(self) -> None:
+        """Wait until all is written."""
+        self._thread.shutdown()
+
+    def _write(
+        self, job: Job, result: Segmentation, key: dict[str, Any], start: float, outcome: Future[Outcome]
+    ) -> None:
+        self._begun += 1
+        try:
+            batch = Batch()
+            with batch.collect():
+                _write_files(batch, job, result, key)
+            self._waiting.append((batch, job, start, outcome))
+        except Exception as error:
+            outcome.set_result(Outcome(job, error=_sentence(error)))
+        if self._submitted == self._begun or len(self._waiting) >= _WAITING:
+            self._settle()
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            # what a mask was made from is there before the mask: a mask alone would be nobody's
+            errors: Sequence[Exception | None] = settle([w[0] for w in waiting], first=lambda p: p.suffix == ".json")
+        except Exception as error:
+            errors = [error] * len(waiting)
+        for (_, job, start, outcome), error in zip(waiting, errors, strict=True):
+            failed = "" if error is None else _sentence(error)
+            outcome.set_result(Outcome(job, error=failed, seconds=0.0 if failed else time.perf_counter() - start))
 
 
 def _compute(
     segmenter: Segmenter,
     job: Job,
     waiting: Future[_Prepared],
-    writer: ThreadPoolExecutor,
+    writer: _Writer,
     progress: Callable[[Job, Progress], None] | None,
-) -> Future[Outcome]:
-    """Run the network; a fault of this case becomes its outcome, whatever it is, so that the others go on."""
+) -> tuple[Future[Outcome], bool]:
+    """Run the network; a fault of this case becomes its outcome, whatever it is, so that the others go on.
+
+    With the outcome comes whether the result is small, so that more of them may wait for the disk.
+    """
     start = time.perf_counter()
     settled: Future[Outcome] = Future()
     try:
         prepared = waiting.result()
         if prepared.case is None:
             settled.set_result(Outcome(job, skipped=True))
-            return settled
+            return settled, True
         steps = segmenter.infer(prepared.case)
         try:
             while True:
@@ -198,100 +189,41 @@ def _compute(
                 if progress is not None:
                     progress(job, step)
         except StopIteration as end:
-            return writer.submit(_write, job, end.value, prepared.key, start)
+            return writer.submit(job, end.value, prepared.key, start), end.value.labels.numel() <= _SMALL
         finally:
             steps.close()
     except Exception as error:
         settled.set_result(Outcome(job, error=_sentence(error)))
-        return settled
+        return settled, True
 
 
-def _write(job: Job, result: Segmentation, key: dict[str, str], start: float) -> Outcome:
-    try:
-        # a mask whose provenance is missing is made anew by --resume, so the old one goes first and the new one last
-        job.provenance.unlink(missing_ok=True)
-        if result.uncertainty is not None:
-            write_volume(result.uncertainty, job.uncertainty)
-        labels = result.labels.as_tensor().numpy()
-        write_label_map(labels, job.target, like=result.labels.meta, table=result.table)
-        names = {str(value): name for value, name in sorted(result.label_names.items())}
-        write_text(job.provenance, json.dumps({**result.provenance, **key, "labels": names}, indent=2) + "\n")
-    except Exception as error:
-        return Outcome(job, error=_sentence(error))
-    return Outcome(job, seconds=time.perf_counter() - start)
+def _too_many(writing: Sequence[tuple[Future[Outcome], bool]]) -> bool:
+    """Whether the oldest result is to be waited for, so that results do not fill the memory."""
+    return len(writing) > (_WAITING if all(small for _, small in writing) else 1)
 
 
-def _finished(job: Job, key: dict[str, str]) -> bool:
-    try:
-        stated = json.loads(job.provenance.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return job.target.is_file() and all(stated.get(name) == value for name, value in key.items())
+def _write_files(batch: Batch, job: Job, result: Segmentation, key: dict[str, Any]) -> None:
+    """Mask, uncertainty and receipt into a batch; what stands in their places goes when they come."""
+    stated: dict[str, Any] = {**result.provenance, **key}
+    if result.uncertainty is not None:
+        write_volume(result.uncertainty, job.uncertainty)
+        stated |= stated_of("uncertainty", batch.written(job.uncertainty))
+    labels = result.labels.as_tensor().numpy()
+    write_label_map(labels, job.target, like=result.labels.meta, table=result.table)
+    stated |= stated_of("mask", batch.written(job.target))
+    stated["labels"] = {str(value): name for value, name in sorted(result.label_names.items())}
+    write_text(job.provenance, json.dumps(stated, indent=2) + "\n")
+    for older in (job.target, left_over(job)):
+        # never an old mask beside the receipt of a new one
+        if older is not None:
+            batch.remove(older)
 
 
-def _bundle_key(segmenter: Segmenter) -> str:
-    parts = segmenter.parts
-    return hashlib.sha256(f"{folder_hash(parts.bundle.root)}{parts.weights_sha256}".encode()).hexdigest()
+def _inputs(segmenter: Segmenter, jobs: Sequence[Job]) -> list[Path]:
+    """What is read in a run: images and weights."""
+    files = [file for job in jobs for file in job.files]
+    return [*files, segmenter.parts.bundle.root]
 
 
 def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, InputError) else f"it failed unexpectedly ({type(error).__name__}: {error})"
-
-
-def _remove_abandoned(folder: Path) -> None:
-    for path in folder.glob(".partial-*") if folder.is_dir() else ():
-        if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
-            path.unlink(missing_ok=True)
-
-
-def _named_cases(
-    paths: Sequence[Path], table: Sequence[Mapping[str, Any]]
-) -> list[tuple[str, tuple[Path | None, ...]]]:
-    """Several files are one case; the volumes of a folder are grouped by what stands beside the sequence's name."""
-    if len(paths) > 1 or not paths[0].is_dir():
-        files = tuple(ordered_files(paths, table, bundle="this model"))
-        first = next(file for file in files if file is not None)
-        groups = group_sequences([first], table)
-        return [(next(iter(groups), case_name(first)), files)]
-    found = [Path(case["image"]) for case in find_cases(paths[0])]
-    if all(image.is_dir() for image in found):
-        # the DICOM series of one examination
-        return [(paths[0].name, tuple(ordered_files(found, table, bundle="this model")))]
-    return [
-        (str(case["name"]), tuple(Path(file) if file is not None else None for file in case["image"]))
-        for case in find_sequence_cases(paths[0], table)
-    ]
-
-
-def _cases(paths: Sequence[Path], channels: int) -> list[tuple[str, tuple[Path | None, ...]]]:
-    """(name, files of the channels) of each case."""
-    if channels > 1 and len(paths) > 1:
-        return [(re.sub(r"_0000$", "", case_name(paths[0])), tuple(paths))]
-    found = [case for path in paths for case in _cases_of(path, alone=len(paths) == 1)]
-    return list(found) if channels == 1 else list(_grouped(found, channels))
-
-
-def _cases_of(path: Path, *, alone: bool) -> list[tuple[str, tuple[Path, ...]]]:
-    try:
-        return [(case["name"], (Path(case["image"]),)) for case in find_cases(path)]
-    except InputError:
-        if alone:
-            raise
-        # one of several: its sentence comes in its turn, the others are segmented
-        return [(case_name(path), (path,))]
-
-
-def _grouped(found: Sequence[tuple[str, tuple[Path, ...]]], channels: int) -> list[tuple[str, tuple[Path, ...]]]:
-    groups: dict[str, dict[int, Path]] = {}
-    for _, (volume,) in found:
-        match = re.fullmatch(r"(.+)_(\d{4})", case_name(volume))
-        if match is None:
-            raise InputError(
-                f"{volume} does not say which channel it is; name the {channels} files of one case, or in a folder "
-                "call them <case>_0000.nii.gz, <case>_0001.nii.gz, …"
-            )
-        groups.setdefault(match[1], {})[int(match[2])] = volume
-    for name, group in groups.items():
-        if sorted(group) != list(range(channels)):
-            raise InputError(f"case '{name}' has channels {sorted(group)}; 0 to {channels - 1} are needed.")
-    return [(name, tuple(group[i] for i in range(channels))) for name, group in groups.items()]

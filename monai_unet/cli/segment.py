@@ -54,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--uncertainty", action="store_true", help="also write <case>_uncertainty.nii.gz, 0 (sure) to 1"
     )
-    parser.add_argument("--resume", action="store_true", help="skip cases finished before with this model and input")
+    parser.add_argument(
+        "--resume", action="store_true", help="skip cases finished before with this model, input and options"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what lies in the place of the results")
     parser.add_argument(
         "--trust", action="store_true", help="agree to run a model that is not built in (its config can run any code)"
     )
@@ -104,7 +107,7 @@ def _run(arguments: argparse.Namespace) -> int:
             print(f"\r\033[K{job.files[0].name}: {step.stage} {step.done}{total}", end="", file=sys.stderr, flush=True)
 
     failed = 0
-    outcomes = segment_jobs(segmenter, jobs, resume=arguments.resume, progress=show)
+    outcomes = segment_jobs(segmenter, jobs, resume=arguments.resume, overwrite=arguments.overwrite, progress=show)
     try:
         for number, outcome in enumerate(outcomes, start=1):
             if live:

@@ -1,4 +1,14 @@
-from .atomic import atomic_path, write_text
+from .atomic import (
+    Batch,
+    atomic_folder,
+    atomic_path,
+    remove_abandoned,
+    remove_unfinished,
+    settle,
+    sync_file,
+    together,
+    write_text,
+)
 from .datasets.case_stream import CaseStream
 from .datasets.cases import find_cases
 from .datasets.decathlon import dataset_cases, read_dataset
@@ -9,6 +19,7 @@ from .formats.label_table import LabelEntry
 from .mask_file import MaskFile, parse_names, read_mask_file
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
 from .notes import NOTES, notes_of
+from .outputs import claim_file, claim_folder, claim_names, input_at, unused_folder
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
 from .volume import VOLUME_SUFFIXES, case_name, read_label_table, read_volume, write_label_map, write_volume
@@ -18,6 +29,7 @@ __all__ = [
     "RESEARCH_USE",
     "VOLUME_SUFFIXES",
     "AlgorithmIdentity",
+    "Batch",
     "CaseStream",
     "DicomSeries",
     "LabelEntry",
@@ -30,12 +42,17 @@ __all__ = [
     "Segment",
     "StoredSegmentation",
     "VolumeReader",
+    "atomic_folder",
     "atomic_path",
     "case_name",
+    "claim_file",
+    "claim_folder",
+    "claim_names",
     "dataset_cases",
     "find_cases",
     "find_sequence_cases",
     "find_series",
+    "input_at",
     "match_sequence",
     "notes_of",
     "parse_names",
@@ -44,7 +61,13 @@ __all__ = [
     "read_mask_file",
     "read_series",
     "read_volume",
+    "remove_abandoned",
+    "remove_unfinished",
     "sequence_cases",
+    "settle",
+    "sync_file",
+    "together",
+    "unused_folder",
     "write_label_map",
     "write_text",
     "write_volume",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from segmentation_cases import hippocampus_weights, write_image
 
-from monai_unet.batch.study import find_jobs, segment_jobs
+from monai_unet.batch import find_jobs, segment_jobs
 from monai_unet.cli import main
 from monai_unet.errors import InputError
 from monai_unet.segmentation.segmenter import Segmenter

@@ -23,7 +23,7 @@ import os, signal, sys
 import torch
 from monai_unet.cli import segment
 from monai_unet.segmentation.segmenter import Segmenter
-from monai_unet.batch.study import find_jobs, segment_jobs
+from monai_unet.batch import find_jobs, segment_jobs
 
 image, output, weights, number = sys.argv[1:4] + [int(sys.argv[4])]
 torch.set_num_threads(1)

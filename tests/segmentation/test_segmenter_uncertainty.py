@@ -3,7 +3,7 @@ import numpy as np
 import torch
 from segmentation_cases import hippocampus_weights, write_image
 
-from monai_unet.batch.study import find_jobs, segment_jobs
+from monai_unet.batch import find_jobs, segment_jobs
 from monai_unet.segmentation.segmenter import Segmenter
 from monai_unet.segmentation.uncertainty import entropy
 

@@ -1,0 +1,163 @@
+"""Which files are a case, and where its mask goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai_unet.bundle_format import named_files, ordered_files
+from monai_unet.errors import InputError
+from monai_unet.io import case_name, find_cases, find_sequence_cases, input_at
+from monai_unet.io.datasets import group_sequences
+from monai_unet.io.formats import VOLUME_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Job:
+    """One case: the files of its channels, and where its mask goes; the provenance stands beside it as JSON."""
+
+    images: tuple[Path | None, ...]
+    target: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are there: a channel that the bundle can do without may miss (None)."""
+        return tuple(image for image in self.images if image is not None)
+
+    @property
+    def provenance(self) -> Path:
+        """`<case>.json` beside the mask."""
+        return self.target.with_name(case_name(self.target) + ".json")
+
+    @property
+    def uncertainty(self) -> Path:
+        """`<case>_uncertainty.nii.gz` beside the mask."""
+        return self.target.with_name(case_name(self.target) + "_uncertainty.nii.gz")
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All files that the case may write."""
+        return self.target, self.provenance, self.uncertainty
+
+
+def find_jobs(
+    inputs: Sequence[str | Path],
+    output: str | Path,
+    *,
+    channels: int = 1,
+    table: Sequence[Mapping[str, Any]] = (),
+) -> list[Job]:
+    """The cases that paths given by a user stand for, and where their masks go.
+
+    Args:
+        inputs: volumes or DICOM folders (with several channels: the files of one case, in order), or one folder of
+            volumes (with several channels: named as for nnU-Net, `<case>_0000.nii.gz`, `<case>_0001.nii.gz`, …).
+        channels: how many the bundle has.
+        table: its channels as the metadata describes them. Where one is optional, names say which file is which.
+        output: a folder, or for one case a file name that ends as a volume.
+
+    Raises:
+        InputError: nothing found, channels missing, two cases with one name, or a mask that would replace an image.
+    """
+    paths = [Path(path) for path in inputs]
+    output = Path(output)
+    by_name = any(channel.get("optional") for channel in table)
+    cases = _named_cases(paths, table) if by_name else _cases(paths, channels)
+    if output.name.lower().endswith(VOLUME_SUFFIXES):
+        if len(cases) > 1:
+            raise InputError(f"{len(cases)} cases cannot be written to one file {output}; name a folder with -o.")
+        return _harmless([Job(cases[0][1], output)])
+    jobs = [Job(images, output / f"{name}.nii.gz") for name, images in cases]
+    targets: dict[Path, Job] = {}
+    for job in jobs:
+        for target in job.outputs:
+            other = targets.setdefault(target, job)
+            if other is not job:
+                raise InputError(
+                    f"{other.files[0]} and {job.files[0]} would both be written to {target}; rename one of them."
+                )
+    return _harmless(jobs)
+
+
+def named_job(given: Mapping[str, str | Path], output: str | Path, table: Sequence[Mapping[str, Any]]) -> Job:
+    """One case whose files are given by channel name.
+
+    Raises:
+        InputError: a name that the bundle does not have, a channel is missing that it needs, or the mask would replace
+            an image.
+    """
+    files = tuple(named_files(given, table, bundle="this model"))
+    first, output = next(file for file in files if file is not None), Path(output)
+    if output.name.lower().endswith(VOLUME_SUFFIXES):
+        return _harmless([Job(files, output)])[0]
+    name = next(iter(group_sequences([first], table)), case_name(first))
+    return _harmless([Job(files, output / f"{name}.nii.gz")])[0]
+
+
+def _harmless(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, none of which writes onto an image, its own or that of another."""
+    for job, target in _present(jobs):
+        image = input_at(target, [file for other in jobs for file in other.files])
+        if image is not None:
+            raise InputError(f"{target}, a result of {job.files[0]}, would replace the image {image}; name another -o.")
+    return list(jobs)
+
+
+def _present(jobs: Iterable[Job]) -> list[tuple[Job, Path]]:
+    return [(job, target) for job in jobs for target in job.outputs if target.exists()]
+
+
+def _named_cases(
+    paths: Sequence[Path], table: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, tuple[Path | None, ...]]]:
+    """Several files are one case; the volumes of a folder are grouped by what stands beside the sequence's name."""
+    if len(paths) > 1 or not paths[0].is_dir():
+        files = tuple(ordered_files(paths, table, bundle="this model"))
+        first = next(file for file in files if file is not None)
+        groups = group_sequences([first], table)
+        return [(next(iter(groups), case_name(first)), files)]
+    found = [Path(case["image"]) for case in find_cases(paths[0])]
+    if all(image.is_dir() for image in found):
+        # the DICOM series of one examination
+        return [(paths[0].name, tuple(ordered_files(found, table, bundle="this model")))]
+    return [
+        (str(case["name"]), tuple(Path(file) if file is not None else None for file in case["image"]))
+        for case in find_sequence_cases(paths[0], table)
+    ]
+
+
+def _cases(paths: Sequence[Path], channels: int) -> list[tuple[str, tuple[Path | None, ...]]]:
+    """(name, files of the channels) of each case."""
+    if channels > 1 and len(paths) > 1:
+        return [(re.sub(r"_0000$", "", case_name(paths[0])), tuple(paths))]
+    found = [case for path in paths for case in _cases_of(path, alone=len(paths) == 1)]
+    return list(found) if channels == 1 else list(_grouped(found, channels))
+
+
+def _cases_of(path: Path, *, alone: bool) -> list[tuple[str, tuple[Path, ...]]]:
+    try:
+        return [(case["name"], (Path(case["image"]),)) for case in find_cases(path)]
+    except InputError:
+        if alone:
+            raise
+        # one of several: its sentence comes in its turn, the others are segmented
+        return [(case_name(path), (path,))]
+
+
+def _grouped(found: Sequence[tuple[str, tuple[Path, ...]]], channels: int) -> list[tuple[str, tuple[Path, ...]]]:
+    groups: dict[str, dict[int, Path]] = {}
+    for _, (volume,) in found:
+        match = re.fullmatch(r"(.+)_(\d{4})", case_name(volume))
+        if match is None:
+            raise InputError(
+                f"{volume} does not say which channel it is; name the {channels} files of one case, or in a folder "
+                "call them <case>_0000.nii.gz, <case>_0001.nii.gz, …"
+            )
+        groups.setdefault(match[1], {})[int(match[2])] = volume
+    for name, group in groups.items():
+        if sorted(group) != list(range(channels)):
+            raise InputError(f"case '{name}' has channels {sorted(group)}; 0 to {channels - 1} are needed.")
+    return [(name, tuple(group[i] for i in range(channels))) for name, group in groups.items()]
