@@ -15,17 +15,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("second", metavar="B", help="folder written by evaluate, of the same cases")
     parser.add_argument("--names", nargs=2, metavar=("A", "B"), help="what to call them (default: the folders' names)")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the comparison")
+    parser.add_argument("--overwrite", action="store_true", help="replace a comparison that is there")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare and write; 0 all cases compared, 2 some cases or classes are in one result only."""
     from monai_unet.evaluation import compare, read_result, text_rows, write_comparison_json, write_comparison_report
+    from monai_unet.io import claim_names
 
     names = arguments.names or _names(Path(arguments.first), Path(arguments.second))
     if names[0] == names[1]:
         raise InputError(f"Both results would be called {names[0]}; tell them apart with --names A B.")
     comparison = compare(read_result(arguments.first, name=names[0]), read_result(arguments.second, name=names[1]))
     folder = Path(arguments.output)
+    inputs = [arguments.first, arguments.second] if arguments.overwrite else []
+    inputs = [Path(given, name) for given in inputs for name in ("summary.json", "cases.csv", "journal.jsonl")]
+    claim_names(
+        folder,
+        ["compare.json", "compare.html"],
+        inputs=inputs,
+        overwrite=arguments.overwrite,
+        hint="or say --overwrite",
+    )
     write_comparison_json(comparison, folder / "compare.json")
     write_comparison_report(comparison, folder / "compare.html")
     print(text_rows(comparison))

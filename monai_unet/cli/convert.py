@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key", type=Path, metavar="FILE", help="secret that gives the same pseudonyms in every run; default: random"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there (never an input)")
     parser.add_argument("--resample", action="store_true", help="accept a series with missing or uneven slices")
 
 
@@ -79,6 +80,7 @@ def _image_to_volume(arguments: argparse.Namespace) -> None:
     from monai_unet.io import read_volume, write_volume
 
     uneven: Literal["resample", "refuse"] = "resample" if arguments.resample else "refuse"
+    _claim(arguments, arguments.output)
     volume = read_volume(arguments.input, series=arguments.series, uneven=uneven)
     write_volume(_in_smallest_type(volume), arguments.output)
     print(arguments.output)
@@ -87,6 +89,8 @@ def _image_to_volume(arguments: argparse.Namespace) -> None:
 def _mask_to_volume(arguments: argparse.Namespace) -> None:
     from monai_unet.io import parse_names, read_mask_file, write_label_map
 
+    if not arguments.split:
+        _claim(arguments, arguments.output)
     source = _source(arguments.source, arguments.series) if arguments.source else None
     mask = read_mask_file(
         arguments.input, source=source, names=parse_names(arguments.names), threshold=arguments.threshold
@@ -94,7 +98,7 @@ def _mask_to_volume(arguments: argparse.Namespace) -> None:
     if mask.fractional:
         raise InputError(f"{arguments.input} holds fractions; give --threshold 0.5 to make a mask of them.")
     if arguments.split:
-        _split(mask, arguments.output)
+        _split(mask, arguments)
     elif len(mask.masks) > 1:
         raise InputError(f"{arguments.input} has structures that overlap; write one file for each with --split.")
     else:
@@ -114,19 +118,24 @@ def _in_smallest_type(volume: MetaTensor) -> MetaTensor:
     return MetaTensor(array.astype(np.int16), meta=dict(volume.meta))
 
 
-def _split(mask: MaskFile, folder: Path) -> None:
+def _split(mask: MaskFile, arguments: argparse.Namespace) -> None:
     import numpy as np
 
-    from monai_unet.io import write_label_map
+    from monai_unet.io import together, write_label_map
     from monai_unet.io.formats import LabelEntry
 
-    for n, segment in enumerate(mask.segments):
-        inside = mask.masks[n] if len(mask.masks) > 1 else mask.masks[0] == segment.number
-        name = re.sub(r"\W+", "_", segment.name).strip("_") or "structure"
-        target = folder / f"{segment.number:02d}_{name}.nii.gz"
-        table = {1: LabelEntry(segment.name, segment.rgb)}
-        write_label_map(np.asarray(inside, dtype=np.uint8), target, like=mask.masks.meta, table=table)
-        print(target)
+    names = [re.sub(r"\W+", "_", segment.name).strip("_") or "structure" for segment in mask.segments]
+    targets = [
+        arguments.output / f"{segment.number:02d}_{name}.nii.gz"
+        for segment, name in zip(mask.segments, names, strict=True)
+    ]
+    _claim(arguments, *targets)
+    with together():
+        for n, segment in enumerate(mask.segments):
+            inside = mask.masks[n] if len(mask.masks) > 1 else mask.masks[0] == segment.number
+            table = {1: LabelEntry(segment.name, segment.rgb)}
+            write_label_map(np.asarray(inside, dtype=np.uint8), targets[n], like=mask.masks.meta, table=table)
+    print(*targets, sep="\n")
 
 
 def _to_dicom_result(arguments: argparse.Namespace) -> None:
@@ -137,6 +146,8 @@ def _to_dicom_result(arguments: argparse.Namespace) -> None:
         raise InputError(f"--to {arguments.to} needs the images the mask was drawn on; give --source DICOM_DIR.")
     if arguments.output.suffix.lower() != ".dcm":
         raise InputError(f"{arguments.output}: DICOM is written to a file that ends in .dcm.")
+    beside = [_seg_of(arguments.output)] if arguments.to == "sr" else []
+    _claim(arguments, arguments.output, *beside)
     series = _source(arguments.source, arguments.series)
     mask = read_mask_file(
         arguments.input, source=series, names=parse_names(arguments.names), threshold=arguments.threshold
@@ -181,10 +192,30 @@ def _write_report(
     labels, segments, lesions = _measured(mask, image, series)
     if not lesions:
         raise InputError(f"{arguments.input} is empty: there is no lesion to report.")
-    seg = path.with_name(f"{path.stem}.seg.dcm")
+    seg = _seg_of(path)
     write_seg(labels, seg, source=target, segments=segments, algorithm=algorithm)
     write_sr(lesions, path, source=target, segmentation=seg, algorithm=algorithm)
     print(seg)
+
+
+def _seg_of(report: Path) -> Path:
+    """The segmentation that lies beside a report."""
+    return report.with_name(f"{report.stem}.seg.dcm")
+
+
+def _claim(arguments: argparse.Namespace, *targets: Path) -> None:
+    """Refuse outputs that would replace an input, or another file unless the user agreed or we wrote it."""
+    from monai_unet.io import claim_file
+    from monai_unet.io.dicom import is_own_result
+
+    for target in targets:
+        again = arguments.overwrite or is_own_result(target)
+        claim_file(target, inputs=_inputs(arguments), overwrite=again)
+
+
+def _inputs(arguments: argparse.Namespace) -> list[Path]:
+    names = [Path(word) for word in arguments.names if "=" not in word]
+    return [arguments.input, *filter(None, (arguments.source, arguments.key)), *names]
 
 
 def _measured(
@@ -232,14 +263,16 @@ def _measured(
 def _copy_series(arguments: argparse.Namespace) -> None:
     from pydicom import dcmread
 
+    from monai_unet.io import atomic_folder, claim_folder
     from monai_unet.io.dicom import ZipAwareOpener, write_deidentified
 
     if not arguments.deidentify:
         raise InputError("--to dicom copies a series without the patient's identity; say so with --deidentify.")
+    claim_folder(arguments.output, inputs=_inputs(arguments))
     series = _source(arguments.input, arguments.series)
-    with ZipAwareOpener() as files:
+    with ZipAwareOpener() as files, atomic_folder(arguments.output) as folder:
         images = (dcmread(files.open(path), force=True) for path in series.files)
-        count = write_deidentified(images, arguments.output, _deidentifier(arguments))
+        count = write_deidentified(images, folder, _deidentifier(arguments))
     print(f"{arguments.output} ({count} files)")
 
 

@@ -82,6 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.output)
     started = provenance.now()
     pairing = _pairing(arguments)
+    _claim(arguments, folder)
+    if not pairing.pairs:
+        for refusal in pairing.refusals:
+            print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
+        raise InputError("No prediction has a reference; see the list above.")
     labels, model = _labels_and_model(arguments, pairing)
     settings = Settings(
         labels=labels,
@@ -89,10 +94,6 @@ def run(arguments: argparse.Namespace) -> int:
         surface=Surface(arguments.surface),
         lesion_labels=_lesion_labels(labels, arguments.lesions),
     )
-    if not pairing.pairs:
-        for refusal in pairing.refusals:
-            print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
-        raise InputError("No prediction has a reference; see the list above.")
     work: Any = ScoreFiles(settings)
     if arguments.bundle:
         work = SegmentAndScore(settings, arguments.bundle, arguments.device, arguments.checkpoint)
@@ -235,13 +236,12 @@ def _results(
     from monai_unet.evaluation import Journal, Refusal, StoredResults
 
     path = folder / JOURNAL
-    if path.exists() and path.stat().st_size and not arguments.resume:
-        raise InputError(
-            f"{folder} holds an evaluation already; go on with it (--resume), or name another folder, or remove it."
-        )
     wanted = {pair: index for index, pair in enumerate(pairs)}
     places, failed = [-1] * len(pairs), {}
     with Journal(path, settings, resume=arguments.resume) as journal:
+        for note in journal.notes:
+            print(note, file=sys.stderr)
+        _refuse_altered(journal.altered() if arguments.bundle else [])
         for place, result in journal.done():
             if result.pair in wanted:
                 places[wanted[result.pair]] = place
@@ -258,6 +258,37 @@ def _results(
                     places[wanted[result.pair]] = place
                 bar.update()
     return StoredResults(path, [place for place in places if place >= 0]), [failed[index] for index in sorted(failed)]
+
+
+def _claim(arguments: argparse.Namespace, folder: Path) -> None:
+    """Refuse a folder whose files are not those of this evaluation, or are its inputs."""
+    from monai_unet.evaluation import OUTPUT_NAMES
+    from monai_unet.io import claim_names, input_at
+
+    path = folder / JOURNAL
+    files = [arguments.pairs, arguments.checkpoint, arguments.dataset and Path(arguments.dataset) / "dataset.json"]
+    begun = path.is_file() and path.stat().st_size > 0
+    names = [*OUTPUT_NAMES, JOURNAL, *(["predictions"] if arguments.bundle else [])]
+    if not begun:
+        folders = [arguments.predictions, arguments.references, arguments.images, arguments.probabilities]
+        claim_names(folder, names, inputs=[*files, *folders])
+    for name in names:
+        taken = input_at(folder / name, files)
+        if taken is not None:
+            raise InputError(f"{taken} would be replaced by a result; name another folder with --output.")
+    if begun and not arguments.resume:
+        raise InputError(
+            f"{folder} holds an evaluation already; go on with it (--resume), or name another folder, or remove it."
+        )
+
+
+def _refuse_altered(predictions: Sequence[str]) -> None:
+    if predictions:
+        more = f" and {len(predictions) - 1} more were" if len(predictions) > 1 else " was"
+        raise InputError(
+            f"{predictions[0]}{more} changed since it was scored, and segmenting again would lose that; score the "
+            "folder with --predictions, or move the file away."
+        )
 
 
 def _bar(pairs: Sequence[Any], left: Sequence[Any]) -> Any:

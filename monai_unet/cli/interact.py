@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object with a list for each score")
     output.add_argument("--output", metavar="DIR", help="folder of the report (with --dataset)")
+    output.add_argument("--overwrite", action="store_true", help="replace a report that is there")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,8 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     if bool(arguments.dataset) == bool(arguments.image or arguments.reference):
         raise InputError("Say what to measure: --image FILE --reference FILE, or --dataset DIR.")
     if arguments.dataset:
+        from monai_unet.io import claim_names
+
         if not arguments.output:
             raise InputError("A data set needs a folder for its report; name one: --output DIR.")
+        names = ["cases.csv", "curves.png", "summary.json", "report.html"]
+        claim_names(arguments.output, names, overwrite=arguments.overwrite, hint="or say --overwrite")
         return _run_dataset(arguments, build_answerer(arguments.method, trust=arguments.trust))
     if not arguments.image or not arguments.reference:
         raise InputError("One case needs both --image FILE and --reference FILE.")

@@ -5,7 +5,7 @@ from .compare_report import write_comparison_report
 from .handler import ScoreHandler
 from .journal import Journal, StoredResults
 from .label_maps import labels_in, labels_of, read_label_map, require_same_grid
-from .outputs import Evaluation, write_outputs
+from .outputs import OUTPUT_NAMES, Evaluation, write_outputs
 from .pairs import Pair, Refusal
 from .pictures import case_picture
 from .provenance import sha256
@@ -17,6 +17,7 @@ from .surface import Surface
 from .tables import text_table, write_cases_csv, write_summary_json
 
 __all__ = [
+    "OUTPUT_NAMES",
     "ClassScore",
     "ClassSummary",
     "Evaluation",

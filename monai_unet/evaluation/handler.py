@@ -20,14 +20,14 @@ from monai_unet.evaluation import provenance as origin
 from monai_unet.evaluation.case_work import CaseResult, Settings, image_on, score_label_maps
 from monai_unet.evaluation.detection import LesionRecord
 from monai_unet.evaluation.label_maps import labels_of, read_label_map, require_same_grid
-from monai_unet.evaluation.outputs import Evaluation, collect, write_outputs
+from monai_unet.evaluation.outputs import OUTPUT_NAMES, Evaluation, collect, write_outputs
 from monai_unet.evaluation.pairs import Pair, unique_names
 from monai_unet.evaluation.regions import score_regions
 from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.surface import Surface
 from monai_unet.evaluation.tables import text_table
 from monai_unet.geometry import Grid, grid_of
-from monai_unet.io import case_name, write_label_map
+from monai_unet.io import case_name, claim_names, write_label_map
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,8 @@ class ScoreHandler:
     hold the loaded label or only its path. A case whose grids differ is refused by name and the others go on.
 
     Args:
-        output_dir: folder of the results; the predictions are kept in `predictions` below it.
+        output_dir: folder of the results, which must not hold those of another run; the predictions are kept in
+            `predictions` below it, under the names that the tables give the cases.
         labels: name of each label value; 0 is background.
         tolerance_mm: tolerance or tolerances of the normalized surface Dice.
         surface: definition of the surface, "area" or "voxel".
@@ -90,6 +91,10 @@ class ScoreHandler:
         engine.add_event_handler(Events.COMPLETED, self._write)
 
     def _start(self, engine: Engine) -> None:
+        # a process of a distributed run may have begun to write predictions before the first one looks
+        predictions = ["predictions"] if idist.get_world_size() == 1 else []
+        if idist.get_rank() == 0:
+            claim_names(self.output_dir, [*OUTPUT_NAMES, *predictions], hint="or remove it")
         self._results = []
 
     def _score_batch(self, engine: Engine) -> None:
@@ -165,7 +170,18 @@ class ScoreHandler:
         lines = string_list_all_gather([json.dumps(result.to_json()) for result in self._results])
         results = {r.pair.case: r for r in (CaseResult.from_json(json.loads(line)) for line in lines if line)}
         names = unique_names(list(results))
-        return [result.renamed(name) for name, result in zip(names, results.values(), strict=True)]
+        return [_under_its_name(result.renamed(name)) for name, result in zip(names, results.values(), strict=True)]
+
+
+def _under_its_name(result: CaseResult) -> CaseResult:
+    """The result with its prediction called as the case, so that `evaluate` pairs the file again."""
+    written = Path(result.pair.prediction)
+    if not result.pair.prediction or idist.get_rank() != 0:
+        return result
+    final = written.with_name(f"{result.pair.case}.nii.gz")
+    if written != final and written.is_file():
+        written.rename(final)
+    return replace(result, pair=replace(result.pair, prediction=str(final)))
 
 
 def _path(value: Any) -> str:

@@ -1,19 +1,30 @@
-"""An append-only journal of finished cases: what is in it survives a kill and a power cut, the rest is done again."""
+"""An append-only journal of finished cases: what is in it survives a kill and a power cut, the rest is done again.
+
+One line of JSON per case, led by its own checksum. A line cut at the end is what a crash leaves and is dropped. Damage
+before the end costs the damaged lines alone; the damaged file is kept under another name and the loss is said.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import IO, Any, overload
+from zlib import crc32
 
 import numpy as np
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.case_work import CaseResult
+from monai_unet.evaluation.lock import lock
 from monai_unet.evaluation.pairs import Pair
+from monai_unet.io import atomic_path, sync_folder
+
+_HEAD = b'{"crc32":"'
+_BODY = len(_HEAD) + len(b'01234567",')
 
 
 class Journal:
@@ -25,21 +36,28 @@ class Journal:
         resume: continue what is there instead of starting again.
 
     Raises:
-        InputError: `resume` and the journal there was made with other settings or is not a journal.
+        InputError: the file holds something and `resume` is not asked for; it was made with other settings, or is not a
+            journal; another process writes it.
+
+    Attributes:
+        notes: sentences on what was lost of an earlier run.
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any], *, resume: bool) -> None:
         self.path = Path(path)
+        self.notes: list[str] = []
         self._settings = json.loads(json.dumps(settings))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if resume and self.path.exists() and self.path.stat().st_size:
-            self._cut_broken_end()
-            self._check()
-            self._file = self.path.open("ab")
-            self._file.seek(0, os.SEEK_END)
-        else:
-            self._file = self.path.open("wb")
-            self._write({"settings": self._settings})
+        self._file = self._locked()
+        try:
+            if self.path.stat().st_size:
+                self._go_on(resume)
+            if not self.path.stat().st_size:
+                self._write({"settings": self._settings})
+                sync_folder(self.path.parent)
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Journal:
         return self
@@ -69,29 +87,83 @@ class Journal:
                     yield place, result
                 place += len(line)
 
+    def altered(self) -> list[str]:
+        """Predictions of scored cases that were changed since: somebody's work, that is not to be made anew."""
+        self._file.flush()
+        found: dict[str, bool] = {}
+        with self.path.open("rb") as lines:
+            lines.readline()
+            for line in lines:
+                result, entry_stamp = _parsed(line)
+                now = stamp(result.pair)[0]
+                found[result.pair.prediction] = not result.failure and bool(now) and now != entry_stamp[0]
+        return [prediction for prediction, changed in found.items() if changed]
+
+    def _locked(self) -> IO[bytes]:
+        """The file, opened to append; nobody else writes it."""
+        file = self.path.open("ab")
+        if not lock(file):
+            file.close()
+            raise InputError(f"another evaluation is writing to {self.path.parent}; name another folder, or wait.")
+        return file
+
     def _write(self, entry: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        self._file.write(_line(entry))
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _cut_broken_end(self) -> None:
-        """Drop what a power cut left behind the last whole line."""
-        with self.path.open("r+b") as file:
-            end = 0
-            for line in file:
-                if not line.endswith(b"\n") or not _is_json(line):
-                    break
-                end += len(line)
-            file.truncate(end)
-
-    def _check(self) -> None:
-        with self.path.open(encoding="utf-8") as lines:
-            first = json.loads(next(lines, "{}"))
-        if first.get("settings") != self._settings:
+    def _go_on(self, resume: bool) -> None:
+        with self.path.open("rb") as lines:
+            first = lines.readline()
+        if _line({"settings": self._settings}).startswith(first) and not first.endswith(b"\n"):
+            self._file.truncate(0)  # killed in the moment it began
+            return
+        stated = json.loads(first) if _is_good(first) else {}
+        if not isinstance(stated, dict) or "settings" not in stated:
+            raise InputError(f"{self.path} is not the journal of an evaluation, or its first line is damaged; move it.")
+        if not resume:
+            raise InputError(
+                f"{self.path.parent} holds an evaluation already; go on with it (--resume), name another folder, or "
+                "remove it."
+            )
+        if stated["settings"] != self._settings:
             raise InputError(
                 f"{self.path} was written with other settings (labels, tolerance, surface, model or version); "
-                "finish with those, or start again without --resume."
+                "finish with those, or start again in another folder."
             )
+        self._mend()
+
+    def _mend(self) -> None:
+        """Drop a line that was being written, and lines that were damaged since."""
+        end = place = 0
+        bad: list[int] = []
+        with self.path.open("rb") as lines:
+            for line in lines:
+                place += len(line)
+                if _is_good(line):
+                    end = place
+                else:
+                    bad.append(len(line))
+        torn = place - end
+        while bad and torn > 0:
+            torn -= bad.pop()
+        if bad:
+            self._keep_damaged(len(bad), sum(bad), end)
+        elif end < place:
+            self._file.truncate(end)
+            os.fsync(self._file.fileno())
+
+    def _keep_damaged(self, count: int, size: int, end: int) -> None:
+        kept = _free_name(self.path)
+        shutil.copyfile(self.path, kept)
+        with atomic_path(self.path) as temporary, temporary.open("wb") as good, self.path.open("rb") as lines:
+            good.writelines(line for line in lines if _is_good(line))
+        self._file.close()
+        self._file = self._locked()
+        self.notes.append(
+            f"{count} line{'s' if count > 1 else ''} ({size} bytes) in the middle of {self.path} "
+            f"{'are' if count > 1 else 'is'} damaged: those cases are scored again; the damaged file is kept as {kept}."
+        )
 
 
 class StoredResults(Sequence[CaseResult]):
@@ -129,6 +201,7 @@ class StoredResults(Sequence[CaseResult]):
 
 def _parsed(line: bytes) -> tuple[CaseResult, Any]:
     entry = json.loads(line)
+    entry.pop("crc32", None)
     found = entry.pop("stamp")
     return CaseResult.from_json(entry), found
 
@@ -145,9 +218,25 @@ def stamp(pair: Pair) -> list[list[int]]:
     return found
 
 
-def _is_json(line: bytes) -> bool:
+def _line(entry: Mapping[str, Any]) -> bytes:
+    body = json.dumps(entry, separators=(",", ":")).encode()
+    return b'%s%08x",%s\n' % (_HEAD, crc32(body), body[1:])
+
+
+def _is_good(line: bytes) -> bool:
+    """Whether a line is whole JSON and, where it has a checksum, that of its content."""
+    if not line.endswith(b"\n"):
+        return False
+    if line.startswith(_HEAD):
+        return line[len(_HEAD) : len(_HEAD) + 8] == b"%08x" % crc32(b"{" + line[_BODY:-1])
     try:
-        json.loads(line)
+        return isinstance(json.loads(line), dict)
     except ValueError:
         return False
-    return True
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    return kept

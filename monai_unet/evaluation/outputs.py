@@ -19,6 +19,9 @@ from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.summary import Summary, summarise
 from monai_unet.evaluation.tables import write_cases_csv, write_lesions_csv, write_summary_json
 
+OUTPUT_NAMES = ("cases.csv", "lesions.csv", "summary.json", "report.html")
+"""Files of an evaluation."""
+
 
 @dataclass(frozen=True)
 class Evaluation:

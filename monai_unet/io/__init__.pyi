@@ -6,6 +6,7 @@ from .atomic import (
     remove_unfinished,
     settle,
     sync_file,
+    sync_folder,
     together,
     write_text,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "sequence_cases",
     "settle",
     "sync_file",
+    "sync_folder",
     "together",
     "unused_folder",
     "write_label_map",

@@ -174,7 +174,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     try:
         with together():
             yield temporary
-        _sync_folder(temporary)
+        sync_folder(temporary)
         if path.is_dir():
             path.rmdir()
         temporary.rename(path)
@@ -237,10 +237,11 @@ def _sync_all(batches: Sequence[Batch]) -> list[OSError | None]:
 
 def _sync_folders(folders: Iterable[Path]) -> None:
     for folder in dict.fromkeys(folders):
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
+    """Wait until the disk has the names that were made, changed or removed in a folder."""
     if os.name == "nt":  # which has no such call
         return
     with suppress(OSError):  # some network file systems refuse it

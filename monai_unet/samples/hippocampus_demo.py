@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from monai_unet.geometry import crop_volume, grid_of
-from monai_unet.io import atomic_path, read_volume, write_label_map, write_text
+from monai_unet.io import atomic_path, read_volume, unused_folder, write_label_map, write_text
 from monai_unet.pictures import contour_figure
 from monai_unet.samples.package_index import cache_folder, fetch, member
 from monai_unet.segmentation import Segmentation, Segmenter
@@ -55,8 +55,10 @@ def template() -> Path:
 def run_demo(output: Path, *, bundle: str = "hippocampus_mri") -> Iterator[str | DemoResult]:
     """Segment both hippocampi of the template; yields a line per step, then the result.
 
-    Writes `image.nii.gz`, `hippocampus.nii.gz` (on the template's grid), `measurements.csv` and `picture.png`.
+    Writes `image.nii.gz`, `hippocampus.nii.gz` (on the template's grid), `measurements.csv` and `picture.png`; where
+    one of them is in the folder already, into `<output>_2` and so on.
     """
+    output = unused_folder(output, ("image.nii.gz", "hippocampus.nii.gz", "measurements.csv", "picture.png"))
     yield "MNI152 T1 template (a mean of 152 brains, not a patient), from the nilearn package"
     image = read_volume(template())
     with atomic_path(output / "image.nii.gz") as temporary:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monai_unet.evaluation.clicks import Curve, run_case
 from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
-from monai_unet.io import atomic_path, read_volume, write_label_map, write_text
+from monai_unet.io import atomic_path, read_volume, unused_folder, write_label_map, write_text
 from monai_unet.measurement import find_lesions
 from monai_unet.pictures import contour_figure
 from monai_unet.samples.package_index import cache_folder, fetch, member
@@ -69,8 +69,10 @@ def run_tumour_demo(
 ) -> Iterator[str | TumourDemoResult]:
     """Segment the tumour, correct it by three simulated clicks; yields a line per step, then the result.
 
-    Writes `tumour.nii.gz` (on the grid of the image), `measurements.csv` and `picture.png`.
+    Writes `tumour.nii.gz` (on the grid of the image), `measurements.csv` and `picture.png`; where one of them is in the
+    folder already, into `<output>_2` and so on.
     """
+    output = unused_folder(output, ("tumour.nii.gz", "measurements.csv", "picture.png"))
     paths = patient()
     yield "contrast-enhanced T1 MRI of a brain tumour, from the pyradiomics sources (their licence is not stated)"
     image, reference = read_volume(paths["image"]), np.asarray(read_volume(paths["mask"]))[0] > 0

@@ -9,24 +9,29 @@ from typing import ClassVar
 
 import psutil
 
+from monai_unet import paths
 from monai_unet.errors import InputError
 from monai_unet.interaction.session import EditSession, JournalInfo, fingerprint, journal_info
+from napari_plugin.case.process_identity import ProcessIdentity
 
 SUFFIX = ".journal"
+_OLD_ENOUGH = 24 * 3600.0
+"""Seconds without a change after which a journal of version 0.1, which names no computer, is taken as left behind."""
 
 
 class Journals:
     """Journals in a folder, by default `~/.monai-unet/sessions`.
 
-    A file is named after its image (the start of its fingerprint) and the process that writes it, so that two viewers
-    on one image do not share a file and a running one is not offered for recovery.
+    A file is named after its image (the start of its fingerprint) and the process that writes it (computer, its start,
+    number, time of start), so that two viewers on one image do not share a file, and what may still be written, here
+    or on another computer of a shared home, is not offered for recovery.
     """
 
     _own: ClassVar[set[Path]] = set()
     """Journals that sessions of this process write."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or Path.home() / ".monai-unet" / "sessions"
+        self.folder = folder or paths.sessions_folder()
 
     def begin(self, session: EditSession, image_name: str) -> None:
         """Save a session as it goes from now on.
@@ -36,7 +41,7 @@ class Journals:
         """
         path = self._new_path(session)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            paths.make_private(path.parent)
         except OSError as error:
             raise InputError(f"{path.parent} cannot be made ({error.strerror}).") from error
         session.start_journal(path, image_name=image_name)
@@ -54,7 +59,7 @@ class Journals:
         """The newest journal with work on this image that no running process writes."""
         found = []
         for path in self.folder.glob(f"{_start(session)}-*{SUFFIX}"):
-            if path in self._own or _is_running(path):
+            if path in self._own or not _is_left_behind(path):
                 continue
             try:
                 info = journal_info(path)
@@ -74,7 +79,10 @@ class Journals:
         if info is None:
             raise InputError("There is no earlier work on this image.")
         path = self._new_path(session)
-        info.path.rename(path)
+        try:
+            info.path.rename(path)
+        except FileNotFoundError:
+            raise InputError("The earlier work on this image was just taken by another window.") from None
         recovered = EditSession.recover(path, session.image, session.grid)
         self._own.add(path)
         return recovered
@@ -87,13 +95,20 @@ class Journals:
 
     def _new_path(self, session: EditSession) -> Path:
         stamp = time.time_ns() // 1000
-        return self.folder / f"{_start(session)}-{os.getpid()}-{stamp}{SUFFIX}"
+        return self.folder / f"{_start(session)}-{ProcessIdentity.own()}-{stamp}{SUFFIX}"
 
 
 def _start(session: EditSession) -> str:
     return fingerprint(session.image, session.grid)[:16]
 
 
-def _is_running(path: Path) -> bool:
-    process = path.stem.split("-")[1]
-    return process.isdigit() and int(process) != os.getpid() and psutil.pid_exists(int(process))
+def _is_left_behind(path: Path) -> bool:
+    """Whether the process that wrote a journal has ended; this one writes what is in `_own` and nothing else."""
+    writer = path.stem.split("-")[1]
+    identity = ProcessIdentity.parse(writer)
+    if identity is not None:
+        return identity == ProcessIdentity.own() or identity.has_ended()
+    if not writer.isdigit():
+        return False
+    untouched = time.time() - path.stat().st_mtime > _OLD_ENOUGH
+    return int(writer) == os.getpid() or (untouched and not psutil.pid_exists(int(writer)))

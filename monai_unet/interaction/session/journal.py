@@ -2,19 +2,21 @@
 
 The file is the line `monai-unet journal 1`, then records. A record is 12 bytes (the marker `MUJ1`, the length of the
 body, the CRC-32 of the body; little endian) and the body: four bytes with the length of a JSON object, the object, and
-the payloads that it names for the first time in `payloads` ([number, bytes] each). Each record is on the disk (fsync)
-before the operation returns. A record that was being written when the process died is told by length or checksum.
+the payloads that it names for the first time in `payloads` ([number, bytes] each); `n` counts the records from 0. Each
+record is on the disk (fsync) before the operation returns. A record that was being written when the process died is
+told by its length. Behind one that is damaged, reading goes on at the next marker with a whole record.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -37,10 +39,29 @@ _LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class Record:
-    """One record: its JSON object and the payloads that came with it, by number."""
+    """One record: its JSON object, its payloads by number, and how many records just before it are lost."""
 
     content: dict[str, Any]
     payloads: dict[int, bytes]
+    lost_before: int = 0
+
+
+@dataclass
+class JournalContent:
+    """What could be read of a journal.
+
+    Attributes:
+        records: the whole ones, in order.
+        end: length of the file up to the end of the last one.
+        torn_bytes: of a record that was being written, behind that.
+        damaged_bytes, damaged_records: what is lost to damage of the file (of records of old versions: at least).
+    """
+
+    records: list[Record] = field(default_factory=list)
+    end: int = 0
+    torn_bytes: int = 0
+    damaged_bytes: int = 0
+    damaged_records: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +74,8 @@ class JournalInfo:
         fingerprint: of the image, see `fingerprint`.
         started: UTC, to the second.
         operations: complete records after the start.
-        lost_bytes: behind the last complete record; more than 0 after a crash in the middle of writing one.
+        lost_bytes: that are in no complete record; more than 0 after a crash in the middle of writing one, or where the
+            file was damaged.
     """
 
     path: Path
@@ -79,10 +101,11 @@ def fingerprint(image: NDArray[Any], grid: Grid) -> str:
 class Journal:
     """An open journal that grows by records."""
 
-    def __init__(self, path: Path, file: IO[bytes], known: Iterable[int]) -> None:
+    def __init__(self, path: Path, file: IO[bytes], known: Iterable[int], count: int) -> None:
         self.path = path
         self._file = file
         self._known = set(known)
+        self._count = count
         self._good = file.seek(0, os.SEEK_END)
 
     @classmethod
@@ -96,23 +119,24 @@ class Journal:
         if path.exists():
             raise InputError(f"{path} is the journal of an earlier session; recover it, or remove it.")
         known: set[int] = set()
+        count = 0
         try:
-            with atomic_path(path) as temporary, temporary.open("wb") as file:
+            # names of images and lesions are in it
+            with atomic_path(path, private=True) as temporary, temporary.open("wb") as file:
                 file.write(_FIRST_LINE)
                 for content, payloads in records:
-                    file.write(_encode(content, _new(payloads, known)))
-                file.flush()
-                os.fsync(file.fileno())
-            return cls(path, path.open("r+b"), known)
+                    file.write(_encode(content, count, _new(payloads, known)))
+                    count += 1
+            return cls(path, path.open("r+b"), known, count)
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from None
 
     @classmethod
-    def reopen(cls, path: str | Path, length: int, known: Iterable[int]) -> Journal:
-        """Go on with a journal behind its last complete record, of which `length` tells the end."""
+    def reopen(cls, path: str | Path, length: int, known: Iterable[int], count: int) -> Journal:
+        """Go on with a journal behind the last of its `count` complete records, of which `length` tells the end."""
         file = Path(path).open("r+b")  # noqa: SIM115 (lives as the journal)
         file.truncate(length)
-        return cls(Path(path), file, known)
+        return cls(Path(path), file, known, count)
 
     def append(self, content: dict[str, Any], payloads: Iterable[Payload] = ()) -> None:
         """Add a record and wait until the disk has it.
@@ -122,7 +146,7 @@ class Journal:
         """
         fresh = _new(payloads, self._known)
         try:
-            self._file.write(_encode(content, fresh))
+            self._file.write(_encode(content, self._count, fresh))
             self._file.flush()
             os.fsync(self._file.fileno())
         except BaseException:
@@ -132,27 +156,26 @@ class Journal:
                 self._file.truncate()
             raise
         self._good = self._file.tell()
+        self._count += 1
 
     def close(self) -> None:
         """Close the file; it stays."""
         self._file.close()
 
 
-def read_journal(path: str | Path) -> tuple[list[Record], int, int]:
-    """The complete records of a journal, the length of the file up to their end, and the bytes behind it.
+def read_journal(path: str | Path) -> JournalContent:
+    """The complete records of a journal, and what is lost.
 
     Raises:
         InputError: no such file, or not a journal.
     """
     try:
         with Path(path).open("rb") as file:
-            if file.readline(len(_FIRST_LINE)) != _FIRST_LINE:
-                raise InputError(f"{path} is not a journal of this program, or of another version; choose another.")
-            records, end = [], file.tell()
-            for record in _records(file):
-                records.append(record)
-                end = file.tell()
-            return records, end, file.seek(0, os.SEEK_END) - end
+            size = file.seek(0, os.SEEK_END)
+            if not size:
+                raise InputError(f"{path} is empty; nothing can be recovered, remove it.")
+            with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+                return _content(data, size, path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); choose another journal.") from None
 
@@ -163,7 +186,8 @@ def journal_info(path: str | Path) -> JournalInfo:
     Raises:
         InputError: no such file, or not a journal.
     """
-    records, _, lost = read_journal(path)
+    found = read_journal(path)
+    records, lost = found.records, found.torn_bytes + found.damaged_bytes
     if not records or records[0].content.get("type") != "start":
         raise InputError(f"{path} holds no complete record; nothing can be recovered, remove it.")
     start = records[0].content
@@ -186,24 +210,84 @@ def _new(payloads: Iterable[Payload], known: set[int]) -> list[Payload]:
     return fresh
 
 
-def _encode(content: dict[str, Any], payloads: list[Payload]) -> bytes:
-    named = {**content, "payloads": [[payload.number, payload.size] for payload in payloads]}
+def _encode(content: dict[str, Any], number: int, payloads: list[Payload]) -> bytes:
+    named = {**content, "n": number, "payloads": [[payload.number, payload.size] for payload in payloads]}
     text = json.dumps(named, separators=(",", ":"), ensure_ascii=False).encode()
     body = b"".join([_LENGTH.pack(len(text)), text, *(payload.read() for payload in payloads)])
     return _HEAD.pack(_MARK, len(body), crc32(body)) + body
 
 
-def _records(file: IO[bytes]) -> Iterator[Record]:
-    while len(head := file.read(_HEAD.size)) == _HEAD.size:
-        mark, length, checksum = _HEAD.unpack(head)
-        body = file.read(length) if mark == _MARK else b""
-        if mark != _MARK or len(body) != length or crc32(body) != checksum:
-            return
-        (text_length,) = _LENGTH.unpack_from(body)
-        place = _LENGTH.size + text_length
-        content = json.loads(body[_LENGTH.size : place])
-        payloads = {}
-        for number, size in content.pop("payloads"):
-            payloads[number] = body[place : place + size]
-            place += size
-        yield Record(content, payloads)
+def _content(data: mmap.mmap, size: int, path: str | Path) -> JournalContent:
+    found, place, expected = JournalContent(), len(_FIRST_LINE), 0
+    if data[:place] != _FIRST_LINE:
+        first = _next_record(data, 0, size)
+        # a damaged first line is damage, another version is not
+        if first is None or data[: place - 2].startswith(_FIRST_LINE[:-2]):
+            raise InputError(f"{path} is not a journal of this program, or of another version; choose another.")
+        found.damaged_bytes, place = first, first
+    while place < size:
+        body = _body_at(data, place, size)
+        if body is None:
+            following = _next_record(data, place + 1, size)
+            if following is None and _is_torn(data, place, size):
+                found.torn_bytes = size - place
+                break
+            end = size if following is None else following
+            found.damaged_bytes += end - place
+            found.damaged_records += following is None
+            place, damaged = end, following is not None
+            if not damaged:
+                break
+            body = _body_at(data, place, size)
+            assert body is not None
+        else:
+            damaged = False
+        content, payloads = _decode(body)
+        number = content.pop("n", None)
+        lost = max(int(number) - expected, int(damaged)) if number is not None else int(damaged)
+        found.records.append(Record(content, payloads, lost))
+        found.damaged_records += lost
+        expected = (expected + lost if number is None else int(number)) + 1
+        place += _HEAD.size + len(body)
+        found.end = place
+    return found
+
+
+def _body_at(data: mmap.mmap, place: int, size: int) -> bytes | None:
+    """The body of a whole record that begins here."""
+    if place + _HEAD.size > size:
+        return None
+    mark, length, checksum = _HEAD.unpack_from(data, place)
+    begin = place + _HEAD.size
+    if mark != _MARK or begin + length > size:
+        return None
+    body = data[begin : begin + length]
+    return body if crc32(body) == checksum else None
+
+
+def _next_record(data: mmap.mmap, place: int, size: int) -> int | None:
+    """Where the next whole record begins."""
+    while (place := data.find(_MARK, place)) >= 0:
+        if _body_at(data, place, size) is not None:
+            return place
+        place += 1
+    return None
+
+
+def _is_torn(data: mmap.mmap, place: int, size: int) -> bool:
+    """Whether what lies at the end is a record cut short, and not a damaged whole one."""
+    if place + _HEAD.size > size:
+        return True
+    mark, length, _ = _HEAD.unpack_from(data, place)
+    return mark == _MARK and place + _HEAD.size + length > size
+
+
+def _decode(body: bytes) -> tuple[dict[str, Any], dict[int, bytes]]:
+    (text_length,) = _LENGTH.unpack_from(body)
+    place = _LENGTH.size + text_length
+    content = json.loads(body[_LENGTH.size : place])
+    payloads = {}
+    for number, size in content.pop("payloads"):
+        payloads[number] = body[place : place + size]
+        place += size
+    return content, payloads

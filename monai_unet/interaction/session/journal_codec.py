@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
@@ -28,10 +29,10 @@ def encode_step(step: Step) -> Json:
     return content | encode_document(step.after, step.before)
 
 
-def decode_step(content: Json, before: Document, payloads: Payloads) -> Step:
-    """The step that follows a document."""
+def decode_step(content: Json, before: Document, payloads: Payloads, *, incomplete: bool = False) -> Step:
+    """The step that follows a document; see `decode_document`."""
     patch = _decode_patch(content["patch"], payloads) if "patch" in content else None
-    after = decode_document(content, before, payloads)
+    after = decode_document(content, before, payloads, incomplete=incomplete)
     return Step(content["what"], patch, before, after, tuple(content["values"]))
 
 
@@ -48,8 +49,14 @@ def encode_document(document: Document, before: Document | None = None) -> Json:
     return content
 
 
-def decode_document(content: Json, before: Document | None, payloads: Payloads) -> Document:
-    """The document that `encode_document` wrote."""
+def decode_document(
+    content: Json, before: Document | None, payloads: Payloads, *, incomplete: bool = False
+) -> Document:
+    """The document that `encode_document` wrote.
+
+    Args:
+        incomplete: payloads may be missing; the prompts and the candidate that need them are left out.
+    """
     document = before or Document(MappingProxyType({}))
     objects = document.objects
     if "objects" in content:
@@ -59,10 +66,13 @@ def decode_document(content: Json, before: Document | None, payloads: Payloads) 
     for key, trail in content["trails"].items():
         trails.pop(int(key), None)
         if trail is not None:
-            trails[int(key)] = _decode_trail(trail, payloads)
+            with suppress(*([KeyError] if incomplete else [])):
+                trails[int(key)] = _decode_trail(trail, payloads)
     candidate = document.candidate
     if "candidate" in content:
-        candidate = _decode_candidate(content["candidate"], payloads)
+        candidate = None
+        with suppress(*([KeyError] if incomplete else [])):
+            candidate = _decode_candidate(content["candidate"], payloads)
     return Document(objects, MappingProxyType(trails), candidate, int(content["next_number"]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, bounding_box, box_shape
 from monai_unet.interaction.answering import obey, prompt_drawn
 from monai_unet.interaction.prompts import Answerer, Prompt
-from monai_unet.interaction.session import journal_codec
 from monai_unet.interaction.session.document import Candidate, Document, Trail
 from monai_unet.interaction.session.drawing import Drawing
 from monai_unet.interaction.session.journal import Journal, fingerprint, read_journal
 from monai_unet.interaction.session.label_state import Change, values_in
 from monai_unet.interaction.session.objects import SegmentObject
-from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask, decompress
+from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask
 from monai_unet.interaction.session.question import Question, Reply, StaleReplyError
+from monai_unet.interaction.session.replay import Replay, damage_sentence, keep_damaged
 
 
 class EditSession(Drawing):
@@ -172,7 +171,8 @@ class EditSession(Drawing):
         Raises:
             InputError: not a journal, or the journal of another image.
         """
-        records, length, lost = read_journal(path)
+        found = read_journal(path)
+        records = found.records
         if len(records) < 2 or records[0].content["type"] != "start":
             raise InputError(f"{path} holds no complete record; nothing can be recovered, remove it.")
         start = records[0].content
@@ -180,37 +180,19 @@ class EditSession(Drawing):
             name = start["image_name"] or "another image"
             raise InputError(f"{path} was made on {name}, which is not the image that is open; open that one.")
         session = cls(image, grid, memory_limit=memory_limit)
-        payloads = {}
+        replay = Replay(session.labels, session._store, session._history)
         for record in records[1:]:
-            for number, data in record.payloads.items():
-                payloads[number] = session._store.put(data, number)
-            session._replay(record.content, payloads)
-        session._journal = Journal.reopen(path, length, payloads)
-        notes = f"The last operation was being saved when the program stopped and is lost ({lost} bytes)."
-        return session, (notes,) if lost else ()
-
-    def _replay(self, content: Mapping[str, Any], payloads: Mapping[int, Any]) -> None:
-        kind = content["type"]
-        if kind == "snapshot":
-            self.labels[...] = decompress(payloads[content["labels"]].read(), self.grid.shape)
-            self._document = journal_codec.decode_document(dict(content), None, payloads)
-            self._hidden = set(content["hidden"])
-        elif kind == "step":
-            step = journal_codec.decode_step(dict(content), self._document, payloads)
-            if step.patch:
-                self.labels[step.patch.box] = step.patch.labels_after()
-            self._history.push(step)
-            self._document = step.after
-        elif kind == "undo":
-            self._document = self._history.undo(self.labels).before
-        elif kind == "redo":
-            self._document = self._history.redo(self.labels).after
-        elif kind == "hidden":
-            self._hidden = set(content["values"])
-        else:
-            raise InputError(
-                f"The journal holds '{kind}', which this version does not know; use the version that wrote it."
+            replay.add(record)
+        session._document, session._hidden = replay.finished()
+        if not (found.damaged_bytes or found.damaged_records):
+            session._journal = Journal.reopen(path, found.end, replay.payloads, len(records))
+            note = (
+                f"The last operation was being saved when the program stopped and is lost ({found.torn_bytes} bytes)."
             )
+            return session, (note,) if found.torn_bytes else ()
+        kept = keep_damaged(path)
+        session.start_journal(path, image_name=start["image_name"])
+        return session, (damage_sentence(found, replay.left_out, kept),)
 
     def _open_candidate(self) -> Candidate:
         if self._document.candidate is None:

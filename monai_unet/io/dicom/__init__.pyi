@@ -2,6 +2,7 @@ from .codes import Meaning, meaning_of
 from .deidentify import DeidentifiedSeries, Deidentifier, write_deidentified
 from .files import ZipAwareOpener, is_dicom, read_headers
 from .geometry import LPS_TO_RAS
+from .own_result import is_own_result
 from .provenance import new_uid
 from .read import choose_series, read_series
 from .result_file import kind_of
@@ -24,6 +25,7 @@ __all__ = [
     "choose_series",
     "find_series",
     "is_dicom",
+    "is_own_result",
     "kind_of",
     "meaning_of",
     "new_uid",

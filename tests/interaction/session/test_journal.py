@@ -95,15 +95,93 @@ def test_a_journal_cut_at_any_byte_recovers_what_was_complete(tmp_path: Path) ->
             EditSession.recover(cut, image, grid)
 
 
-def test_a_flipped_byte_ends_the_journal_there_and_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "case.journal"
-    session = short_journal(path)
+def long_journal(path: Path) -> EditSession:
+    """Start, snapshot, the object, a prompt, and seven strokes, each in a place of its own: eleven records."""
+    session = session_of(4, 10, 10)
+    value = session.add_object("lesion", "tumour")
+    session.start_journal(path, image_name="case 7")
+    session.add_prompt(value, point(2, 4, 4), cubes(session))
+    for count in range(7):
+        session.paint(value, box((0, 1), (8, 10), (count, count + 1)))
+    return session
+
+
+def places(content: bytes | bytearray) -> list[int]:
+    return [i for i in range(len(content)) if content[i : i + 4] == b"MUJ1"]
+
+
+def damage(path: Path, record: int, at: int = 40) -> bytes:
+    """Flip a bit of one record; the content as it is then."""
     content = bytearray(path.read_bytes())
-    content[content.rindex(b"MUJ1") + 40] ^= 1
+    content[places(content)[record] + at] ^= 0x40
     path.write_bytes(content)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("which", range(3, 11))
+def test_damage_costs_the_damaged_operation_alone_and_the_file_is_kept(tmp_path: Path, which: int) -> None:
+    path = tmp_path / "case.journal"
+    session = long_journal(path)
+    content = damage(path, which)
+    assert journal_info(path).lost_bytes > 0
     recovered, notes = EditSession.recover(path, session.image, session.grid)
-    assert recovered.mask(1).sum() == 100
-    assert "is lost" in notes[0]
+    expected = session.labels.copy()
+    if which == 3:  # the prompt
+        expected[...] = 0
+        expected[0, 8:10, 0:7] = 1
+    else:
+        expected[0, 8:10, which - 4] = 0
+    assert np.array_equal(recovered.labels, expected)
+    assert "1 operation of 9 is lost" in notes[0]
+    kept = tmp_path / "case.journal.damaged-1"
+    assert str(kept) in notes[0]
+    assert kept.read_bytes() == content
+    recovered.paint(1, box((3, 4), (0, 1), (0, 1)))
+    recovered.close()
+    expected[3, 0, 0] = 1
+    again, notes = EditSession.recover(path, session.image, session.grid)
+    assert notes == ()
+    assert np.array_equal(again.labels, expected)
+    while again.undo_text:
+        again.undo()
+
+
+@pytest.mark.parametrize("at", [0, 4, 7, 9])
+def test_a_damaged_head_of_a_record_does_not_hide_the_next_ones(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "case.journal"
+    session = long_journal(path)
+    damage(path, 6, at)
+    recovered, notes = EditSession.recover(path, session.image, session.grid)
+    assert int((recovered.labels != session.labels).sum()) == 2
+    assert "1 operation of 9 is lost" in notes[0]
+
+
+def test_a_lost_object_comes_back_under_another_name(tmp_path: Path) -> None:
+    path = tmp_path / "case.journal"
+    session = session_of(4, 10, 10)
+    session.start_journal(path)
+    value = session.add_object("lesion", "tumour")
+    session.paint(value, box((0, 1), (0, 2), (0, 2)))
+    damage(path, 2, 30)
+    recovered, _ = EditSession.recover(path, session.image, session.grid)
+    assert recovered.mask(1).sum() == 4
+    assert recovered.object(1).name == "recovered 1"
+
+
+def test_an_undo_of_a_lost_operation_takes_back_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "case.journal"
+    session = long_journal(path)
+    session.undo()
+    damage(path, 10)
+    recovered, _ = EditSession.recover(path, session.image, session.grid)
+    assert np.array_equal(recovered.labels, session.labels)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_journal_is_readable_by_the_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "case.journal"
+    long_journal(path)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_recovered_session_goes_on_in_the_same_file(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.interaction.session.session import EditSession
+from napari_plugin.case.process_identity import ProcessIdentity
 from napari_plugin.case.recovery import Journals
 
 GRID = Grid((6, 7, 8), np.diag([2.0, 2.0, 2.0, 1.0]))
@@ -22,7 +23,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from monai_unet.interaction.session.session import EditSession
-from monai_unet.io import Grid
+from monai_unet.geometry import Grid
 from napari_plugin.case.recovery import Journals
 session = EditSession(np.arange(336, dtype=np.float32).reshape(6, 7, 8), Grid((6, 7, 8), np.diag([2.0, 2.0, 2.0, 1.0])))
 Journals(Path(sys.argv[1])).begin(session, "case")
@@ -79,3 +80,55 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file"):
         Journals(tmp_path / "file" / "sessions").begin(new_session(), "case")
+
+
+def left_by(folder: Path, writer: str) -> Journals:
+    """A folder with unsaved work that a process of that name has written."""
+    journals, session = Journals(folder), new_session()
+    journals.begin(session, "case")
+    session.paint(session.add_object("lesion 1"), (slice(0, 2),) * 3)
+    journals.end(session, keep=True)
+    (path,) = folder.glob("*.journal")
+    first, _, stamp = path.name.split("-", 2)
+    path.rename(folder / f"{first}-{writer}-{stamp}")
+    return journals
+
+
+OWN = ProcessIdentity.own()
+
+
+@pytest.mark.parametrize(
+    ("writer", "offered"),
+    [
+        (str(OWN), True),
+        (f"{OWN.host}.{OWN.boot}.999999999.1", True),
+        (f"{OWN.host}.{OWN.boot}.{os.getppid()}.1", True),
+        (f"{OWN.host}.00000000.{OWN.pid}.{OWN.started}", True),
+        (f"00000000.{OWN.boot}.999999999.1", False),
+        (f"00000000.00000000.{OWN.pid}.{OWN.started}", False),
+        ("999999999", False),
+    ],
+    ids=["this process", "ended", "number given again", "before a restart", "elsewhere", "same number", "version 0.1"],
+)
+def test_work_that_may_be_live_on_another_computer_is_offered_to_nobody(
+    tmp_path: Path, writer: str, offered: bool
+) -> None:
+    assert (left_by(tmp_path, writer).left_behind(new_session()) is not None) == offered
+
+
+def test_work_of_the_old_version_is_offered_after_a_day(tmp_path: Path) -> None:
+    journals = left_by(tmp_path, "999999999")
+    (path,) = tmp_path.glob("*.journal")
+    os.utime(path, (0, 0))
+    assert journals.left_behind(new_session()) is not None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_journals_and_their_folders_are_the_users_alone(home: Path) -> None:
+    (home / ".monai-unet").mkdir(parents=True, mode=0o755)
+    journals = Journals()
+    journals.begin(new_session(), "case")
+    (path,) = journals.folder.glob("*.journal")
+    assert journals.folder == home / ".monai-unet" / "sessions"
+    modes = [item.stat().st_mode & 0o777 for item in (path, path.parent, path.parent.parent)]
+    assert modes == [0o600, 0o700, 0o700]
