@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from monai_unet import paths
 from monai_unet.io import atomic_path
 
 SPACING = (2.0, 1.5, 1.5)
@@ -58,7 +59,7 @@ def head_with_tumour() -> list[Any]:
     from napari_plugin.reader import layers_of
     from napari_plugin.widget import dock_of
 
-    path = Path.home() / ".monai-unet" / "samples" / "head_with_tumour.nii.gz"
+    path = paths.samples_folder() / "head_with_tumour.nii.gz"
     if not path.is_file():
         write_phantom(path)
     dock = dock_of(napari.current_viewer())

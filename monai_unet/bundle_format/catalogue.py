@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monai_unet import paths
 from monai_unet.errors import InputError
 
 VARIABLE = "MONAI_UNET_BUNDLES"
@@ -52,7 +53,7 @@ def built_in_folder() -> Path:
 
 def user_folder() -> Path:
     """The user's own folder of bundles, `~/.monai-unet/bundles` (it need not exist)."""
-    return Path.home() / ".monai-unet" / "bundles"
+    return paths.bundles_folder()
 
 
 def find_bundles() -> list[Bundle]:

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from monai_unet import paths
 from monai_unet.bundle_format.catalogue import Bundle
 from monai_unet.errors import InputError
 from monai_unet.io import write_text
@@ -18,7 +19,7 @@ RUNS_CODE = (".json", ".yaml", ".yml", ".py", ".conf", ".so", ".pyd", ".dll", ".
 
 def trusted_file() -> Path:
     """Where consent is remembered: `~/.monai-unet/trusted.json`, folder hash → bundle name."""
-    return Path.home() / ".monai-unet" / "trusted.json"
+    return paths.trusted_file()
 
 
 def folder_hash(root: Path) -> str:

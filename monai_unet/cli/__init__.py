@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from monai_unet.cli.letters import print_anything
+from monai_unet.cli.stopping import answer_stops
 from monai_unet.errors import InputError
 from monai_unet.version import __version__
 
@@ -50,6 +52,9 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; an `InputError` becomes one line on standard error and exit code 1."""
+    print_anything()
+    if argv is None:
+        answer_stops()
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = next((word for word in arguments if word in COMMANDS), "")
     parsed = build_parser(only=named).parse_args(arguments)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monai_unet.cli.letters import prints_all
+
 if TYPE_CHECKING:
     from monai_unet.io.datasets import Entry
 
@@ -25,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     entries = inventory(arguments.path, identity=arguments.identity)
     if arguments.json:
-        print(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=False))
+        print(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=not prints_all()))
         return 0
     print("\n".join(_table(entries)))
     return 0

@@ -24,16 +24,9 @@ from typing import Any
 
 from monai_unet.errors import InputError
 from monai_unet.io import atomic_path
+from monai_unet.paths import cache_folder
 
 TIMEOUT_SECONDS = 60
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `$MONAI_UNET_CACHE`, else the platform's cache folder."""
-    if os.environ.get("MONAI_UNET_CACHE"):
-        return Path(os.environ["MONAI_UNET_CACHE"])
-    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base) / "monai-unet" if base else Path.home() / ".cache" / "monai-unet"
 
 
 def fetch(project: str, filename: str, *, sha256: str) -> Path:

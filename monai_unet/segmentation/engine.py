@@ -16,6 +16,7 @@ from monai.data import MetaTensor
 from monai.transforms import Activationsd
 from torch import Tensor, nn
 
+from monai_unet import paths
 from monai_unet.bundle_format import BundleParts, load_weights
 from monai_unet.errors import InputError
 from monai_unet.inferers import (
@@ -160,7 +161,7 @@ class Engine:
         if self.runtime == "torch" or (self.runtime == "auto" and not pays):
             return self._torch
         if self._openvino is None:
-            cache = Path.home() / ".monai-unet" / "openvino"
+            cache = paths.openvino_folder()
             compiled = [OpenVINONetwork(module, channels=image.shape[0], cache=cache) for module in self.modules]
             self._openvino = compiled if self._agree(compiled) else []
         return self._openvino or self._torch

@@ -21,7 +21,7 @@ from monai_unet.io import atomic_path
 from monai_unet.training.reproducible import EpochSampler, derived_seed
 from monai_unet.training.weight_average import WeightAverage
 
-LAST, BEST = "last.pt", "best.pt"
+LAST, BEST, HISTORY = "last.pt", "best.pt", "history.csv"
 logger = logging.getLogger(__name__)
 
 
@@ -39,7 +39,11 @@ class TrainingCheckpoint:
         average: the weight average, when there is one.
         evaluator: the validation engine whose best key metric selects `best.pt`.
         resume: "" (start anew), a `last.pt` or the folder of one, or "auto" (that of `output_dir`, if it exists).
+        overwrite: begin anew in a folder that holds a run, whose weights and history are lost.
         writes: whether this process writes files (rank 0 of a distributed run).
+
+    Raises:
+        InputError: `output_dir` holds a run that is neither resumed nor to be overwritten, or nothing to resume.
     """
 
     def __init__(
@@ -54,9 +58,12 @@ class TrainingCheckpoint:
         evaluator: Evaluator | None = None,
         resume: str = "",
         seed: int = 0,
+        overwrite: bool = False,
         writes: bool = True,
     ) -> None:
         self.output_dir, self.resume, self.seed, self.writes = Path(output_dir), resume, seed, writes
+        self.overwrite = overwrite
+        self._refuse_loss()
         self.parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
         if average is not None:
             self.parts["average"] = average.model
@@ -95,6 +102,27 @@ class TrainingCheckpoint:
         path = self._resume_path()
         if path is not None:
             self._load(engine, path)
+        if self.writes and not self._goes_on(path):
+            for name in (LAST, BEST, HISTORY):
+                (self.output_dir / name).unlink(missing_ok=True)
+
+    def _refuse_loss(self) -> None:
+        """A finished run is not destroyed by the command that made it."""
+        path = self._resume_path()
+        if not self.writes or self.overwrite or self._goes_on(path):
+            return
+        # a run killed in its first epoch has a history and nothing to resume
+        names = (LAST, BEST) if self.resume == "auto" else (LAST, BEST, HISTORY)
+        held = next((name for name in names if (self.output_dir / name).exists()), None)
+        if held is not None:
+            raise InputError(
+                f"{self.output_dir} holds a run already ({held}), which would be lost; go on with it (--resume auto), "
+                "name another folder (--output_dir), or say --overwrite true."
+            )
+
+    def _goes_on(self, path: Path | None) -> bool:
+        """Whether what is resumed is the run of this folder."""
+        return path is not None and self.output_dir.is_dir() and path.parent.samefile(self.output_dir)
 
     def _end(self, engine: SupervisedTrainer) -> None:
         # a process that goes on, and those it forks, can be stopped as before

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from monai_unet.bundle_format import read_tensors
 from monai_unet.interaction import Mark, first_box, first_lasso, next_click, scribble
 from monai_unet.interaction.answering import Marks, network_input
-from monai_unet.io import atomic_path
+from monai_unet.io import atomic_path, claim_names
 from monai_unet.training.editor_windows import EditorWindows, Sample
 from monai_unet.training.weight_average import WeightAverage
 
@@ -118,6 +118,8 @@ class EditorTraining:
         self.step, self.seconds = 0, 0.0
         if resume and (self.output_dir / LAST).is_file():
             self._load()
+        elif not self.rank:
+            claim_names(self.output_dir, (LAST, SHIPPED), hint="or go on with it (--resume true)")
         self.random = np.random.default_rng([seed, self.step, self.rank])
         self.device = next(network.parameters()).device
         # while some conversations are answered the next ones are prepared

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 import yaml
 
+from monai_unet import paths
 from monai_unet.bundle_format import Bundle, is_trusted, sha256_of, trust, user_folder
 from monai_unet.errors import InputError
 from monai_unet.io import write_text
@@ -98,7 +99,7 @@ def steps(chosen: Plan, run: Path) -> Generator[Epoch, None, Bundle]:
     Raises:
         InputError: the training failed; the message ends with the last line of its log.
     """
-    run.mkdir(parents=True, exist_ok=True)
+    paths.make_private(run)
     lists = {"training": chosen.training, "validation": chosen.validation}
     write_text(run / "dataset.json", json.dumps(lists, indent=2, default=str) + "\n")
     with (run / "log.txt").open("w", encoding="utf-8") as log:
@@ -118,7 +119,7 @@ def steps(chosen: Plan, run: Path) -> Generator[Epoch, None, Bundle]:
 
 def new_run(bundle: Bundle) -> Path:
     """A new folder for a training of this bundle, `~/.monai-unet/trainings/<bundle>_<time>`."""
-    return user_folder().parent / "trainings" / f"{bundle.name}_{time.strftime('%Y%m%d_%H%M%S')}"
+    return paths.trainings_folder() / f"{bundle.name}_{time.strftime('%Y%m%d_%H%M%S')}"
 
 
 def _training_config(bundle: Bundle) -> dict[str, Any]:
@@ -209,7 +210,7 @@ def _as_bundle(chosen: Plan, run: Path) -> Bundle:
         f"Fine-tuned from {chosen.bundle.name} on {len(chosen.training)} cases of the user, {chosen.epochs} epochs; "
         f"mean Dice {best if best is not None else float('nan'):.3f} on {where}. Not evaluated beyond that."
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    paths.make_private(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tuned-") as temporary:
         made = Path(temporary) / name
         shutil.copytree(root, made, ignore=shutil.ignore_patterns("models", "__pycache__"))

@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from monai_unet import paths
+
 _running: subprocess.Popen[bytes] | None = None
 
 
 def done_file() -> Path:
     """Marks that these versions of Python, napari and numba have compiled."""
     versions = "-".join(f"{name}_{version(name)}" for name in ("napari", "numba"))
-    return Path.home() / ".monai-unet" / f"compiled-python_{sys.version_info[0]}.{sys.version_info[1]}-{versions}"
+    return paths.own_folder() / f"compiled-python_{sys.version_info[0]}.{sys.version_info[1]}-{versions}"
 
 
 def compile_ahead() -> subprocess.Popen[bytes] | None:
@@ -47,7 +49,7 @@ def _draw() -> None:
     lines = [np.array([[2.0, 1, 1], [2, 5, 5], [2, 5, 1]]), np.array([[2.0, 1, 5], [2, 5, 1]])]
     layer.add(lines, shape_type="path", edge_color="red", face_color="transparent", edge_width=0.5)
     layer.add(lines[:1], shape_type="polygon", edge_color="red", face_color="transparent")
-    done_file().parent.mkdir(parents=True, exist_ok=True)
+    paths.make_private(done_file().parent)
     done_file().touch()
 
 

@@ -20,6 +20,7 @@ from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from torch import nn
 
+from monai_unet import paths
 from monai_unet.bundle_format import Bundle, check_stated_hash, find_bundle, load_weights, require_trust
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
@@ -160,7 +161,7 @@ def compiled_network(module: nn.Module, runtime: str = "auto") -> TorchNetwork |
     if runtime == "openvino" and not openvino_installed():
         raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
     if runtime != "torch" and openvino_installed():
-        network = OpenVINONetwork(module, channels=len(CHANNELS), cache=Path.home() / ".monai-unet" / "openvino")
+        network = OpenVINONetwork(module, channels=len(CHANNELS), cache=paths.openvino_folder())
         with contextlib.suppress(Exception), warnings.catch_warnings():
             # the U-Net's check of its input is traced as the constant that it is
             warnings.simplefilter("ignore", torch.jit.TracerWarning)

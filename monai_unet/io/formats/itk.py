@@ -108,7 +108,14 @@ def _data_file(path: Path, head: bytes, kind: bytes) -> Path:
 def write(
     path: Path, array: NDArray[Any], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
 ) -> None:
-    """Write voxels in the axis order of `grid`; names and colours of `labels` as 3D Slicer's keys (NRRD)."""
+    """Write voxels in the axis order of `grid`; names and colours of `labels` as 3D Slicer's keys (NRRD).
+
+    Raises:
+        InputError: a suffix of two files, header and voxels, which could not appear together.
+    """
+    if path.suffix.lower() in (".nhdr", ".mhd"):
+        whole = {".nhdr": ".nrrd", ".mhd": ".mha"}[path.suffix.lower()]
+        raise InputError(f"{path} would be two files, of which one can be lost; write {whole}, which is one.")
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
     affine = LPS_TO_RAS @ grid.affine
     image.SetSpacing(spacing_of(affine))

@@ -151,13 +151,22 @@ def write(
     if labels:
         header.extensions.append(nib.nifti1.Nifti1Extension(CARET_EXTENSION, to_caret_xml(labels)))
     zipped = path.name.lower().endswith(".gz")
-    with atomic_path(path) as temporary:
-        stream = igzip.open(temporary, "wb", compresslevel=1) if zipped else temporary.open("wb")
-        with stream:
-            header["vox_offset"] = header.single_vox_offset + header.extensions.get_sizeondisk()
-            header.write_to(stream)
-            stream.write(b"\0" * (int(header["vox_offset"]) - stream.tell()))
-            stream.write(np.ascontiguousarray(array.T).reshape(-1).view(np.uint8).data)
+    with atomic_path(path) as temporary, _written(temporary, zipped) as stream:
+        header["vox_offset"] = header.single_vox_offset + header.extensions.get_sizeondisk()
+        header.write_to(stream)
+        stream.write(b"\0" * (int(header["vox_offset"]) - stream.tell()))
+        stream.write(np.ascontiguousarray(array.T).reshape(-1).view(np.uint8).data)
+
+
+@contextmanager
+def _written(path: Path, zipped: bool) -> Iterator[BinaryIO]:
+    with path.open("wb") as plain:
+        if not zipped:
+            yield plain
+            return
+        # without the time and a name, so that the same voxels are the same bytes
+        with igzip.IGzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as stream:
+            yield stream  # type: ignore[misc]
 
 
 def _nifti_header(path: Path | None) -> nib.Nifti1Header | None:
