@@ -13,6 +13,7 @@ from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
 from monai_unet.io.formats import LabelEntry
+from monai_unet.io.outputs import claim_file
 from monai_unet.io.volume import case_name, read_volume, write_label_map
 
 
@@ -87,6 +88,9 @@ class SaveLabelMapd(MapTransform):
 
     Input: MetaTensor (1, S, A, R) in the working frame whose `meta` was made by `LoadVolumed`. The case is what stands
     under "name" (see `find_cases`), else the file's own name. `names` (label value → name) go into the file's header.
+
+    Raises:
+        InputError: the file is there already and not of this run, or it is the image.
     """
 
     def __init__(
@@ -103,13 +107,16 @@ class SaveLabelMapd(MapTransform):
         self.suffix = suffix
         # keys of a JSON object are strings
         self.table = {int(value): LabelEntry(name) for value, name in (names or {}).items()}
+        self._written: set[Path] = set()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Write, and pass the data on."""
         for key in self.key_iterator(dict(data)):
             labels = data[key]
             name = str(data.get("name") or case_name(labels.meta["filename_or_obj"])) + self.suffix
-            write_label_map(
-                labels.cpu().numpy(), self.output_dir / f"{name}.nii.gz", like=labels.meta, table=self.table
-            )
+            path = self.output_dir / f"{name}.nii.gz"
+            image, again = str(labels.meta["filename_or_obj"]), path in self._written
+            claim_file(path, inputs=[image], overwrite=again, hint="or give another --output_dir")
+            write_label_map(labels.cpu().numpy(), path, like=labels.meta, table=self.table)
+            self._written.add(path)
         return dict(data)

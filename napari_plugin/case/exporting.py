@@ -36,6 +36,7 @@ from monai_unet.io.dicom import DicomSeries, meaning_of, new_uid, write_rtstruct
 from monai_unet.io.formats import LabelEntry
 from monai_unet.measurement import Lesion, for_report
 from monai_unet.version import __version__
+from napari_plugin.case.claims import claim_beside, claim_named
 from napari_plugin.case.findings import measure_objects
 from napari_plugin.case.opening import OpenImage, dicom_series
 
@@ -95,6 +96,8 @@ class Outcome:
 
 def save_mask(outcome: Outcome, path: Path) -> list[Path]:
     """NIfTI, NRRD or MetaImage on the grid of the image, and `<case>.json` that says how it was made."""
+    claim_named(path, outcome.image)
+    claim_beside(path.with_name(case_name(path) + ".json"), outcome.image)
     table = {item.value: LabelEntry(item.name, item.color) for item in outcome.objects}
     write_label_map(outcome.labels, path, like=outcome.image.volume.meta, table=table)
     provenance = path.with_name(case_name(path) + ".json")
@@ -109,6 +112,7 @@ def save_mask(outcome: Outcome, path: Path) -> list[Path]:
 
 def save_seg(outcome: Outcome, path: Path) -> list[Path]:
     """DICOM SEG on the images of the series."""
+    claim_named(path, outcome.image)
     labels, segments = _named(outcome)
     write_seg(labels, path, source=_series(outcome), segments=segments, algorithm=outcome.algorithm())
     return [path]
@@ -116,6 +120,7 @@ def save_seg(outcome: Outcome, path: Path) -> list[Path]:
 
 def save_rtstruct(outcome: Outcome, path: Path) -> list[Path]:
     """RT Structure Set on the images of the series."""
+    claim_named(path, outcome.image)
     labels, segments = _named(outcome)
     write_rtstruct(labels, path, source=_series(outcome), segments=segments, algorithm=outcome.algorithm())
     return [path]
@@ -123,6 +128,8 @@ def save_rtstruct(outcome: Outcome, path: Path) -> list[Path]:
 
 def save_sr(outcome: Outcome, path: Path) -> list[Path]:
     """Structured Report with the measurements, and beside it the SEG it refers to."""
+    claim_named(path, outcome.image)
+    claim_beside(path.with_name(f"{path.stem}.seg.dcm"), outcome.image)
     outcome = replace(outcome, objects=tuple(o for o in outcome.objects if (outcome.labels == o.value).any()))
     labels, segments = _named(outcome)
     series, algorithm = _series(outcome), outcome.algorithm()
@@ -145,6 +152,7 @@ COLUMNS = (
 
 def save_csv(outcome: Outcome, path: Path) -> list[Path]:
     """One line for each object."""
+    claim_named(path, outcome.image)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -174,6 +182,8 @@ def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
         table[item.value] = classes.setdefault(name, max(classes.values(), default=0) + 1)
     base = case_name(outcome.image.entry.path) or "case"
     taken = {Path(case["image"]).name for case in dataset["training"]}
+    # what the list does not name is somebody's file all the same
+    taken |= {path.name for kind in ("imagesTr", "labelsTr") for path in (folder / kind).glob(f"{base}_*")}
     number = next(n for n in range(1, len(taken) + 2) if f"{base}_{n:03d}.nii.gz" not in taken)
     image, mask = (f"{kind}/{base}_{number:03d}.nii.gz" for kind in ("imagesTr", "labelsTr"))
     write_volume(outcome.image.volume, folder / image)

@@ -15,6 +15,7 @@ from monai_unet.io import RESEARCH_USE, write_text
 from monai_unet.measurement import Lesion
 from monai_unet.pictures import contour_figure
 from monai_unet.version import __version__
+from napari_plugin.case.claims import claim_named
 from napari_plugin.case.exporting import Outcome
 from napari_plugin.case.findings import counted, sum_of_long_axes
 
@@ -50,6 +51,7 @@ img { width: 100%; margin: .4rem 0 1rem; break-inside: avoid; } small { color: #
 
 def save_html(outcome: Outcome, path: Path) -> list[Path]:
     """One self-contained page; prints on one or two sheets. It names series and file, never the patient."""
+    claim_named(path, outcome.image)
     measured = outcome.measured()
     total, count = sum_of_long_axes(measured)
     image = outcome.image

@@ -17,6 +17,7 @@ from monai.transforms import AsDiscreted, Compose, Invertd, Orientationd, Spacin
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation import ScoreHandler
+from monai_unet.evaluation.pairs import pair_folders
 from monai_unet.io import LoadVolumed
 
 
@@ -92,3 +93,32 @@ def test_a_prediction_left_on_the_network_grid_is_refused(tmp_path: Path) -> Non
         evaluate([write_case(tmp_path, "a")], tmp_path / "out", invert=False)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert "voxels (S, A, R)" in summary["cases_failed"][0]["reason"]
+
+
+def test_predictions_are_called_as_the_cases_and_can_be_scored_again(tmp_path: Path) -> None:
+    """README's layout: `images/case_01.nii.gz` and `labels/case_01.nii.gz`."""
+    cases = []
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    for name in ("case_01", "case_02"):
+        case = write_case(tmp_path, name)
+        moved = {"image": tmp_path / "images" / f"{name}.nii.gz", "label": tmp_path / "labels" / f"{name}.nii.gz"}
+        for key, target in moved.items():
+            Path(case[key]).rename(target)
+        cases.append({key: str(target) for key, target in moved.items()})
+    evaluate(cases, tmp_path / "out")
+    rows = list(csv.DictReader((tmp_path / "out" / "cases.csv").open()))
+    assert [row["case"] for row in rows] == ["case_01", "case_02"]
+    written = sorted(path.name for path in (tmp_path / "out" / "predictions").iterdir())
+    assert written == ["case_01.nii.gz", "case_02.nii.gz"]
+    pairing = pair_folders(tmp_path / "out" / "predictions", tmp_path / "labels")
+    assert [pair.case for pair in pairing.pairs] == ["case_01", "case_02"]
+    assert not pairing.refusals
+
+
+def test_the_results_of_another_evaluation_are_not_replaced(tmp_path: Path) -> None:
+    evaluate([write_case(tmp_path, "a")], tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="files of another run"):
+        evaluate([write_case(tmp_path, "b")], tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before

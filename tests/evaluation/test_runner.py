@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,3 +144,83 @@ def test_a_journal_of_other_settings_is_not_continued(tmp_path: Path) -> None:
     Journal(tmp_path / "j", {"tolerance": 1}, resume=False).__exit__(None, None, None)
     with pytest.raises(InputError, match="other settings"):
         Journal(tmp_path / "j", {"tolerance": 2}, resume=True)
+
+
+def journal_of(path: Path, count: int) -> Path:
+    with Journal(path, {"a": 1}, resume=False) as journal:
+        for pair in pairs(count):
+            journal.append(result(pair))
+    return path
+
+
+@pytest.mark.parametrize("place", [3, 40, -2], ids=["checksum", "content", "end of the line"])
+def test_damage_costs_the_damaged_case_alone_and_the_file_is_kept(tmp_path: Path, place: int) -> None:
+    path = journal_of(tmp_path / "journal.jsonl", 5)
+    lines = path.read_bytes().splitlines(keepends=True)
+    middle = bytearray(lines[2])
+    middle[place] ^= 1
+    content = b"".join([*lines[:2], bytes(middle), *lines[3:]])
+    path.write_bytes(content)
+    with Journal(path, {"a": 1}, resume=True) as journal:
+        assert [r.pair.case for _, r in journal.done()] == ["case_0", "case_2", "case_3", "case_4"]
+        (note,) = journal.notes
+        kept = tmp_path / "journal.jsonl.damaged-1"
+        assert "1 line" in note
+        assert str(kept) in note
+        assert kept.read_bytes() == content
+        journal.append(result(pairs(2)[1]))
+    with Journal(path, {"a": 1}, resume=True) as journal:
+        assert journal.notes == []
+        assert len(list(journal.done())) == 5
+
+
+def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "j").write_text('{"shopping": "list"}\nno json')
+    for resume in (False, True):
+        with pytest.raises(InputError, match="not the journal"):
+            Journal(tmp_path / "j", {}, resume=resume)
+    assert (tmp_path / "j").read_text() == '{"shopping": "list"}\nno json'
+
+
+def test_a_journal_is_not_begun_again_over_another(tmp_path: Path) -> None:
+    path = journal_of(tmp_path / "j", 2)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="--resume"):
+        Journal(path, {"a": 1}, resume=False)
+    assert path.read_bytes() == before
+
+
+def test_killed_in_the_first_line_it_begins_again(tmp_path: Path) -> None:
+    path = journal_of(tmp_path / "j", 0)
+    path.write_bytes(path.read_bytes()[:9])
+    with Journal(path, {"a": 1}, resume=False) as journal:
+        journal.append(result(pairs(1)[0]))
+    with Journal(path, {"a": 1}, resume=True) as journal:
+        assert len(list(journal.done())) == 1
+
+
+def test_two_evaluations_do_not_write_one_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    with Journal(path, {"a": 1}, resume=False) as journal:
+        script = (
+            "from monai_unet.errors import InputError\nfrom monai_unet.evaluation import Journal\n"
+            f"try: Journal({str(path)!r}, {{'a': 1}}, resume=True)\nexcept InputError as error: print(error)"
+        )
+        other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert "another evaluation is writing" in other.stdout
+        journal.append(result(pairs(1)[0]))
+    with Journal(path, {"a": 1}, resume=True) as journal:
+        assert len(list(journal.done())) == 1
+
+
+def test_a_prediction_changed_by_somebody_is_known(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("p", "r")]
+    for file in files:
+        file.write_text("x")
+    with Journal(tmp_path / "j", {}, resume=False) as journal:
+        journal.append(result(Pair("good", str(files[0]), str(files[1]))))
+        assert journal.altered() == []
+        files[0].write_text("corrected")
+        assert journal.altered() == [str(files[0])]
+        files[0].unlink()
+        assert journal.altered() == []

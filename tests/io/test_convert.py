@@ -230,3 +230,71 @@ def test_real_tumour_series_carries_results_without_error(tmp_path: Path, kind: 
     else:
         assert convert(out, tmp_path / "back.nii.gz", "--source", folder) == 0
         np.testing.assert_array_equal(read_volume(tmp_path / "back.nii.gz", dtype=np.uint8)[0], labels)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["seg", "rtstruct", "sr"])
+def test_a_result_never_replaces_a_slice_of_its_source(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phantom = write_phantom(tmp_path / "ct")
+    mask = nifti_mask(phantom, labels_on(phantom, highest=1), tmp_path / "mask.nii.gz")
+    slice_2 = sorted((tmp_path / "ct").iterdir())[1]
+    (tmp_path / "link.dcm").symlink_to(slice_2)
+    before = files_of(tmp_path)
+    for target in (slice_2, tmp_path / "link.dcm"):
+        for more in ([], ["--overwrite"]):
+            words = ("--to", kind, "--source", tmp_path / "ct", "--names", "1=spleen", *more)
+            assert convert(mask, target, *words) == 1
+            assert "input" in capsys.readouterr().err
+    assert files_of(tmp_path) == before
+
+
+def test_a_volume_that_is_there_is_replaced_only_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    phantom = write_phantom(tmp_path / "ct")
+    mask = nifti_mask(phantom, labels_on(phantom), tmp_path / "mask.nii.gz")
+    other = tmp_path / "other.nii.gz"
+    other.write_bytes(b"of somebody else")
+    for words in ((tmp_path / "ct", other), (mask, other, "--names", "1=a", "2=b")):
+        assert convert(*words) == 1
+        assert "there already" in capsys.readouterr().err
+        assert other.read_bytes() == b"of somebody else"
+    assert convert(mask, mask, "--names", "1=a", "2=b", "--overwrite") == 1
+    assert convert(tmp_path / "ct", other, "--overwrite") == 0
+
+
+def test_a_copy_of_a_series_goes_into_a_folder_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    phantom = write_phantom(tmp_path / "ct")
+    used = tmp_path / "used"
+    used.mkdir()
+    (used / "0009.dcm").write_bytes(b"of another patient")
+    before = files_of(tmp_path)
+    for output in (phantom.folder, phantom.folder / "anonymous", used):
+        assert convert(phantom.folder, output, "--to", "dicom", "--deidentify") == 1
+        assert capsys.readouterr().err.startswith("monai-unet: ")
+    assert files_of(tmp_path) == before
+
+
+def test_a_copy_of_a_series_that_fails_leaves_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    phantom = write_phantom(tmp_path / "ct")
+    real, count = pydicom.Dataset.save_as, iter(range(99))
+
+    def full(*words: object, **options: object) -> None:
+        if next(count) == 2:
+            raise OSError(28, "No space left on device")
+        real(*words, **options)
+
+    monkeypatch.setattr(pydicom.Dataset, "save_as", full)
+    with pytest.raises(OSError, match="No space left"):
+        convert(phantom.folder, tmp_path / "anonymous", "--to", "dicom", "--deidentify")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct"]
+
+
+def test_a_header_with_its_voxels_elsewhere_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_phantom(tmp_path / "ct")
+    assert convert(tmp_path / "ct", tmp_path / "ct.mhd") == 1
+    assert ".mha" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct"]

@@ -26,7 +26,7 @@ from monai_unet.training import (
 EPOCHS = 3
 
 
-def _trainer(folder: Path, *, resume: str = "", extra=()):
+def _trainer(folder: Path, *, resume: str = "", overwrite: bool = False, extra=()):
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(6, 1, 4, 4, 4, generator=generator)
@@ -57,6 +57,7 @@ def _trainer(folder: Path, *, resume: str = "", extra=()):
             average=average,
             evaluator=evaluator,
             resume=resume,
+            overwrite=overwrite,
         ),
     ]
     trainer = SupervisedTrainer(
@@ -132,6 +133,33 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(InputError, match="does not exist; --resume takes"):
         _trainer(tmp_path, resume=str(tmp_path / "nowhere")).run()
+
+
+def test_a_finished_run_is_not_destroyed_by_the_same_command(tmp_path):
+    _trainer(tmp_path / "run").run()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    for resume in ("", str(tmp_path / "other")):
+        if resume:
+            _trainer(tmp_path / "other").run()
+        with pytest.raises(InputError, match=r"holds a run already \(last\.pt\).*--resume auto"):
+            _trainer(tmp_path / "run", resume=resume)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == before
+
+
+def test_an_explicit_overwrite_begins_weights_and_history_anew(tmp_path):
+    _trainer(tmp_path).run()
+    _trainer(tmp_path, overwrite=True)
+    assert (tmp_path / "best.pt").is_file(), "nothing goes before the run begins"
+    _trainer(tmp_path, overwrite=True).run()
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + EPOCHS
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again_with_resume(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,loss,learning_rate,seconds,validation\n1,1,1,1,\n")
+    with pytest.raises(InputError, match="holds a run already"):
+        _trainer(tmp_path)
+    _trainer(tmp_path, resume="auto").run()
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + EPOCHS
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -108,3 +109,33 @@ def test_mask_of_another_image_is_refused(outcome: Outcome, tmp_path: Path) -> N
     other = opened(write_volume_file(tmp_path / "other.nii.gz", "RAS", degrees=33.0))
     with pytest.raises(InputError, match="does not lie on the voxels"):
         load_mask(tmp_path / "mask.nii.gz", other)
+
+
+@pytest.mark.parametrize("save", [save_mask, save_csv, save_html])
+def test_no_result_is_saved_in_the_place_of_the_image(outcome: Outcome, tmp_path: Path, save: Any) -> None:
+    image = Path(outcome.image.entry.path)
+    (tmp_path / "link.nii.gz").symlink_to(image)
+    before = image.read_bytes()
+    for path in (image, tmp_path / "link.nii.gz"):
+        with pytest.raises(InputError, match="input"):
+            save(outcome, path)
+    assert image.read_bytes() == before
+    assert (tmp_path / "link.nii.gz").is_symlink()
+
+
+def test_a_side_file_of_another_program_is_kept(outcome: Outcome, tmp_path: Path) -> None:
+    (tmp_path / "mask.json").write_text('{"EchoTime": 0.03}')
+    with pytest.raises(InputError, match=r"mask\.json is there already"):
+        save_mask(outcome, tmp_path / "mask.nii.gz")
+    assert (tmp_path / "mask.json").read_text() == '{"EchoTime": 0.03}'
+    assert not (tmp_path / "mask.nii.gz").exists()
+    for _ in range(2):
+        save_mask(outcome, tmp_path / "mine.nii.gz")
+
+
+def test_a_training_case_takes_no_name_that_is_in_the_folder(outcome: Outcome, tmp_path: Path) -> None:
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "imagesTr" / "case_001.nii.gz").write_text("of somebody")
+    image, _, _ = save_for_training(outcome, tmp_path)
+    assert image.name == "case_002.nii.gz"
+    assert (tmp_path / "imagesTr" / "case_001.nii.gz").read_text() == "of somebody"
