@@ -46,3 +46,20 @@ def test_folders_of_the_user_are_closed_and_linked_ones_are_left_alone(home: Pat
     assert modes == [0o700, 0o700, 0o755]
     assert paths.is_private(paths.trusted_file())
     assert not paths.is_private(home / ".monai-unet-other")
+
+
+def test_what_numba_compiles_lies_outside_the_package(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.core import config
+
+    from monai_unet.numba_cache import njit
+
+    monkeypatch.setattr(config, "CACHE_DIR", "")
+    monkeypatch.setenv(paths.CACHE_VARIABLE, str(home / "cache"))
+
+    @njit(cache=True)
+    def twice(number: int) -> int:
+        return 2 * number
+
+    assert twice(3) == 6
+    assert list((home / "cache" / "numba").rglob("*.nbi"))
+    assert config.CACHE_DIR == ""

@@ -14,8 +14,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 
-GRACE_S = 0.8
+GRACE_S = 0.5
 """Seconds in which a command may end by itself."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -34,18 +35,18 @@ def answer_stops() -> None:
 
 
 def _watch(reading: socket.socket, writing: socket.socket) -> None:
+    from monai_unet.io import remove_unfinished  # loaded before it is needed
+
     while True:
         for number in reading.recv(64):
             if number in _SIGNALS:
-                _end(number)
+                _end(number, remove_unfinished)
 
 
-def _end(number: int) -> None:
+def _end(number: int, clean: Callable[[], None]) -> None:
     time.sleep(GRACE_S)
     with contextlib.suppress(Exception):
-        from monai_unet.io import remove_unfinished
-
-        remove_unfinished()
+        clean()
         _end_children()
     with contextlib.suppress(Exception):
         print("monai-unet: stopped", file=sys.stderr, flush=True)

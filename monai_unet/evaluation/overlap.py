@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, make_box
+from monai_unet.numba_cache import njit
 
 HIGHEST_LABEL = 65535
 _NAMED_AT_MOST = 8

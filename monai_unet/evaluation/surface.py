@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 from monai.metrics.utils import create_table_neighbour_code_to_surface_area
-from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from monai_unet.geometry import Box, box_shape
+from monai_unet.numba_cache import njit
 
 Spacing = tuple[float, float, float]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_unet.errors import InputError
+from monai_unet.numba_cache import njit
 
 NOT_A_NUMBER = (
     "the network gave no number for some voxels; its weights are damaged, or the image has values far outside what it "

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
+from monai_unet.numba_cache import njit
 from monai_unet.transforms.random_fields import FloatArray
 
 UNREACHED = np.float32(1e6)

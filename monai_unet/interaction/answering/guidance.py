@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from skimage.draw import polygon2mask
 
 from monai_unet.geometry import Box
 from monai_unet.interaction.prompts import Prompt, PromptKind
+from monai_unet.numba_cache import njit
 
 CHANNELS = (
     "image, z-scored in the window",
