@@ -1,3 +1,4 @@
+from . import palette
 from .atomic import atomic_path, write_text
 from .datasets.case_stream import CaseStream
 from .datasets.cases import find_cases
@@ -8,6 +9,7 @@ from .dicom.series import DicomSeries, find_series
 from .formats.label_table import LabelEntry
 from .mask_file import MaskFile, parse_names, read_mask_file
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
+from .palette import Color, label_color, unit_rgb
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
 from .volume import (
@@ -26,6 +28,7 @@ __all__ = [
     "VOLUME_SUFFIXES",
     "AlgorithmIdentity",
     "CaseStream",
+    "Color",
     "DicomSeries",
     "LabelEntry",
     "LesionMeasurements",
@@ -44,7 +47,9 @@ __all__ = [
     "find_sequence_cases",
     "find_series",
     "grid_of",
+    "label_color",
     "match_sequence",
+    "palette",
     "parse_names",
     "read_dataset",
     "read_label_table",
@@ -53,6 +58,7 @@ __all__ = [
     "read_volume",
     "sequence_cases",
     "source_grid",
+    "unit_rgb",
     "write_label_map",
     "write_text",
     "write_volume",

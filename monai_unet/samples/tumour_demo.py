@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monai_unet.evaluation.clicks import Curve, run_case
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
-from monai_unet.io import atomic_path, grid_of, read_volume, write_label_map, write_text
+from monai_unet.io import atomic_path, grid_of, palette, read_volume, write_label_map, write_text
 from monai_unet.measurement import find_lesions
 from monai_unet.pictures import contour_figure
 from monai_unet.samples.package_index import cache_folder, fetch, member
@@ -34,7 +34,7 @@ WORTH_CORRECTING = 0.3
 """Dice below which a user would rather begin anew."""
 
 SHOWN = {1: "automatic", 2: "after three clicks", 3: "mask by hand"}
-COLORS = {1: (0.90, 0.62, 0.0), 2: (0.34, 0.71, 0.91), 3: (0.8, 0.47, 0.65)}
+COLORS = {1: palette.ORANGE, 2: palette.SKY_BLUE, 3: palette.PURPLE}
 
 
 @dataclass(frozen=True)
