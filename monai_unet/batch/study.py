@@ -14,7 +14,15 @@ from typing import Any
 
 from monai_unet.bundle_format import folder_hash, named_files, ordered_files
 from monai_unet.errors import InputError
-from monai_unet.io import case_name, find_cases, find_sequence_cases, write_label_map, write_text, write_volume
+from monai_unet.io import (
+    case_name,
+    find_cases,
+    find_sequence_cases,
+    sha256_of,
+    write_label_map,
+    write_text,
+    write_volume,
+)
 from monai_unet.io.datasets import group_sequences
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from monai_unet.segmentation import Case, Progress, Segmentation, Segmenter
@@ -155,8 +163,7 @@ def input_sha256(images: Sequence[Path | None]) -> str:
             continue
         files = [image] if image.is_file() else sorted(path for path in image.rglob("*") if path.is_file())
         for file in files:
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
+            digest.update(bytes.fromhex(sha256_of(file)))
     return digest.hexdigest()
 
 

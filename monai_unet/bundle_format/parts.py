@@ -17,9 +17,9 @@ from monai.transforms import Compose, LoadImage, LoadImaged, SaveImage, SaveImag
 from torch import nn
 
 from monai_unet.bundle_format.catalogue import Bundle
-from monai_unet.bundle_format.weights import check_stated_hash, load_weights, sha256_of
+from monai_unet.bundle_format.weights import check_stated_hash, load_weights
 from monai_unet.errors import InputError
-from monai_unet.io import LoadVolumed, SaveLabelMapd, label_color
+from monai_unet.io import LoadVolumed, SaveLabelMapd, label_color, sha256_of
 from monai_unet.io.datasets import ExpectedInput, check_input, sequence_warnings
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)

@@ -186,16 +186,16 @@ def _model(arguments: argparse.Namespace) -> dict[str, Any]:
         InputError: no such bundle or weights, or the bundle is not built in and the user has not agreed to it.
     """
     from monai_unet.bundle_format import find_bundle, require_trust
-    from monai_unet.evaluation import sha256
+    from monai_unet.io import sha256_of
 
     bundle = find_bundle(arguments.bundle)
     require_trust(bundle, consent=arguments.trust)
     files = sorted(p for folder in ("configs", "models") for p in (bundle.root / folder).glob("*") if p.is_file())
-    hashes = {path.relative_to(bundle.root).as_posix(): sha256(path) for path in files}
+    hashes = {path.relative_to(bundle.root).as_posix(): sha256_of(path) for path in files}
     if arguments.checkpoint:
         if not Path(arguments.checkpoint).is_file():
             raise InputError(f"{arguments.checkpoint} does not exist; name a file of weights (--checkpoint).")
-        hashes[arguments.checkpoint] = sha256(arguments.checkpoint)
+        hashes[arguments.checkpoint] = sha256_of(arguments.checkpoint)
     return {
         "name": arguments.bundle,
         "version": bundle.metadata.get("version", ""),
@@ -300,7 +300,7 @@ def _stop_on_sigterm() -> Iterator[None]:
 
 
 def _inputs(arguments: argparse.Namespace) -> dict[str, str]:
-    from monai_unet.evaluation import sha256
+    from monai_unet.io import sha256_of
 
     named = {
         name: str(getattr(arguments, name))
@@ -308,5 +308,5 @@ def _inputs(arguments: argparse.Namespace) -> dict[str, str]:
         if getattr(arguments, name)
     }
     if arguments.dataset:
-        named |= {"key": arguments.key, "dataset.json sha256": sha256(Path(arguments.dataset) / "dataset.json")}
+        named |= {"key": arguments.key, "dataset.json sha256": sha256_of(Path(arguments.dataset) / "dataset.json")}
     return named

@@ -8,7 +8,6 @@ from .label_maps import labels_in, labels_of, read_label_map, require_same_grid
 from .outputs import Evaluation, write_outputs
 from .pairs import Pair, Refusal
 from .pictures import case_picture
-from .provenance import sha256
 from .runner import run_here
 from .scores import ClassScore, Status, score_case
 from .segment_work import SegmentAndScore
@@ -43,7 +42,6 @@ __all__ = [
     "run_here",
     "runner",
     "score_case",
-    "sha256",
     "summarise",
     "text_rows",
     "text_table",

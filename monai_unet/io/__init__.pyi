@@ -7,6 +7,7 @@ from .datasets.sequences import find_sequence_cases, match_sequence, sequence_ca
 from .dicom.read import read_series
 from .dicom.series import DicomSeries, find_series
 from .formats.label_table import LabelEntry
+from .hashes import file_hash, sha256_of
 from .mask_file import MaskFile, parse_names, read_mask_file
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
 from .palette import Color, label_color, unit_rgb
@@ -43,6 +44,7 @@ __all__ = [
     "atomic_path",
     "case_name",
     "dataset_cases",
+    "file_hash",
     "find_cases",
     "find_sequence_cases",
     "find_series",
@@ -57,6 +59,7 @@ __all__ = [
     "read_series",
     "read_volume",
     "sequence_cases",
+    "sha256_of",
     "source_grid",
     "unit_rgb",
     "write_label_map",
