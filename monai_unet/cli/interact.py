@@ -12,6 +12,7 @@ from typing import Any
 
 from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
 from monai_unet.errors import InputError
+from monai_unet.generators import drain
 
 DEFAULT_METHOD = "lesion_editor"
 PICTURES = 4
@@ -89,21 +90,18 @@ def _run_one(arguments: argparse.Namespace, answerer: Any) -> int:
 def _measure(arguments: argparse.Namespace, answerer: Any, case: Any, mask: Any, values: Any) -> Any:
     from monai_unet.evaluation.clicks import SEED, run_case
 
-    steps = run_case(
-        case.image,
-        case.grid,
-        mask,
-        answerer,
-        clicks=arguments.clicks,
-        initial=case.initial_mask(values),
-        tolerance_mm=arguments.tolerance,
-        seed=SEED if arguments.seed is None else arguments.seed,
+    return drain(
+        run_case(
+            case.image,
+            case.grid,
+            mask,
+            answerer,
+            clicks=arguments.clicks,
+            initial=case.initial_mask(values),
+            tolerance_mm=arguments.tolerance,
+            seed=SEED if arguments.seed is None else arguments.seed,
+        )
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            return finished.value
 
 
 def _as_json(arguments: argparse.Namespace, curve: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from monai_unet.evaluation.clicks import Curve, run_case
+from monai_unet.generators import drain
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
 from monai_unet.io import atomic_path, grid_of, palette, read_volume, write_label_map, write_text
 from monai_unet.measurement import find_lesions
@@ -97,19 +98,16 @@ def run_tumour_demo(
 
 
 def _clicked(image: MetaTensor, reference: NDArray[np.bool_], automatic: NDArray[np.bool_], editor: str) -> Curve:
-    steps = run_case(
-        np.asarray(image[0]),
-        grid_of(image),
-        reference,
-        build_answerer(editor),
-        clicks=CLICKS,
-        initial=automatic if automatic.any() else None,
+    return drain(
+        run_case(
+            np.asarray(image[0]),
+            grid_of(image),
+            reference,
+            build_answerer(editor),
+            clicks=CLICKS,
+            initial=automatic if automatic.any() else None,
+        )
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def _dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from monai_unet.bundle_format import BundleParts, load_weights
 from monai_unet.errors import InputError
+from monai_unet.generators import WithResult
 from monai_unet.inferers import (
     Activation,
     Averaged,
@@ -137,18 +138,12 @@ class Engine:
             with torch.no_grad(), self._autocast():
                 return self.parts.inferer(image.as_tensor().to(self.parts.device)[None], watched)[0].float()
 
-        calls, run = 0, stepwise(compute)
-        try:
-            while True:
-                try:
-                    next(run)
-                except StopIteration as end:
-                    yield Step.last(calls, end.value)
-                    return
-                calls += 1
+        calls = 0
+        with contextlib.closing(stepwise(compute)) as run:
+            steps = WithResult(run)
+            for calls, _ in enumerate(steps, start=1):
                 yield Step(calls, 0)
-        finally:
-            run.close()
+            yield Step.last(calls, steps.result)
 
     def _averaged(self, networks: Sequence[Any]) -> Any:
         return networks[0] if len(networks) == 1 else Averaged(networks, activation=activation_of(self.parts))
