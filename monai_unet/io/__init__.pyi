@@ -9,10 +9,12 @@ from .dicom.series import DicomSeries, find_series
 from .formats.label_table import LabelEntry
 from .hashes import file_hash, sha256_of
 from .mask_file import MaskFile, parse_names, read_mask_file
+from .mask_split import write_each_structure
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
 from .palette import Color, label_color, unit_rgb
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
+from .smallest_type import in_smallest_type
 from .volume import (
     VOLUME_SUFFIXES,
     case_name,
@@ -49,6 +51,7 @@ __all__ = [
     "find_sequence_cases",
     "find_series",
     "grid_of",
+    "in_smallest_type",
     "label_color",
     "match_sequence",
     "palette",
@@ -62,6 +65,7 @@ __all__ = [
     "sha256_of",
     "source_grid",
     "unit_rgb",
+    "write_each_structure",
     "write_label_map",
     "write_text",
     "write_volume",
