@@ -32,7 +32,7 @@ def test_every_label_of_every_case_is_measured_or_named(tmp_path: Path) -> None:
         CaseFiles("b", image, empty, "", {}),
         CaseFiles("c", image, str(tmp_path / "missing.nii.gz"), "", {}),
     ]
-    found = list(measure_cases(files, CubeAnswerer(2), ClickSettings(clicks=1)))
+    found = list(measure_cases(files, CubeAnswerer(), ClickSettings(clicks=1)))
     measured = [one for one in found if isinstance(one, MeasuredObject)]
     assert [one.caption for one in measured] == ["a, tumour", "a, label 2"]
     assert measured[0].dice == 1  # the cube of five voxels around the click is the object
@@ -47,7 +47,7 @@ def test_every_label_of_every_case_is_measured_or_named(tmp_path: Path) -> None:
 def test_a_label_that_a_case_lacks_is_named(tmp_path: Path) -> None:
     image = saved(tmp_path / "image.nii.gz", np.ones((20, 20, 9), np.float32))
     files = [CaseFiles("a", image, image, "", {})]
-    found = list(measure_cases(files, CubeAnswerer(2), ClickSettings(clicks=1), [7]))
+    found = list(measure_cases(files, CubeAnswerer(), ClickSettings(clicks=1), [7]))
     assert found == [
         Refusal("a", "The reference holds no label 7, so there is nothing to click at; choose another case or label.")
     ]
