@@ -9,12 +9,22 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from monai_unet.bundle_format import folder_hash, named_files, ordered_files
 from monai_unet.errors import InputError
-from monai_unet.io import case_name, find_cases, find_sequence_cases, write_label_map, write_text, write_volume
+from monai_unet.generators import drain
+from monai_unet.io import (
+    case_name,
+    find_cases,
+    find_sequence_cases,
+    sha256_of,
+    write_label_map,
+    write_text,
+    write_volume,
+)
 from monai_unet.io.datasets import group_sequences
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from monai_unet.segmentation import Case, Progress, Segmentation, Segmenter
@@ -155,8 +165,7 @@ def input_sha256(images: Sequence[Path | None]) -> str:
             continue
         files = [image] if image.is_file() else sorted(path for path in image.rglob("*") if path.is_file())
         for file in files:
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
+            digest.update(bytes.fromhex(sha256_of(file)))
     return digest.hexdigest()
 
 
@@ -191,16 +200,8 @@ def _compute(
         if prepared.case is None:
             settled.set_result(Outcome(job, skipped=True))
             return settled
-        steps = segmenter.infer(prepared.case)
-        try:
-            while True:
-                step = next(steps)
-                if progress is not None:
-                    progress(job, step)
-        except StopIteration as end:
-            return writer.submit(_write, job, end.value, prepared.key, start)
-        finally:
-            steps.close()
+        result = drain(segmenter.infer(prepared.case), progress and partial(progress, job))
+        return writer.submit(_write, job, result, prepared.key, start)
     except Exception as error:
         settled.set_result(Outcome(job, error=_sentence(error)))
         return settled

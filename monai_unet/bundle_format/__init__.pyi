@@ -2,7 +2,7 @@ from .catalogue import VARIABLE, Bundle, built_in_folder, find_bundle, find_bund
 from .channel_files import named_files, ordered_files
 from .parts import BundleParts, build_parts
 from .trust import folder_hash, is_trusted, require_trust, trust, unpack
-from .weights import check_stated_hash, load_weights, read_tensors, sha256_of
+from .weights import check_stated_hash, load_weights, read_tensors
 
 __all__ = [
     "VARIABLE",
@@ -20,7 +20,6 @@ __all__ = [
     "ordered_files",
     "read_tensors",
     "require_trust",
-    "sha256_of",
     "trust",
     "unpack",
     "user_folder",

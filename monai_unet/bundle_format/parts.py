@@ -17,22 +17,12 @@ from monai.transforms import Compose, LoadImage, LoadImaged, SaveImage, SaveImag
 from torch import nn
 
 from monai_unet.bundle_format.catalogue import Bundle
-from monai_unet.bundle_format.weights import check_stated_hash, load_weights, sha256_of
+from monai_unet.bundle_format.weights import check_stated_hash, load_weights
 from monai_unet.errors import InputError
-from monai_unet.io import LoadVolumed, SaveLabelMapd
+from monai_unet.io import LoadVolumed, SaveLabelMapd, label_color, sha256_of
 from monai_unet.io.datasets import ExpectedInput, check_input, sequence_warnings
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)
-PALETTE = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-)
-"""Okabe and Ito's colours, told apart by colour-blind readers too; for bundles that state none."""
 
 
 @dataclass
@@ -121,7 +111,7 @@ class BundleParts:
             argmax = str(definition.get("0", "")).lower() == "background"
             names = {int(value): str(name) for value, name in definition.items() if int(value) > 0} if argmax else {}
             colors = {}
-        return names, {value: colors.get(value, PALETTE[(value - 1) % len(PALETTE)]) for value in names}
+        return names, {value: colors.get(value, label_color(value)) for value in names}
 
 
 def build_parts(bundle: Bundle, *, device: torch.device, checkpoint: str | Path | None = None) -> BundleParts:

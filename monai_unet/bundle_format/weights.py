@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from monai_unet.bundle_format.catalogue import Bundle
 from monai_unet.errors import InputError
+from monai_unet.io import file_hash
 
 
 def load_weights(network: nn.Module, path: str | Path, *, key: str = "model") -> None:
@@ -59,12 +60,6 @@ def read_tensors(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def check_stated_hash(bundle: Bundle, path: Path) -> None:
     """Compare a bundle's weights with the hash it states, in `large_files.yml` (Model Zoo) or its metadata.
 
@@ -75,8 +70,7 @@ def check_stated_hash(bundle: Bundle, path: Path) -> None:
     if stated is None:
         return
     algorithm, expected = stated
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, algorithm).hexdigest()
+    found = file_hash(path, algorithm)
     if found != expected.lower():
         raise InputError(
             f"{path} is not the file that the bundle '{bundle.name}' states ({algorithm} {found[:12]}… instead of "

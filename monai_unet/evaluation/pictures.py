@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from monai_unet.geometry import PLANES
+from monai_unet.io import palette, unit_rgb
 from monai_unet.pictures import (
-    PLANES,
     box_with_margin,
     draw_contour,
     draw_directions,
@@ -23,8 +24,8 @@ from monai_unet.pictures import (
     plane_slice,
 )
 
-REFERENCE_COLOR, PREDICTION_COLOR = "#56b4e9", "#e69f00"
-"""Sky blue and orange of Okabe & Ito: apart for colour-blind readers, and in grey print by their dashes."""
+REFERENCE_COLOR, PREDICTION_COLOR = palette.SKY_BLUE, palette.ORANGE
+"""Apart for colour-blind readers, and in grey print by their dashes."""
 
 _MARGIN_MM = 25.0
 _NAMED = 3
@@ -50,21 +51,24 @@ def case_picture(
     places = fullest_planes(differing if differing.any() else labelled)
     figure = Figure(figsize=(10.5, 3.8), facecolor="black", layout="constrained")
     low, high = grey_window(image) if image is not None else (0.0, 1.0)
-    for axes, (plane, (cut, up, across, letters)) in zip(figure.subplots(1, 3), PLANES.items(), strict=True):
-        expected, found = (plane_slice(m, box, cut, places[cut], up, across) for m in (reference, prediction))
+    for axes, plane in zip(figure.subplots(1, 3), PLANES.values(), strict=True):
+        place = places[plane.axis]
+        expected, found = (plane_slice(m, box, plane, place) for m in (reference, prediction))
         grey = np.zeros(expected.shape)
         if image is not None:
-            grey = plane_slice(image, box, cut, places[cut], up, across)
-        axes.imshow(grey, cmap="gray", vmin=low, vmax=high, origin="lower", aspect=spacing[up] / spacing[across])
+            grey = plane_slice(image, box, plane, place)
+        axes.imshow(
+            grey, cmap="gray", vmin=low, vmax=high, origin="lower", aspect=spacing[plane.up] / spacing[plane.across]
+        )
         for value in np.unique(np.concatenate([expected[expected > 0], found[found > 0]])):
             draw_contour(axes, expected == value, REFERENCE_COLOR)
             draw_contour(axes, found == value, PREDICTION_COLOR, "dashed")
         _write_names(axes, expected, found, names or {})
-        axes.set_title(f"{plane}, slice {places[cut] + 1} of {reference.shape[cut]}", color="white", fontsize=9)
-        draw_directions(axes, letters)
+        axes.set_title(f"{plane.name}, slice {place + 1} of {reference.shape[plane.axis]}", color="white", fontsize=9)
+        draw_directions(axes, plane.letters)
     handles = [
-        Line2D([], [], color=REFERENCE_COLOR, label="reference"),
-        Line2D([], [], color=PREDICTION_COLOR, linestyle="dashed", label="prediction"),
+        Line2D([], [], color=unit_rgb(REFERENCE_COLOR), label="reference"),
+        Line2D([], [], color=unit_rgb(PREDICTION_COLOR), linestyle="dashed", label="prediction"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, labelcolor="white", frameon=False, fontsize=9)
     buffer = io.BytesIO()

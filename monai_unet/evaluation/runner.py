@@ -22,6 +22,28 @@ ATTEMPTS = 3
 _QUEUED_PER_WORKER = 2
 
 
+def run_pairs(
+    pairs: Sequence[Pair], work: Work, *, workers: int | None = None, cluster: str = ""
+) -> Generator[CaseResult]:
+    """Cases where the user wants them: on a cluster, in several processes, or one after the other in this one.
+
+    Args:
+        workers: processes; None: one for each processor that this process may use.
+        cluster: address of a Dask scheduler; then `workers` is not used.
+
+    Raises:
+        InputError: fewer than one worker.
+    """
+    if cluster:
+        return run_on_cluster(pairs, work, address=cluster)
+    workers = default_workers() if workers is None else workers
+    if workers < 1:
+        raise InputError(f"--workers must be 1 or more, got {workers}.")
+    if workers == 1 or len(pairs) < 2:
+        return run_here(pairs, work)
+    return run_in_processes(pairs, work, workers=min(workers, len(pairs)))
+
+
 def run_here(pairs: Sequence[Pair], work: Work) -> Generator[CaseResult]:
     """One case after the other in this process."""
     for pair in pairs:

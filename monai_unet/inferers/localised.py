@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from monai_unet.geometry import Box
 from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
 
-PLANES = 8
+BACKGROUND_PLANES = 8
 """Planes of background handed out at once."""
 
 
@@ -95,8 +95,8 @@ class LocalisedInferer(StreamingInferer):
 
 def _air(scores: Tensor, start: int, stop: int, image: Tensor, step: Step) -> Iterator[Step]:
     """Planes that the box does not reach, a few at a time."""
-    for low in range(start, stop, PLANES):
-        planes = min(PLANES, stop - low)
+    for low in range(start, stop, BACKGROUND_PLANES):
+        planes = min(BACKGROUND_PLANES, stop - low)
         yield Step(step.done, step.total, Slab(low, _background(scores, planes, image)))
 
 

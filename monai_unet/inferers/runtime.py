@@ -19,6 +19,9 @@ from monai_unet.inferers.onednn import OneDNNForSingleImages
 from monai_unet.inferers.streaming import single_output
 
 Precision = Literal["fp32", "bf16", "fp16"]
+AGREEMENT = 1e-3
+"""Largest difference of OpenVINO's logits to PyTorch's, relative to their spread, with which it is used."""
+
 COMPILED_SHAPES = 4
 """Shapes kept compiled for a network that does not declare its stride; a sliding window needs two or three."""
 
@@ -97,7 +100,7 @@ class OpenVINONetwork:
         crop: Any = (..., *(slice(n) for n in size))
         return output[crop]
 
-    def check(self, tolerance: float = 1e-3) -> float:
+    def check(self, tolerance: float = AGREEMENT) -> float:
         """Largest difference to PyTorch on a random tile, relative to the spread of the logits.
 
         A network that was compiled for every size but fixed some number of its example (attention windows, say) shows

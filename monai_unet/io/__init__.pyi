@@ -1,3 +1,4 @@
+from . import palette
 from .atomic import atomic_path, write_text
 from .datasets.case_stream import CaseStream
 from .datasets.cases import find_cases
@@ -6,11 +7,15 @@ from .datasets.sequences import find_sequence_cases, match_sequence, sequence_ca
 from .dicom.read import read_series
 from .dicom.series import DicomSeries, find_series
 from .formats.label_table import LabelEntry
+from .hashes import file_hash, sha256_of
 from .mask_file import MaskFile, parse_names, read_mask_file
+from .mask_split import write_each_structure
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
 from .notes import NOTES, notes_of
+from .palette import Color, label_color, unit_rgb
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
+from .smallest_type import in_smallest_type
 from .volume import VOLUME_SUFFIXES, case_name, read_label_table, read_volume, write_label_map, write_volume
 
 __all__ = [
@@ -19,6 +24,7 @@ __all__ = [
     "VOLUME_SUFFIXES",
     "AlgorithmIdentity",
     "CaseStream",
+    "Color",
     "DicomSeries",
     "LabelEntry",
     "LesionMeasurements",
@@ -33,11 +39,15 @@ __all__ = [
     "atomic_path",
     "case_name",
     "dataset_cases",
+    "file_hash",
     "find_cases",
     "find_sequence_cases",
     "find_series",
+    "in_smallest_type",
+    "label_color",
     "match_sequence",
     "notes_of",
+    "palette",
     "parse_names",
     "read_dataset",
     "read_label_table",
@@ -45,6 +55,9 @@ __all__ = [
     "read_series",
     "read_volume",
     "sequence_cases",
+    "sha256_of",
+    "unit_rgb",
+    "write_each_structure",
     "write_label_map",
     "write_text",
     "write_volume",

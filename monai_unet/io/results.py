@@ -16,6 +16,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, meta_of, place, to_working_frame
 from monai_unet.io.dicom import Meaning, meaning_of
 from monai_unet.io.notes import NOTES
+from monai_unet.io.palette import Color, label_color
 
 RESEARCH_USE = "For research use; not a medical device"
 
@@ -54,7 +55,7 @@ class Segment:
         number: its value in the label map, from 1.
         name: what a person calls it.
         meaning: its SNOMED codes; looked up from the name when not given.
-        color: RGB, 0 to 255; None leaves the choice to `palette_color(number)`.
+        color: RGB, 0 to 255; None leaves the choice to `label_color(number)`.
         tracking_id, tracking_uid: the same lesion has the same ones in every file and every study.
         made_by: "AUTOMATIC", "SEMIAUTOMATIC", "MANUAL", or empty when the file does not say.
         algorithm: name of what drew it, as the file says.
@@ -63,7 +64,7 @@ class Segment:
     number: int
     name: str
     meaning: Meaning | None = None
-    color: tuple[int, int, int] | None = None
+    color: Color | None = None
     tracking_id: str = ""
     tracking_uid: str = ""
     made_by: str = ""
@@ -75,30 +76,9 @@ class Segment:
         return self.meaning or meaning_of(self.name)
 
     @property
-    def rgb(self) -> tuple[int, int, int]:
+    def rgb(self) -> Color:
         """The given colour, or the one of its number."""
-        return self.color if self.color is not None else palette_color(self.number)
-
-
-_PALETTE = (
-    (230, 25, 75),
-    (60, 180, 75),
-    (255, 225, 25),
-    (0, 130, 200),
-    (245, 130, 48),
-    (145, 30, 180),
-    (70, 240, 240),
-    (240, 50, 230),
-    (210, 245, 60),
-    (250, 190, 212),
-    (0, 128, 128),
-    (170, 110, 40),
-)
-
-
-def palette_color(number: int) -> tuple[int, int, int]:
-    """A colour that differs from those of the neighbouring numbers."""
-    return _PALETTE[(number - 1) % len(_PALETTE)]
+        return self.color if self.color is not None else label_color(self.number)
 
 
 @dataclass(frozen=True)

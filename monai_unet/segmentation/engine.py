@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 import torch
@@ -18,28 +18,28 @@ from torch import Tensor, nn
 
 from monai_unet.bundle_format import BundleParts, load_weights
 from monai_unet.errors import InputError
+from monai_unet.generators import WithResult
 from monai_unet.inferers import (
     Activation,
     Averaged,
     OneDNNForSingleImages,
     OpenVINONetwork,
     Precision,
+    Runtime,
     Step,
     TorchNetwork,
     UnsuitableOutputError,
     activation_bytes_per_voxel,
+    agreeing_openvino,
     as_streaming,
     fitted,
     openvino_installed,
+    require_runtime,
     stepwise,
 )
 
-Runtime = Literal["auto", "torch", "openvino"]
 OPENVINO_FROM = 128**3
 """Voxels of an image from which compiling the network for OpenVINO pays, in the runtime "auto"."""
-
-AGREEMENT = 1e-3
-"""Largest difference of OpenVINO's logits to PyTorch's, relative to their spread, with which it is used."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +79,7 @@ class Engine:
         compiled: bool = False,
         memory_limit: float | None = None,
     ) -> None:
-        if runtime not in ("auto", "torch", "openvino"):
-            raise InputError(f"there is no runtime '{runtime}'; use auto, torch or openvino.")
-        if runtime == "openvino" and not openvino_installed():
-            raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
+        require_runtime(runtime)
         if runtime == "openvino" and (parts.device.type != "cpu" or precision != "fp32"):
             raise InputError("OpenVINO computes on the CPU in fp32 here; use --device cpu, or the runtime torch.")
         if memory_limit is not None and memory_limit <= 0:
@@ -137,18 +134,12 @@ class Engine:
             with torch.no_grad(), self._autocast():
                 return self.parts.inferer(image.as_tensor().to(self.parts.device)[None], watched)[0].float()
 
-        calls, run = 0, stepwise(compute)
-        try:
-            while True:
-                try:
-                    next(run)
-                except StopIteration as end:
-                    yield Step.last(calls, end.value)
-                    return
-                calls += 1
+        calls = 0
+        with contextlib.closing(stepwise(compute)) as run:
+            steps = WithResult(run)
+            for calls, _ in enumerate(steps, start=1):
                 yield Step(calls, 0)
-        finally:
-            run.close()
+            yield Step.last(calls, steps.result)
 
     def _averaged(self, networks: Sequence[Any]) -> Any:
         return networks[0] if len(networks) == 1 else Averaged(networks, activation=activation_of(self.parts))
@@ -160,24 +151,8 @@ class Engine:
         if self.runtime == "torch" or (self.runtime == "auto" and not pays):
             return self._torch
         if self._openvino is None:
-            cache = Path.home() / ".monai-unet" / "openvino"
-            compiled = [OpenVINONetwork(module, channels=image.shape[0], cache=cache) for module in self.modules]
-            self._openvino = compiled if self._agree(compiled) else []
+            self._openvino = agreeing_openvino(self.modules, channels=image.shape[0], runtime=self.runtime)
         return self._openvino or self._torch
-
-    def _agree(self, compiled: Sequence[OpenVINONetwork]) -> bool:
-        try:
-            differences = [network.check() for network in compiled]
-        except Exception as error:
-            if self.runtime == "openvino":
-                raise InputError(f"OpenVINO cannot run this network ({error}); use the runtime torch.") from error
-            logger.info("OpenVINO cannot run this network: %s", error)
-            return False
-        if max(differences) < AGREEMENT:
-            return True
-        if self.runtime == "openvino":
-            raise InputError("OpenVINO's result for this network differs from PyTorch's; use the runtime torch.")
-        return False
 
     def _per_voxel(self, image: MetaTensor) -> float:
         """Bytes of activations per voxel; 0 where the network does not take the size that is tried."""

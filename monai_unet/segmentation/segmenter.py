@@ -22,12 +22,12 @@ from monai_unet.bundle_format import (
     named_files,
     ordered_files,
     require_trust,
-    sha256_of,
 )
 from monai_unet.errors import InputError
-from monai_unet.inferers import Precision, in_pieces, is_out_of_memory, require_numbers
-from monai_unet.io import LabelEntry
-from monai_unet.segmentation.engine import Engine, Runtime, Used, activation_of, choose_device
+from monai_unet.generators import drain
+from monai_unet.inferers import Precision, Runtime, in_pieces, is_out_of_memory, require_numbers
+from monai_unet.io import LabelEntry, sha256_of
+from monai_unet.segmentation.engine import Engine, Used, activation_of, choose_device
 from monai_unet.segmentation.fused_postprocessing import plan_fused
 from monai_unet.segmentation.source_grid import Source, given_volume, label_map, read_source
 from monai_unet.segmentation.uncertainty import entropy, on_source
@@ -150,14 +150,7 @@ class Segmenter:
 
     def segment(self, images: Images, *, progress: Callable[[Progress], None] | None = None) -> Segmentation:
         """Segment one case, see `steps`."""
-        steps = self.steps(images)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            if progress is not None:
-                progress(step)
+        return drain(self.steps(images), progress)
 
     def steps(self, images: Images) -> Generator[Progress, None, Segmentation]:
         """Segment one case step by step; returns the `Segmentation`. Closing the generator stops between two tiles.

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monai_unet.bundle_format import find_bundle
 from monai_unet.errors import InputError
+from monai_unet.generators import drain
 from monai_unet.geometry import grid_of, place
 from monai_unet.interaction.session import SegmentObject
 from monai_unet.io import (
@@ -62,12 +63,7 @@ class Outcome:
 
     def measured(self) -> dict[int, Lesion | None]:
         """The measurements of each object."""
-        steps = measure_objects(self.labels, self.image.array, self.image.grid, [o.value for o in self.objects])
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return dict(end.value)
+        return drain(measure_objects(self.labels, self.image.array, self.image.grid, [o.value for o in self.objects]))
 
     def algorithm(self) -> AlgorithmIdentity:
         """Who drew it: the editor, from an automatic result where there was one."""

@@ -22,9 +22,9 @@ from typing import Any
 import psutil
 import yaml
 
-from monai_unet.bundle_format import Bundle, is_trusted, sha256_of, trust, user_folder
+from monai_unet.bundle_format import Bundle, is_trusted, trust, user_folder
 from monai_unet.errors import InputError
-from monai_unet.io import write_text
+from monai_unet.io import sha256_of, write_text
 from monai_unet.io.datasets import dataset_cases, read_dataset
 from napari_plugin.case.models import channels_of
 

@@ -14,6 +14,7 @@ from monai_unet.bundle_format import Bundle, find_bundles
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, crop_volume, make_box
 from monai_unet.interaction.session import SegmentObject
+from monai_unet.io import label_color
 from monai_unet.io.datasets import match_sequence, stack_channels
 from monai_unet.segmentation import Progress, Segmentation, Segmenter
 from napari_plugin.case.opening import OpenImage, onto
@@ -110,7 +111,8 @@ def run(
     found: Segmentation = yield from segmenter.steps(_stacked(images, region))
     table = found.table
     objects = [
-        SegmentObject(value, entry.name, entry.name, entry.color or (255, 255, 255)) for value, entry in table.items()
+        SegmentObject(value, entry.name, entry.name, entry.color or label_color(value))
+        for value, entry in table.items()
     ]
     labels = found.labels.numpy()[0]
     doubt = None if found.uncertainty is None else found.uncertainty.numpy()[0]

@@ -144,12 +144,7 @@ class _Worker(GeneratorWorker):
 def _guarded(make: Callable[[], Generator[Any, None, Any]]) -> Generator[Any, None, Any]:
     steps = make()
     try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            yield step
+        return (yield from steps)
     except GeneratorExit:
         raise
     except BaseException as error:

@@ -9,13 +9,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QComboBox, QFileDialog, QListWidget, QListWidgetItem
 
+from monai_unet.geometry import PLANES
 from monai_unet.io.datasets import Entry
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from napari_plugin.case import Controller, details, refusal, title
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
-from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, PLANES, limits_of, plane_of, show_plane
+from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane
 
 _ENTRY = Qt.ItemDataRole.UserRole
 

@@ -7,13 +7,12 @@ and paints wrong voxels. World coordinates of the viewer are therefore voxel ind
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components.overlays import TextOverlay
 
-from monai_unet.geometry import Grid
+from monai_unet.geometry import PLANES, Grid, Plane
 from napari_plugin.case import OpenImage
 from napari_plugin.viewer.windows import AUTOMATIC, limits_of, range_of
 
@@ -26,26 +25,6 @@ CAMERA = ("away", "up", "left")
 AXES = ("S", "A", "R")
 METADATA = "monai_unet"
 _SIDES = ("middle_left", "middle_right", "top_center", "bottom_center")
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A viewing plane: `axis` of (S, A, R) counts slices, `order` is napari's, `letters` left, right, top, bottom."""
-
-    name: str
-    axis: int
-    order: tuple[int, int, int]
-    letters: str
-
-
-PLANES = {
-    plane.name: plane
-    for plane in (
-        Plane("axial", 0, (0, 1, 2), "RLAP"),
-        Plane("coronal", 1, (1, 0, 2), "RLSI"),
-        Plane("sagittal", 2, (2, 0, 1), "APSI"),
-    )
-}
 
 
 def hang(viewer: ViewerModel, *, letters: int = 15) -> None:

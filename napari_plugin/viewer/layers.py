@@ -14,6 +14,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from monai_unet.interaction.session import Change, EditSession
+from monai_unet.io import unit_rgb
 from napari_plugin.viewer.hanging import placed
 
 if TYPE_CHECKING:
@@ -125,8 +126,7 @@ class SessionLayers:
         self._shown_looks = self._looks()
         colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
         for item in self.session.objects:
-            rgb = [channel / 255 for channel in item.color]
-            colors[item.value] = np.array([*rgb, 1.0 if item.visible else 0.0], dtype=np.float32)
+            colors[item.value] = np.array([*unit_rgb(item.color), 1.0 if item.visible else 0.0], dtype=np.float32)
         return DirectLabelColormap(color_dict=colors)
 
     def _on_paint(self, event: Any) -> None:

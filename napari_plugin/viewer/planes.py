@@ -12,8 +12,9 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from monai_unet.geometry import PLANES
 from napari_plugin.viewer.canvas_stack import LETTER_SIZE, CanvasStack
-from napari_plugin.viewer.hanging import AXES, PLANES, hang, plane_of, show_plane
+from napari_plugin.viewer.hanging import AXES, hang, plane_of, show_plane
 from napari_plugin.viewer.mirrors import Mirror
 
 if TYPE_CHECKING:

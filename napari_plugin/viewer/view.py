@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image
 
 from monai_unet.interaction.session import Change
+from monai_unet.io import unit_rgb
 from monai_unet.measurement import Lesion
 from napari_plugin.case import Editing
 from napari_plugin.viewer.hanging import METADATA, go_to, inside, placed, plane_of, show_plane
@@ -164,7 +165,7 @@ class CaseView:
         if session is None or not session.labels.any():
             return "There is no lesion to show yet."
         for item in session.objects:
-            layer = surface_layer(session, item.value, [c / 255 for c in item.color]) if item.visible else None
+            layer = surface_layer(session, item.value, unit_rgb(item.color)) if item.visible else None
             if layer is not None:
                 self._surfaces.append(layer)
         if not self._surfaces:

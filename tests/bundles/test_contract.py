@@ -12,7 +12,8 @@ from metadata_rules import violations
 from monai.bundle import ckpt_export, create_workflow, onnx_export, verify_net_in_out
 
 from monai_unet.bundle_format.catalogue import find_bundles
-from monai_unet.bundle_format.weights import load_weights, read_tensors, sha256_of
+from monai_unet.bundle_format.weights import load_weights, read_tensors
+from monai_unet.io import sha256_of
 
 BUNDLES = {bundle.name: bundle for bundle in find_bundles() if bundle.built_in}
 SHARED_PARTS = ("network_def", "preprocessing", "inferer", "postprocessing")

@@ -7,9 +7,7 @@ place does not undo what was right elsewhere.
 
 from __future__ import annotations
 
-import contextlib
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from torch import nn
 from monai_unet.bundle_format import Bundle, check_stated_hash, find_bundle, load_weights, require_trust
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
-from monai_unet.inferers import OpenVINONetwork, TorchNetwork, openvino_installed
+from monai_unet.inferers import OpenVINONetwork, Runtime, TorchNetwork, agreeing_openvino
 from monai_unet.interaction.answering.conversation import Look, Talk, Zoom, expected_dice, middle
 from monai_unet.interaction.answering.guidance import CHANNELS, network_input
 from monai_unet.interaction.answering.window import Window
@@ -51,7 +49,7 @@ class NetworkAnswerer:
         checkpoint: str | Path | None = None,
         trust: bool = False,
         zoom: Zoom | None = None,
-        runtime: str = "auto",
+        runtime: Runtime = "auto",
     ) -> None:
         found = find_bundle(bundle)
         require_trust(found, consent=trust)
@@ -151,22 +149,14 @@ class NetworkAnswerer:
         return Look(window, logits, expected_dice(logits, marks))
 
 
-def compiled_network(module: nn.Module, runtime: str = "auto") -> TorchNetwork | OpenVINONetwork:
+def compiled_network(module: nn.Module, runtime: Runtime = "auto") -> TorchNetwork | OpenVINONetwork:
     """The network ready for the CPU: by OpenVINO, kept compiled for the next start, where it is installed and agrees.
 
     Raises:
-        InputError: OpenVINO was asked for and is not installed.
+        InputError: OpenVINO was asked for and is not installed, or does not give PyTorch's result.
     """
-    if runtime == "openvino" and not openvino_installed():
-        raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
-    if runtime != "torch" and openvino_installed():
-        network = OpenVINONetwork(module, channels=len(CHANNELS), cache=Path.home() / ".monai-unet" / "openvino")
-        with contextlib.suppress(Exception), warnings.catch_warnings():
-            # the U-Net's check of its input is traced as the constant that it is
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
-            if network.check() < 1e-3:
-                return network
-    return TorchNetwork(module)
+    agreeing = agreeing_openvino([module], channels=len(CHANNELS), runtime=runtime)
+    return agreeing[0] if agreeing else TorchNetwork(module)
 
 
 def _editor_config(bundle: Bundle) -> ConfigParser:

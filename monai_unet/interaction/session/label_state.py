@@ -19,8 +19,7 @@ from monai_unet.interaction.session.history import History, Step
 from monai_unet.interaction.session.journal import Journal, fingerprint, now
 from monai_unet.interaction.session.objects import HIGHEST_VALUE, SegmentObject, new_object
 from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask, Patch, Payload, PayloadStore, compress
-from monai_unet.io import LabelEntry
-from monai_unet.io.formats import Color
+from monai_unet.io import Color, LabelEntry
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from .seg_read import read_seg
 from .series import NOT_IMAGES, DicomSeries, find_series
 from .source import SourceSeries
 from .sr import write_sr
+from .usable_series import find_usable_series
 
 __all__ = [
     "LPS_TO_RAS",
@@ -23,6 +24,7 @@ __all__ = [
     "ZipAwareOpener",
     "choose_series",
     "find_series",
+    "find_usable_series",
     "is_dicom",
     "kind_of",
     "meaning_of",
