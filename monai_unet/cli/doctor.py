@@ -71,7 +71,7 @@ def examine() -> dict[str, Any]:
 
 
 def _takes_one_channel(bundle: Any) -> bool:
-    return bundle.kind != "editor" and len(bundle.metadata["monai_unet"]["channels"]) == 1
+    return bundle.kind != "editor" and len(bundle.description.channels) == 1
 
 
 def _timed_segmentation() -> dict[str, Any]:

@@ -198,7 +198,7 @@ def _model(arguments: argparse.Namespace) -> dict[str, Any]:
         hashes[arguments.checkpoint] = sha256(arguments.checkpoint)
     return {
         "name": arguments.bundle,
-        "version": bundle.metadata.get("version", ""),
+        "version": bundle.description.version,
         "checkpoint": arguments.checkpoint or "",
         "sha256": hashes,
     }

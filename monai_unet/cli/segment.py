@@ -91,7 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
         memory_limit=arguments.memory_limit,
         uncertainty=arguments.uncertainty,
     )
-    table = segmenter.parts.channel_table
+    table = segmenter.parts.channels
     if given:
         jobs = [named_job(given, arguments.output, table)]
     else:
