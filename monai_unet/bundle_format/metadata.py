@@ -26,12 +26,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 from monai_unet.bundle_format.description import RGB, BundleDescription, Kind, Label, unnamed
 from monai_unet.bundle_format.json_values import Value, is_number, read_object
 from monai_unet.io.datasets import Channel, ExpectedInput
 
+_KINDS: dict[str, Kind] = {"segmentation": "segmentation", "editor": "editor"}
 _HIGHEST = 65535
 _APPEARANCE = 8**3
 _MODALITIES = {"MRI": "MR", "PET": "PT"}
@@ -116,11 +117,10 @@ def tuned_metadata(
 
 
 def _kind(value: Value) -> Kind:
-    stated = value.text() or "segmentation"
-    for kind in get_args(Kind):
-        if stated == kind:
-            return kind  # type: ignore[no-any-return]
-    raise value.wrong(" or ".join(get_args(Kind)))
+    kind = _KINDS.get(value.text() or "segmentation")
+    if kind is None:
+        raise value.wrong(" or ".join(_KINDS))
+    return kind
 
 
 def _tensor(side: Value, usual: str) -> Value:

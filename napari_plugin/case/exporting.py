@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_unet.bundle_format import find_bundle
+from monai_unet.bundle_format import BundleDescription, find_bundle
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of, place
 from monai_unet.interaction.session import SegmentObject
@@ -161,8 +161,8 @@ def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
     """Append image and mask to a dataset in Decathlon layout, which is begun where there is none.
 
     A label there is a class: lesions of one class become one label. A class keeps the value that the dataset gives it,
-    else the one that the model gives it (see `BundleDescription`), else, where each object is a class of its own, the
-    one it has; only a class that has none gets a new one.
+    else the one that the model gives it (also under a new name, where the model has none for it), else, where no model
+    was at work and each object is a class of its own, the one it has; only a class that has none gets a new one.
 
     Raises:
         InputError: `dataset.json` is not readable, or gives the value of a model's class to another.
@@ -246,23 +246,32 @@ def _new_dataset(outcome: Outcome) -> dict[str, Any]:
 
 def _class_values(outcome: Outcome, stated: Mapping[int, str], folder: Path) -> dict[str, int]:
     """Class → label value in a dataset whose labels are `stated` (value → name; none: a new one)."""
-    of_model = {name: value for value, name in _labels_of_model(outcome).items()}
-    classes = [_class_of(item) for item in outcome.objects]
-    own: dict[str, int] = {}
-    if not of_model and len(set(classes)) == len(classes):
-        own = {_class_of(item): item.value for item in outcome.objects}
+    model = _labels_of_model(outcome)
+    of_model = {name: value for value, name in model.items()}
+    classes: dict[str, list[int]] = {}
+    for item in outcome.objects:
+        classes.setdefault(_class_of(item), []).append(item.value)
+    each_its_own = not model and len(classes) == len(outcome.objects)
+    reserved = {*model, *(value for objects in classes.values() if each_its_own for value in objects)}
     values = {name: value for value, name in stated.items()} or dict(of_model)
-    for name in dict.fromkeys(classes):
+    for name, objects in classes.items():
         if name in values:
             continue
-        wanted, taken = of_model.get(name) or own.get(name), set(values.values())
-        if wanted in taken and name in of_model:
+        wanted, only = of_model.get(name), objects[0] if len(objects) == 1 else 0
+        stand_in = BundleDescription().label(only).name
+        if wanted is None and model.get(only) == stand_in:
+            # the user has given a name to a label that had none
+            wanted = only
+            values.pop(stand_in, None)
+        taken = set(values.values())
+        if wanted in taken:
             raise InputError(
-                f"In {folder} the label {wanted} is {stated[wanted]}, and for the model that marked this case it is "
-                f"{name}; choose another folder, so that no label changes its meaning."
+                f"In {folder} the label {wanted} is {stated.get(wanted, '')}, and for the model that marked this case "
+                f"it is {name}; choose another folder, so that no label changes its meaning."
             )
-        free = max(taken | {*of_model.values(), *own.values()}, default=0) + 1
-        values[name] = free if wanted is None or wanted in taken else wanted
+        if wanted is None and each_its_own and only not in taken:
+            wanted = only
+        values[name] = wanted or max(taken | reserved, default=0) + 1
     return values
 
 

@@ -107,11 +107,22 @@ def test_labels_of_a_foreign_model_keep_their_values(outcome: Outcome, tmp_path:
     made_by = {"bundle": "brats_mri_segmentation", "labels": {"1": "class 1", "4": "class 4"}}
     first = saved(outcome, NAMELESS, made_by, tmp_path / "set")
     assert first == {"labels": {"0": "background", "1": "class 1", "4": "class 4"}, "values": {1: [1], 4: [4]}}
-    # a case with a value that the first did not have, corrected by hand
-    objects = (SegmentObject(1, "class 2", "class 2"), SegmentObject(4, "cyst", "cyst"))
-    later = saved(outcome, objects, {"labels": {"1": "class 1", "2": "class 2", "4": "class 4"}}, tmp_path / "set")
+    # a case with a value that the first did not have, and one with a lesion that the model does not know
+    objects = (SegmentObject(1, "class 2", "class 2"), SegmentObject(4, "class 4", "class 4"))
+    saved(outcome, objects, {"labels": {"1": "class 1", "2": "class 2", "4": "class 4"}}, tmp_path / "set")
+    objects = (SegmentObject(1, "cyst", "cyst"), SegmentObject(4, "class 4", "class 4"))
+    later = saved(outcome, objects, {"labels": {"2": "class 2", "4": "class 4"}}, tmp_path / "set")
     assert later["labels"] == {"0": "background", "1": "class 1", "2": "class 2", "4": "class 4", "5": "cyst"}
-    assert later["values"] == {1: [2], 4: [5]}
+    assert later["values"] == {1: [5], 4: [4]}
+
+
+def test_a_label_without_a_name_keeps_its_value_when_the_user_names_it(outcome: Outcome, tmp_path: Path) -> None:
+    made_by = {"bundle": "brats_mri_segmentation", "labels": {"1": "class 1", "4": "class 4"}}
+    saved(outcome, NAMELESS, made_by, tmp_path / "set")
+    named = (SegmentObject(1, "core", "core"), SegmentObject(4, "class 4", "enhancing tumour"))
+    found = saved(outcome, named, made_by, tmp_path / "set")
+    assert found["labels"] == {"0": "background", "1": "core", "4": "enhancing tumour"}
+    assert found["values"] == {1: [1], 4: [4]}
 
 
 def test_labels_of_a_foreign_bundle_found_by_name_keep_their_values(
