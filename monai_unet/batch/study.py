@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from monai_unet.bundle_format import folder_hash, named_files, ordered_files
 from monai_unet.errors import InputError
@@ -25,7 +24,7 @@ from monai_unet.io import (
     write_text,
     write_volume,
 )
-from monai_unet.io.datasets import group_sequences
+from monai_unet.io.datasets import Channel, group_sequences
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from monai_unet.segmentation import Case, Progress, Segmentation, Segmenter
 
@@ -71,7 +70,7 @@ def find_jobs(
     output: str | Path,
     *,
     channels: int = 1,
-    table: Sequence[Mapping[str, Any]] = (),
+    table: Sequence[Channel] = (),
 ) -> list[Job]:
     """The cases that paths given by a user stand for, and where their masks go.
 
@@ -79,7 +78,7 @@ def find_jobs(
         inputs: volumes or DICOM folders (with several channels: the files of one case, in order), or one folder of
             volumes (with several channels: named as for nnU-Net, `<case>_0000.nii.gz`, `<case>_0001.nii.gz`, …).
         channels: how many the bundle has.
-        table: its channels as the metadata describes them. Where one is optional, names say which file is which.
+        table: its channels as its description says. Where one is optional, names say which file is which.
         output: a folder, or for one case a file name that ends as a volume.
 
     Raises:
@@ -87,7 +86,7 @@ def find_jobs(
     """
     paths = [Path(path) for path in inputs]
     output = Path(output)
-    by_name = any(channel.get("optional") for channel in table)
+    by_name = any(channel.optional for channel in table)
     cases = _named_cases(paths, table) if by_name else _cases(paths, channels)
     if output.name.lower().endswith(VOLUME_SUFFIXES):
         if len(cases) > 1:
@@ -106,7 +105,7 @@ def find_jobs(
     return jobs
 
 
-def named_job(given: Mapping[str, str | Path], output: str | Path, table: Sequence[Mapping[str, Any]]) -> Job:
+def named_job(given: Mapping[str, str | Path], output: str | Path, table: Sequence[Channel]) -> Job:
     """One case whose files are given by channel name.
 
     Raises:
@@ -215,8 +214,7 @@ def _write(job: Job, result: Segmentation, key: dict[str, str], start: float) ->
             write_volume(result.uncertainty, job.uncertainty)
         labels = result.labels.as_tensor().numpy()
         write_label_map(labels, job.target, like=result.labels.meta, table=result.table)
-        names = {str(value): name for value, name in sorted(result.label_names.items())}
-        write_text(job.provenance, json.dumps({**result.provenance, **key, "labels": names}, indent=2) + "\n")
+        write_text(job.provenance, json.dumps({**result.provenance, **key}, indent=2) + "\n")
     except Exception as error:
         return Outcome(job, error=_sentence(error))
     return Outcome(job, seconds=time.perf_counter() - start)
@@ -245,9 +243,7 @@ def _remove_abandoned(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _named_cases(
-    paths: Sequence[Path], table: Sequence[Mapping[str, Any]]
-) -> list[tuple[str, tuple[Path | None, ...]]]:
+def _named_cases(paths: Sequence[Path], table: Sequence[Channel]) -> list[tuple[str, tuple[Path | None, ...]]]:
     """Several files are one case; the volumes of a folder are grouped by what stands beside the sequence's name."""
     if len(paths) > 1 or not paths[0].is_dir():
         files = tuple(ordered_files(paths, table, bundle="this model"))

@@ -17,10 +17,11 @@ from monai.transforms import Compose, LoadImage, LoadImaged, SaveImage, SaveImag
 from torch import nn
 
 from monai_unet.bundle_format.catalogue import Bundle
+from monai_unet.bundle_format.json_values import read_object
 from monai_unet.bundle_format.weights import check_stated_hash, load_weights
 from monai_unet.errors import InputError
-from monai_unet.io import LoadVolumed, SaveLabelMapd, label_color, sha256_of
-from monai_unet.io.datasets import ExpectedInput, check_input, sequence_warnings
+from monai_unet.io import LoadVolumed, SaveLabelMapd, sha256_of
+from monai_unet.io.datasets import Channel, ExpectedInput, check_input, sequence_warnings
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)
 
@@ -68,50 +69,23 @@ class BundleParts:
         return str(self.loader.keys[0])
 
     @property
-    def channels(self) -> list[str]:
-        """Names of the input channels, in order; empty when the metadata does not say."""
-        own = self.bundle.metadata.get("monai_unet", {}).get("channels")
-        if own:
-            return [str(channel["name"]) for channel in own]
-        image = _image_format(self.bundle, "inputs", self.image_key)
-        definition = image.get("channel_def", {})
-        return [str(definition.get(str(i), f"channel {i}")) for i in range(int(image.get("num_channels", 0)))]
-
-    @property
-    def channel_table(self) -> list[dict[str, Any]]:
-        """The metadata's description of each channel: name, synonyms, whether it may be missing ("optional")."""
-        own = self.bundle.metadata.get("monai_unet", {}).get("channels")
-        return [dict(channel) for channel in own] if own else [{"name": name} for name in self.channels]
+    def channels(self) -> tuple[Channel, ...]:
+        """The images that the user gives, in order; empty when the metadata does not say."""
+        return self.bundle.description.channels
 
     def warnings(self, image: MetaTensor) -> list[str]:
-        """Sentences that say what looks unlike the training images, for a bundle whose metadata describes these."""
-        described = self.bundle.metadata.get("monai_unet", {})
+        """Sentences that say what looks unlike the training images (C, S, A, R), for a bundle that describes these."""
         if not self.reads_working_frame:
             return []
-        sentences = sequence_warnings(image, [str(c["name"]) for c in described.get("channels", [])])
-        for index, channel in enumerate(described.get("channels", [])[: len(image)]):
-            if channel.get("optional") and not bool(image[index].any()):
+        sentences = sequence_warnings(image, [channel.name for channel in self.channels])
+        for index, channel in enumerate(self.channels[: len(image)]):
+            if channel.optional and not bool(image[index].any()):
                 continue
-            expected = ExpectedInput.from_dict(channel.get("expected") or described.get("expected") or {})
-            if expected != ExpectedInput():
+            if channel.expected != ExpectedInput():
                 channel_image = MetaTensor(image[index : index + 1], affine=image.affine, meta=image.meta)
-                found = check_input(channel_image, expected)
-                sentences += [f"{channel['name']}: {text}" for text in found] if len(image) > 1 else found
+                found = check_input(channel_image, channel.expected)
+                sentences += [f"{channel.name}: {text}" for text in found] if len(image) > 1 else found
         return sentences
-
-    def labels(self) -> tuple[dict[int, str], dict[int, tuple[int, int, int]]]:
-        """Names and RGB colours (0 to 255) of the label values that the metadata names."""
-        own = self.bundle.metadata.get("monai_unet", {}).get("labels")
-        if own:
-            names = {int(label["value"]): str(label["name"]) for label in own}
-            colors = {int(label["value"]): tuple(label["color"]) for label in own if "color" in label}
-        else:
-            definition = _image_format(self.bundle, "outputs", "pred").get("channel_def", {})
-            # only where channel 0 is the background does a channel's number stand in the label map as it is
-            argmax = str(definition.get("0", "")).lower() == "background"
-            names = {int(value): str(name) for value, name in definition.items() if int(value) > 0} if argmax else {}
-            colors = {}
-        return names, {value: colors.get(value, label_color(value)) for value in names}
 
 
 def build_parts(bundle: Bundle, *, device: torch.device, checkpoint: str | Path | None = None) -> BundleParts:
@@ -166,9 +140,9 @@ def _parser(bundle: Bundle, device: torch.device) -> ConfigParser:
     parser = ConfigParser(excludes=["monai_unet"])
     try:
         parser.read_config(str(config_file(bundle)))
-        parser.read_meta(str(bundle.root / "configs" / "metadata.json"))
     except ValueError as error:
-        raise InputError(f"{config_file(bundle)} or its metadata.json cannot be read ({error}); repair it.") from error
+        raise InputError(f"{config_file(bundle)} cannot be read ({error}); correct the file.") from error
+    parser.read_meta(read_object(bundle.metadata_file))
     parser["bundle_root"] = str(bundle.root)
     parser["device"] = device
     return parser
@@ -231,7 +205,3 @@ def _asks_for_amp(parser: ConfigParser) -> bool:
         if key.partition("#")[0] in parser and key in parser:
             return bool(parser.get_parsed_content(key))
     return False
-
-
-def _image_format(bundle: Bundle, side: str, key: str) -> dict[str, Any]:
-    return dict(bundle.metadata.get("network_data_format", {}).get(side, {}).get(key, {}))

@@ -92,9 +92,9 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _stated_hash(bundle: Bundle, path: Path) -> tuple[str, str] | None:
-    own = bundle.metadata.get("monai_unet", {}).get("weights_sha256")
+    own = bundle.description.weights_sha256
     if own and path == bundle.root / "models" / "model.pt":
-        return "sha256", str(own)
+        return "sha256", own
     for name in ("large_files.yml", "large_files.yaml", "large_files.json"):
         listing = bundle.root / name
         if not listing.is_file():

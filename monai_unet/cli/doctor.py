@@ -130,7 +130,7 @@ def _device() -> Device:
 
 
 def _takes_one_channel(bundle: Bundle) -> bool:
-    return bundle.kind != "editor" and len(bundle.metadata["monai_unet"]["channels"]) == 1
+    return bundle.kind != "editor" and len(bundle.description.channels) == 1
 
 
 def _timed_segmentation() -> Tried:

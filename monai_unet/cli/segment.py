@@ -114,7 +114,7 @@ class SegmentCommand(Command):
     def _jobs(self, segmenter: Segmenter, named: dict[str, str]) -> list[Job]:
         from monai_unet.batch import find_jobs, named_job
 
-        table = segmenter.parts.channel_table
+        table = segmenter.parts.channels
         if named:
             return [named_job(named, self.output, table)]
         return find_jobs(self.images, self.output, channels=max(1, len(table)), table=table)

@@ -58,7 +58,7 @@ def model_of(bundle: Bundle, checkpoint: str | Path = "") -> dict[str, Any]:
         hashes[str(checkpoint)] = sha256_of(checkpoint)
     return {
         "name": bundle.name,
-        "version": bundle.metadata.get("version", ""),
+        "version": bundle.description.version,
         "checkpoint": str(checkpoint),
         "sha256": hashes,
     }

@@ -243,10 +243,10 @@ class Segmenter:
 
     def _as_given(self, images: Images) -> list[Path | None] | MetaTensor:
         """Files in the order of the channels, or the volume."""
-        name, channels = self.parts.bundle.name, self.parts.channel_table
+        name, channels = self.parts.bundle.name, self.parts.channels
         if isinstance(images, MetaTensor):
             if channels and len(images) != len(channels):
-                names = ", ".join(str(channel["name"]) for channel in channels)
+                names = ", ".join(channel.name for channel in channels)
                 raise InputError(
                     f"'{name}' needs {len(channels)} image{'s' if len(channels) > 1 else ''}, in this order: {names}; "
                     f"{len(images)} {'was' if len(images) == 1 else 'were'} given."
@@ -256,7 +256,7 @@ class Segmenter:
             return named_files(images, channels, bundle=name)
         listed = [images] if isinstance(images, (str, Path)) else list(images)
         if len(listed) == len(channels) and any(path is None for path in listed):
-            by_name = zip((str(channel["name"]) for channel in channels), listed, strict=True)
+            by_name = zip((channel.name for channel in channels), listed, strict=True)
             return named_files(dict(by_name), channels, bundle=name)
         return ordered_files([Path(path) for path in listed if path is not None], channels, bundle=name)
 
@@ -269,25 +269,25 @@ class Segmenter:
         used: Used,
         seconds: dict[str, float],
     ) -> Segmentation:
-        names, colors = self.parts.labels()
-        for value in torch.unique(labels.as_tensor()).tolist():
-            if value and value not in names:
-                names[value] = f"label {value}"
-        parts = self.parts
+        parts, description = self.parts, self.parts.bundle.description
+        found = [int(value) for value in torch.unique(labels.as_tensor()).tolist() if value]
+        table = [*description.labels, *(description.label(v) for v in found if v not in description.label_names)]
+        names = {label.value: label.name for label in table}
         provenance = {
             "bundle": parts.bundle.name,
-            "version": str(parts.bundle.metadata.get("version", "")),
+            "version": description.version,
             "weights_sha256": parts.weights_sha256,
             "device": str(parts.device),
             "inferer": used.inferer,
             "runtime": used.runtime,
             "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
             "source": case.source.name,
+            "labels": {str(value): name for value, name in sorted(names.items())},
             "notes": [note for note in notes if note],
             "versions": {"monai-unet": __version__, "monai": monai.__version__, "torch": torch.__version__},
             "use": "For research use; not a medical device",
         }
-        return Segmentation(labels, names, colors, provenance, doubt)
+        return Segmentation(labels, names, {label.value: label.color for label in table}, provenance, doubt)
 
 
 def _finite(image: MetaTensor, name: str) -> tuple[MetaTensor, list[str]]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_unet.bundle_format import find_bundle
+from monai_unet.bundle_format import BundleDescription, find_bundle
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
 from monai_unet.geometry import grid_of, place
@@ -32,7 +32,7 @@ from monai_unet.io import (
     write_text,
     write_volume,
 )
-from monai_unet.io.datasets import read_dataset
+from monai_unet.io.datasets import dataset_labels, read_dataset
 from monai_unet.io.dicom import DicomSeries, meaning_of, new_uid, write_rtstruct, write_seg, write_sr
 from monai_unet.io.formats import LabelEntry
 from monai_unet.measurement import Lesion, for_report
@@ -156,25 +156,29 @@ def save_csv(outcome: Outcome, path: Path) -> list[Path]:
 def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
     """Append image and mask to a dataset in Decathlon layout, which is begun where there is none.
 
-    A label there is a class: lesions of one class become one label, that of the dataset where it knows the class.
+    A label there is a class: lesions of one class become one label. A class keeps the value that the dataset gives it,
+    else the one that the model gives it (also under a new name, where the model has none for it), else, where no model
+    was at work and each object is a class of its own, the one it has; only a class that has none gets a new one.
 
     Raises:
-        InputError: `dataset.json` is not readable.
+        InputError: `dataset.json` is not readable, or gives the value of a model's class to another.
     """
     description = folder / "dataset.json"
-    dataset = read_dataset(folder) if description.is_file() else _new_dataset(outcome)
-    classes = {str(name): int(value) for value, name in dict(dataset["labels"]).items()}
+    begun = description.is_file()
+    dataset = read_dataset(folder) if begun else _new_dataset(outcome)
+    stated = dataset_labels(folder) if begun else {}
+    values = _class_values(outcome, stated, folder)
     table = np.zeros(max((item.value for item in outcome.objects), default=0) + 1, dtype=np.uint16)
     for item in outcome.objects:
-        name = item.class_name or item.name
-        table[item.value] = classes.setdefault(name, max(classes.values(), default=0) + 1)
+        table[item.value] = values[_class_of(item)]
     base = case_name(outcome.image.entry.path) or "case"
     taken = {Path(case["image"]).name for case in dataset["training"]}
     number = next(n for n in range(1, len(taken) + 2) if f"{base}_{n:03d}.nii.gz" not in taken)
     image, mask = (f"{kind}/{base}_{number:03d}.nii.gz" for kind in ("imagesTr", "labelsTr"))
     write_volume(outcome.image.volume, folder / image)
     write_label_map(table[outcome.labels], folder / mask, like=outcome.image.volume.meta)
-    dataset["labels"] = {str(value): name for name, value in sorted(classes.items(), key=lambda pair: pair[1])}
+    named = {**stated, **{value: name for name, value in values.items()}}
+    dataset["labels"] = {"0": "background", **{str(value): named[value] for value in sorted(named)}}
     dataset["training"] = [*dataset["training"], {"image": f"./{image}", "label": f"./{mask}"}]
     dataset["numTraining"] = len(dataset["training"])
     write_text(description, json.dumps(dataset, indent=2) + "\n")
@@ -228,7 +232,7 @@ def _new_dataset(outcome: Outcome) -> dict[str, Any]:
         "description": f"Corrected with {EDITED_BY} {__version__}. {RESEARCH_USE}.",
         "tensorImageSize": "3D",
         "modality": {"0": outcome.image.modality or "image"},
-        "labels": {"0": "background", **_labels_of_model(outcome)},
+        "labels": {},
         "numTraining": 0,
         "training": [],
         "validation": [],
@@ -236,10 +240,47 @@ def _new_dataset(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _labels_of_model(outcome: Outcome) -> dict[str, str]:
+def _class_values(outcome: Outcome, stated: Mapping[int, str], folder: Path) -> dict[str, int]:
+    """Class → label value in a dataset whose labels are `stated` (value → name; none: a new one)."""
+    model = _labels_of_model(outcome)
+    of_model = {name: value for value, name in model.items()}
+    classes: dict[str, list[int]] = {}
+    for item in outcome.objects:
+        classes.setdefault(_class_of(item), []).append(item.value)
+    each_its_own = not model and len(classes) == len(outcome.objects)
+    reserved = {*model, *(value for objects in classes.values() if each_its_own for value in objects)}
+    values = {name: value for value, name in stated.items()} or dict(of_model)
+    for name, objects in classes.items():
+        if name in values:
+            continue
+        wanted, only = of_model.get(name), objects[0] if len(objects) == 1 else 0
+        stand_in = BundleDescription().label(only).name
+        if wanted is None and model.get(only) == stand_in:
+            # the user has given a name to a label that had none
+            wanted = only
+            values.pop(stand_in, None)
+        taken = set(values.values())
+        if wanted in taken:
+            raise InputError(
+                f"In {folder} the label {wanted} is {stated.get(wanted, '')}, and for the model that marked this case "
+                f"it is {name}; choose another folder, so that no label changes its meaning."
+            )
+        if wanted is None and each_its_own and only not in taken:
+            wanted = only
+        values[name] = wanted or max(taken | reserved, default=0) + 1
+    return values
+
+
+def _class_of(item: SegmentObject) -> str:
+    return item.class_name or item.name
+
+
+def _labels_of_model(outcome: Outcome) -> dict[int, str]:
     """Value → name as the model numbers them that the result began with, so that it can learn from the corrections."""
+    stated = outcome.made_by.get("labels")
+    if isinstance(stated, Mapping):
+        return {int(value): str(name) for value, name in stated.items()}
     try:
-        metadata = find_bundle(str(outcome.made_by.get("bundle", ""))).metadata
+        return find_bundle(str(outcome.made_by.get("bundle", ""))).description.label_names
     except InputError:
         return {}
-    return {str(label["value"]): str(label["name"]) for label in metadata.get("monai_unet", {}).get("labels", [])}

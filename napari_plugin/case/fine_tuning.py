@@ -22,11 +22,10 @@ from typing import Any
 import psutil
 import yaml
 
-from monai_unet.bundle_format import Bundle, is_trusted, trust, user_folder
+from monai_unet.bundle_format import Bundle, is_trusted, read_object, trust, tuned_metadata, user_folder
 from monai_unet.errors import InputError
 from monai_unet.io import sha256_of, write_text
-from monai_unet.io.datasets import dataset_cases, read_dataset
-from napari_plugin.case.models import channels_of
+from monai_unet.io.datasets import dataset_cases, dataset_labels
 
 _NEEDED = {"dataset_dir", "output_dir", "ckpt", "epochs", "val_interval", "learning_rate", "ema_decay"}
 _EVERY = 5
@@ -77,7 +76,7 @@ def plan(bundle: Bundle, folder: Path, epochs: int) -> Plan:
     if not is_trusted(bundle):
         raise InputError(f"'{bundle.name}' is not built in; allow it first.")
     cases = dataset_cases(folder, "training")
-    channels = [channel.name for channel in channels_of(bundle)]
+    channels = [channel.name for channel in bundle.description.inputs]
     count = max(len(case["image"]) if isinstance(case["image"], list) else 1 for case in cases)
     if count != len(channels):
         raise InputError(
@@ -134,9 +133,7 @@ def _training_config(bundle: Bundle) -> dict[str, Any]:
 
 
 def _check_labels(bundle: Bundle, folder: Path) -> None:
-    stated_labels = bundle.metadata.get("monai_unet", {}).get("labels", [])
-    own = {int(label["value"]): str(label["name"]) for label in stated_labels}
-    stated = {int(value): str(name) for value, name in read_dataset(folder).get("labels", {}).items() if int(value)}
+    own, stated = bundle.description.label_names, dataset_labels(folder)
     wrong = {value: name for value, name in stated.items() if own.get(value) != name}
     if wrong or not stated:
         raise InputError(
@@ -153,7 +150,7 @@ def _command(chosen: Plan, run: Path) -> list[str]:
     root = chosen.bundle.root
     arguments = {
         "config_file": root / "configs" / "train.yaml",
-        "meta_file": root / "configs" / "metadata.json",
+        "meta_file": chosen.bundle.metadata_file,
         "dataset_dir": run / "dataset.json",
         "output_dir": run,
         "ckpt": root / "models" / "model.pt",
@@ -215,10 +212,9 @@ def _as_bundle(chosen: Plan, run: Path) -> Bundle:
         shutil.copytree(root, made, ignore=shutil.ignore_patterns("models", "__pycache__"))
         (made / "models").mkdir()
         shutil.copyfile(run / "best.pt", made / "models" / "model.pt")
-        metadata = chosen.bundle.metadata
-        metadata["description"] = f"{said} {metadata.get('description', '')}"
-        metadata["eval_metrics"] = {} if best is None else {"mean_dice_of_fine_tuning": best}
-        metadata["monai_unet"]["weights_sha256"] = sha256_of(made / "models" / "model.pt")
+        metadata = read_object(chosen.bundle.metadata_file)
+        weights = sha256_of(made / "models" / "model.pt")
+        metadata = tuned_metadata(metadata, said=said, dice=best, weights_sha256=weights)
         write_text(made / "configs" / "metadata.json", json.dumps(metadata, indent=2) + "\n")
         card = made / "docs" / "README.md"
         old = card.read_text(encoding="utf-8") if card.is_file() else ""

@@ -78,7 +78,7 @@ class LearnPanel(Panel):
         self.line.setText(text)
 
     def _done(self, bundle: Bundle) -> None:
-        self.line.setText(str(bundle.metadata["description"]).partition(" Not evaluated")[0])
+        self.line.setText(bundle.description.description.partition(" Not evaluated")[0])
         self._use(bundle)
         self.controller.say(f"The training is done: '{bundle.name}' is chosen in box 2. Check what it marks.")
 

@@ -192,7 +192,7 @@ class ModelPanel(Panel):
         bundle, shown = self.chosen, self.controller.images
         indices = [combo.currentData() for combo in self.channels]
         given: list[OpenImage | None] = [None if i is None or i < 0 else shown[i] for i in indices]
-        channels = models.channels_of(bundle) if bundle is not None else []
+        channels = bundle.description.inputs if bundle is not None else []
         lacking = [c.name for c, image in zip(channels, given, strict=True) if image is None and not c.optional]
         if lacking or not any(given):
             names = " and ".join(lacking or [c.name for c in channels])
@@ -214,13 +214,13 @@ class ModelPanel(Panel):
             self.mapping_rows.removeRow(0)
         self.channels = []
         if bundle is not None:
-            for channel in models.channels_of(bundle):
+            for channel in bundle.description.inputs:
                 combo = QComboBox()
                 combo.setToolTip(f"Which image is the model's {channel.name}")
                 combo.activated.connect(lambda index: self._warn([]))
                 self.channels.append(combo)
                 self.mapping_rows.addRow(channel.name, combo)
-            self.bundle.setToolTip(str(bundle.metadata.get("description", "")))
+            self.bundle.setToolTip(bundle.description.description)
         asks = bundle is not None and not is_trusted(bundle)
         self.licence.setPlainText(licence_of(bundle) if bundle is not None and asks else "")
         self.licence.setVisible(asks)
@@ -230,7 +230,7 @@ class ModelPanel(Panel):
     def _on_images(self) -> None:
         self._warn([])
         images, bundle = self.controller.images, self.chosen
-        guessed = models.guess(models.channels_of(bundle), images) if bundle is not None else []
+        guessed = models.guess(bundle.description.inputs, images) if bundle is not None else []
         for combo, best in zip(self.channels, guessed, strict=True):
             combo.clear()
             combo.addItem("– none –", -1)
@@ -274,6 +274,9 @@ class ModelPanel(Panel):
             bundle = find_bundle(folder)
         except InputError as error:
             self.controller.say(str(error), WARNING)
+            return
+        if bundle.problem:
+            self.controller.say(bundle.problem, WARNING)
             return
         self.choose(bundle)
         if not is_trusted(bundle):

@@ -17,13 +17,16 @@ def read_dataset(dataset_dir: str | Path) -> dict[str, Any]:
     """
     path = _file(dataset_dir)
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"{path} does not exist; --dataset_dir must name a folder in Decathlon layout (with dataset.json)."
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); correct the file.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no JSON object ({{…}}); correct the file.")
+    return content
 
 
 def dataset_cases(dataset_dir: str | Path, key: str) -> list[dict[str, Any]]:
@@ -39,6 +42,22 @@ def dataset_cases(dataset_dir: str | Path, key: str) -> list[dict[str, Any]]:
         lists = [name for name, value in dataset.items() if isinstance(value, list) and value]
         raise InputError(f"{file} has no cases under '{key}'; it has {', '.join(lists) or 'none'}.")
     return [_absolute(file, entry, key) for entry in entries]
+
+
+def dataset_labels(dataset_dir: str | Path) -> dict[int, str]:
+    """Label value → name as a `dataset.json` states them, background (0) excluded; empty where it states none.
+
+    Raises:
+        InputError: not readable, or the labels are not a table of value to name.
+    """
+    stated = read_dataset(dataset_dir).get("labels") or {}
+    try:
+        return {int(value): str(name) for value, name in stated.items() if int(value)}
+    except (AttributeError, ValueError):
+        raise InputError(
+            f'\'labels\' in {_file(dataset_dir)} must give each value its name, such as {{"0": "background", '
+            '"1": "liver"}; correct the file.'
+        ) from None
 
 
 def _file(dataset: str | Path) -> Path:

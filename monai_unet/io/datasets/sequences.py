@@ -1,7 +1,4 @@
-"""Which file is which MR sequence, and the cases of a dataset whose images are several sequences.
-
-A channel is described as in a bundle's metadata: `{"name": "FLAIR", "synonyms": ["flair", …], "optional": true}`.
-"""
+"""Which file is which MR sequence, and the cases of a dataset whose images are several sequences."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from monai_unet.errors import InputError
+from monai_unet.io.datasets.channel import Channel
 from monai_unet.io.datasets.decathlon import read_dataset
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from monai_unet.io.volume import case_name
 
-Channel = Mapping[str, Any]
 SEGMENTATION = ("seg", "label", "labels", "mask")
 _HELD_OUT = 0.1
 
@@ -32,14 +29,14 @@ def match_sequence(text: str, channels: Sequence[Channel]) -> str | None:
     for channel in channels:
         lengths = [len(synonym) for synonym in _synonyms(channel) if set(synonym.split()) <= words]
         if lengths:
-            found[str(channel["name"])] = max(lengths)
+            found[channel.name] = max(lengths)
     longest = [name for name, length in found.items() if length == max(found.values())]
     return longest[0] if len(longest) == 1 else None
 
 
 def _synonyms(channel: Channel) -> list[str]:
     """Name and synonyms as words, the longest first."""
-    names = [str(channel["name"]), *map(str, channel.get("synonyms", ()))]
+    names = [channel.name, *channel.synonyms]
     return sorted(filter(None, map(_words, names)), key=len, reverse=True)
 
 
@@ -70,7 +67,7 @@ def group_sequences(paths: Iterable[Path], channels: Sequence[Channel]) -> dict[
 
 
 def _without_sequence(name: str, channel: str, channels: Sequence[Channel]) -> str:
-    known = next(c for c in channels if str(c["name"]) == channel)
+    known = next(c for c in channels if c.name == channel)
     present = set(_words(name).split())
     synonym = next(s for s in _synonyms(known) if set(s.split()) <= present)
     for word in synonym.split():
@@ -94,7 +91,7 @@ def sequence_cases(
     Raises:
         InputError: nothing of this kind there, a list or a file is missing, or an unknown channel is asked for.
     """
-    names = [str(channel["name"]) for channel in channels]
+    names = [channel.name for channel in channels]
     unknown = [name for name in use if name not in names]
     if unknown:
         raise InputError(f"there is no sequence '{unknown[0]}'; this bundle has {', '.join(names)}.")
@@ -129,7 +126,7 @@ def _case(root: Path, entry: Any, dataset: Mapping[str, Any], channels: Sequence
     if "image" in entry:
         image = _existing(root, entry["image"])
         files: list[Any] = [None] * len(channels)
-        names = [str(channel["name"]) for channel in channels]
+        names = [channel.name for channel in channels]
         for index, sequence in dict(dataset.get("modality", {})).items():
             channel = match_sequence(str(sequence), channels)
             if channel is not None:
@@ -137,9 +134,7 @@ def _case(root: Path, entry: Any, dataset: Mapping[str, Any], channels: Sequence
         convention, name = str(entry.get("label_convention") or _decathlon_convention(dataset)), case_name(image)
     else:
         by_channel = {match_sequence(key, channels): value for key, value in entry.items() if isinstance(value, str)}
-        files = [
-            _existing(root, by_channel[str(c["name"])]) if str(c["name"]) in by_channel else None for c in channels
-        ]
+        files = [_existing(root, by_channel[c.name]) if c.name in by_channel else None for c in channels]
         convention = str(entry.get("label_convention") or dataset.get("label_convention") or "BraTS 2023")
         given = [file for file in files if file is not None]
         if not given:
@@ -164,7 +159,7 @@ def _existing(root: Path, relative: Any) -> str:
 def _folders(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str, Any]]:
     """Folders of BraTS: <case>/<case>_flair.nii.gz …, _seg (2017 to 2021) or <case>-t2f.nii.gz …, -seg (2023)."""
     cases: list[dict[str, Any]] = []
-    names = [str(channel["name"]) for channel in channels]
+    names = [channel.name for channel in channels]
     for folder in sorted({path.parent for path in root.rglob("*seg*.nii*")}) if root.is_dir() else ():
         volumes = sorted(p for p in folder.iterdir() if p.name.lower().endswith(VOLUME_SUFFIXES))
         labels = [p for p in volumes if set(_words(case_name(p)).split()) & set(SEGMENTATION)]
@@ -208,9 +203,9 @@ def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[d
         raise InputError(f"{root} does not exist; check the path.")
     files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if _is_volume(p))
     groups: dict[str, dict[str, Any]] = dict(group_sequences(files, channels)) or _numbered(files, channels)
-    names = [str(channel["name"]) for channel in channels]
+    names = [channel.name for channel in channels]
     if not groups:
-        known = "; ".join(f"{c['name']}: {', '.join(map(str, c.get('synonyms', ())))}" for c in channels)
+        known = "; ".join(f"{c.name}: {', '.join(c.synonyms)}" for c in channels)
         raise InputError(
             f"no file name in {root} says which sequence it is ({known}); name the files with --channel, for example "
             f"--channel {names[0]}=FILE."
@@ -227,7 +222,7 @@ def _numbered(files: Iterable[Path], channels: Sequence[Channel]) -> dict[str, d
     for file in files:
         match = re.fullmatch(r"(.+)_(\d{4})", case_name(file))
         if match is not None and int(match[2]) < len(channels):
-            groups.setdefault(match[1], {})[str(channels[int(match[2])]["name"])] = file
+            groups.setdefault(match[1], {})[channels[int(match[2])].name] = file
     return groups
 
 
