@@ -22,7 +22,6 @@ from monai_unet.bundle_format import (
     named_files,
     ordered_files,
     require_trust,
-    sha256_of,
 )
 from monai_unet.errors import InputError
 from monai_unet.inferers import Precision, in_pieces, is_out_of_memory, require_numbers
@@ -135,9 +134,6 @@ class Segmenter:
         files = [checkpoint] if single else list(checkpoint)  # type: ignore[arg-type]
         parts = build_parts(found, device=choose_device(device), checkpoint=files[0])  # type: ignore[arg-type]
         members = [Path(str(file)) for file in files[1:]]
-        if members:
-            hashes = parts.weights_sha256 + "".join(sha256_of(path) for path in members if path.is_file())
-            parts.weights_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
         engine = Engine(
             parts,
             members=members,
@@ -146,6 +142,9 @@ class Segmenter:
             compiled=compiled,
             memory_limit=memory_limit,
         )
+        if members:
+            hashes = parts.weights_sha256 + "".join(engine.members_sha256)
+            parts.weights_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
         return cls(parts, engine, uncertainty=uncertainty)
 
     def segment(self, images: Images, *, progress: Callable[[Progress], None] | None = None) -> Segmentation:
