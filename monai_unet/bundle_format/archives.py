@@ -113,8 +113,10 @@ def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
     with archive.open("rb") as file:
         start = file.read(6)
     opened_as = next((opened for magic, opened in _COMPRESSIONS.items() if start.startswith(magic)), open)
-    with opened_as(archive, "rb") as stream, tarfile.open(fileobj=_Bounded(stream), mode="r:") as packed:  # type: ignore[arg-type]
-        yield packed
+    with opened_as(archive, "rb") as stream:
+        bounded: Any = _Bounded(stream)
+        with tarfile.open(fileobj=bounded, mode="r:") as packed:
+            yield packed
 
 
 class _Zip:

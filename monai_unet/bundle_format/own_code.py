@@ -97,23 +97,20 @@ class OwnCode:
     def settle(self) -> None:
         """Take what the bundle's code added to `sys.path` and `sys.modules` into its own room."""
         self._take_paths()
-        for name, module in list(sys.modules.items()):
-            file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
-            if isinstance(file, str) and self._inside(file, {self.root}) and name.partition(".")[0] != self.package:
-                sys.modules.setdefault(f"{self.package}.{name}", module)
-                del sys.modules[name]
+        for name in list(sys.modules):
+            _take_home(name)
 
     def _take_paths(self) -> None:
         for entry in list(sys.path):
-            inside = self._inside(entry, {self.root} if entry in self._before else {self.root, *self._shown})
+            inside = self.inside(entry, None if entry in self._before else self._shown)
             if inside:
                 sys.path.remove(entry)
                 if inside not in self._path:
                     self._path.append(inside)
 
-    def _inside(self, path: str, places: set[str]) -> str:
-        """The path within the folder that is run, of a path in one of `places`; empty for any other."""
-        for place in places:
+    def inside(self, path: str, places: set[str] | None = None) -> str:
+        """The path within the folder that is run, of a path there or in one of `places`; empty for any other."""
+        for place in (self.root, *(places or ())):
             if path == place or path.startswith(place + os.sep):
                 return self.root + path[len(place) :]
         return ""
@@ -128,6 +125,8 @@ class OwnCode:
     ) -> ModuleType:
         """`__import__` of the bundle's code."""
         self._take_paths()
+        if level == 0:
+            _take_home(name.partition(".")[0])
         if level == 0 and self.owns(name):
             inside = f"{self.package}.{name}"
             if fromlist:
@@ -140,12 +139,24 @@ class OwnCode:
     def _import_module(self, name: str, package: str | None = None) -> ModuleType:
         """`importlib.import_module` of the bundle's code."""
         self._take_paths()
+        _take_home(name.partition(".")[0])
         return importlib.import_module(f"{self.package}.{name}" if self.owns(name) else name, package)
 
     def _importlib(self) -> ModuleType:
         module = ModuleType("importlib")
         module.__dict__.update({**vars(importlib), "import_module": self._import_module})
         return module
+
+
+def _take_home(name: str) -> None:
+    """A module that a bundle's code put into `sys.modules` under a plain name goes into that bundle's package."""
+    module = sys.modules.get(name)
+    file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+    if module is not None and isinstance(file, str) and name.partition(".")[0] not in _codes:
+        for code in list(_codes.values()):
+            if code.inside(file):
+                sys.modules[f"{code.package}.{name}"] = module
+                sys.modules.pop(name, None)
 
 
 class _Source(SourceFileLoader):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import threading
 from pathlib import Path
 
 from monai_unet.bundle_format.archives import Limits, unpack
@@ -18,6 +19,7 @@ from monai_unet.io import write_text
 __all__ = ["Limits", "folder_hash", "is_trusted", "require_trust", "trust", "trusted_copy", "trusted_file", "unpack"]
 
 _HASH = re.compile("[0-9a-f]{64}")
+_writing = threading.Lock()
 
 
 def trusted_file() -> Path:
@@ -46,15 +48,16 @@ def trust(bundle: Bundle) -> None:
         InputError: the bundle cannot be read, or the consent cannot be written down.
     """
     found = _hash(bundle)
-    agreed, problem = _trusted()
     file = trusted_file()
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if problem:
-            os.replace(file, file.with_suffix(".damaged.json"))
-        write_text(file, json.dumps(agreed | {found: bundle.name}, indent=2, sort_keys=True) + "\n")
-        with contextlib.suppress(OSError):
-            file.chmod(0o600)
+        with _writing:
+            agreed, problem = _trusted()
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if problem:
+                os.replace(file, file.with_suffix(".damaged.json"))
+            write_text(file, json.dumps(agreed | {found: bundle.name}, indent=2, sort_keys=True) + "\n")
+            with contextlib.suppress(OSError):
+                file.chmod(0o600)
     except OSError as error:
         raise InputError(
             f"your consent to run '{bundle.name}' cannot be remembered in {file} ({error.strerror or error}), without "
