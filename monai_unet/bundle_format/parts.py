@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +17,12 @@ from torch import nn
 
 from monai_unet.bundle_format.catalogue import Bundle
 from monai_unet.bundle_format.json_values import read_object
+from monai_unet.bundle_format.own_code import bundle_parser, own_imports
+from monai_unet.bundle_format.private_copy import as_shown, named_as_shown
+from monai_unet.bundle_format.trust import trusted_copy
 from monai_unet.bundle_format.weights import check_stated_hash, load_weights
 from monai_unet.errors import InputError
-from monai_unet.io import LoadVolumed, SaveLabelMapd, sha256_of
+from monai_unet.io import LoadVolumed, SaveLabelMapd
 from monai_unet.io.datasets import Channel, ExpectedInput, check_input, sequence_warnings
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)
@@ -31,7 +33,7 @@ class BundleParts:
     """What it takes to run a bundle on a case.
 
     Attributes:
-        bundle: where it comes from.
+        bundle: what runs: one that is not built in, in its private copy.
         device: where the network is.
         network: in evaluation mode, with its weights.
         preprocessing: the bundle's.
@@ -40,7 +42,7 @@ class BundleParts:
         inferer: the bundle's.
         postprocess: the bundle's, without transforms that save.
         weights: the file they came from.
-        weights_sha256: its SHA-256.
+        weights_sha256: of what was loaded.
         reads_working_frame: whether the bundle reads by `LoadVolumed`, that is in axes (S, A, R).
         amp: whether the bundle asks for automatic mixed precision (used on CUDA alone, as by MONAI's evaluator).
     """
@@ -89,19 +91,27 @@ class BundleParts:
 
 
 def build_parts(bundle: Bundle, *, device: torch.device, checkpoint: str | Path | None = None) -> BundleParts:
-    """Build a bundle that may be run (see `monai_unet.bundle_format.trust`): this executes what its config names.
+    """Build a bundle that may be run: this executes what its config names.
+
+    A bundle that is not built in is built from a private copy of files that the user has agreed to, and sees its own
+    Python modules alone (see `monai_unet.bundle_format.trust` and `monai_unet.bundle_format.own_code`).
 
     Raises:
-        InputError: no inference config, a part is missing or cannot be built, or the weights do not fit.
+        InputError: never agreed to, no inference config, a part is missing or cannot be built, or the weights do not
+            fit.
     """
-    if (bundle.root / "scripts").is_dir() and str(bundle.root) not in sys.path:
-        sys.path.insert(1, str(bundle.root))
+    runs = trusted_copy(bundle)
+    with named_as_shown(runs), own_imports(runs):
+        return _build(runs, device, checkpoint)
+
+
+def _build(bundle: Bundle, device: torch.device, checkpoint: str | Path | None) -> BundleParts:
     parser = _parser(bundle, device)
     network = _get(parser, bundle, "network_def")
     weights = Path(checkpoint) if checkpoint is not None else _stated_weights(parser, bundle)
     if weights.is_file():
         check_stated_hash(bundle, weights)
-    load_weights(network, weights)
+    weights_sha256 = load_weights(network, weights)
     preprocessing = _get(parser, bundle, "preprocessing")
     position = _loader_position(bundle, preprocessing)
     loader = preprocessing.transforms[position]
@@ -116,8 +126,8 @@ def build_parts(bundle: Bundle, *, device: torch.device, checkpoint: str | Path 
         preprocess=Compose(preprocessing.transforms[position + 1 :], lazy=preprocessing.lazy),
         inferer=_get(parser, bundle, "inferer"),
         postprocess=Compose(kept),
-        weights=weights,
-        weights_sha256=sha256_of(weights),
+        weights=as_shown(bundle, weights),
+        weights_sha256=weights_sha256,
         reads_working_frame=isinstance(loader, LoadVolumed),
         amp=_asks_for_amp(parser),
     )
@@ -136,8 +146,7 @@ def config_file(bundle: Bundle) -> Path:
 
 
 def _parser(bundle: Bundle, device: torch.device) -> ConfigParser:
-    # without `excludes`, a bundle's "UNet" could be ours instead of MONAI's, whichever was imported first
-    parser = ConfigParser(excludes=["monai_unet"])
+    parser = bundle_parser(bundle)
     try:
         parser.read_config(str(config_file(bundle)))
     except ValueError as error:
@@ -194,7 +203,7 @@ def _stated_weights(parser: ConfigParser, bundle: Bundle) -> Path:
     candidates = [*stated, parser.get("ckpt")]
     for value in candidates:
         if isinstance(value, str) and value:
-            probe = ConfigParser({**parser.get(), "monai_unet_weights": value}, excludes=["monai_unet"])
+            probe = bundle_parser(bundle, {**parser.get(), "monai_unet_weights": value})
             path = Path(str(probe.get_parsed_content("monai_unet_weights")))
             return path if path.is_absolute() else bundle.root / path
     return bundle.root / "models" / "model.pt"

@@ -86,7 +86,9 @@ class Engine:
             raise InputError(f"the memory limit must be more than 0 GiB, got {memory_limit:g}.")
         self.parts, self.runtime, self.precision, self.memory_limit = parts, runtime, precision, memory_limit
         self.streaming = as_streaming(parts.inferer)
-        self.modules = [parts.network, *(_member(parts, path) for path in members)]
+        further = [_member(parts, path) for path in members]
+        self.modules = [parts.network, *(module for module, _ in further)]
+        self.members_sha256 = [sha256 for _, sha256 in further]
         self._torch = [TorchNetwork(module, precision=precision, compiled=compiled) for module in self.modules]
         self._openvino: list[OpenVINONetwork] | None = None
         self._bytes_per_voxel: float | None = None
@@ -201,7 +203,8 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _member(parts: BundleParts, path: Path) -> nn.Module:
+def _member(parts: BundleParts, path: Path) -> tuple[nn.Module, str]:
+    """A further network of an ensemble, and the SHA-256 of the weights that were loaded."""
     network = copy.deepcopy(parts.network)
-    load_weights(network, path)
-    return network.to(parts.device).eval()
+    sha256 = load_weights(network, path)
+    return network.to(parts.device).eval(), sha256

@@ -26,7 +26,7 @@ from monai_unet.bundle_format import (
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
 from monai_unet.inferers import Precision, Runtime, in_pieces, is_out_of_memory, require_numbers
-from monai_unet.io import LabelEntry, sha256_of
+from monai_unet.io import LabelEntry
 from monai_unet.segmentation.engine import Engine, Used, activation_of, choose_device
 from monai_unet.segmentation.fused_postprocessing import plan_fused
 from monai_unet.segmentation.source_grid import Source, given_volume, label_map, read_source
@@ -135,9 +135,6 @@ class Segmenter:
         files = [checkpoint] if single else list(checkpoint)  # type: ignore[arg-type]
         parts = build_parts(found, device=choose_device(device), checkpoint=files[0])  # type: ignore[arg-type]
         members = [Path(str(file)) for file in files[1:]]
-        if members:
-            hashes = parts.weights_sha256 + "".join(sha256_of(path) for path in members if path.is_file())
-            parts.weights_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
         engine = Engine(
             parts,
             members=members,
@@ -146,6 +143,9 @@ class Segmenter:
             compiled=compiled,
             memory_limit=memory_limit,
         )
+        if members:
+            hashes = parts.weights_sha256 + "".join(engine.members_sha256)
+            parts.weights_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
         return cls(parts, engine, uncertainty=uncertainty)
 
     def segment(self, images: Images, *, progress: Callable[[Progress], None] | None = None) -> Segmentation:

@@ -18,7 +18,17 @@ from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from torch import nn
 
-from monai_unet.bundle_format import Bundle, check_stated_hash, find_bundle, load_weights, require_trust
+from monai_unet.bundle_format import (
+    Bundle,
+    bundle_parser,
+    check_stated_hash,
+    find_bundle,
+    load_weights,
+    named_as_shown,
+    own_imports,
+    require_trust,
+    trusted_copy,
+)
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.inferers import OpenVINONetwork, Runtime, TorchNetwork, agreeing_openvino
@@ -53,6 +63,11 @@ class NetworkAnswerer:
     ) -> None:
         found = find_bundle(bundle)
         require_trust(found, consent=trust)
+        runs = trusted_copy(found)
+        with named_as_shown(runs), own_imports(runs):
+            self._build(runs, checkpoint, zoom, runtime)
+
+    def _build(self, found: Bundle, checkpoint: str | Path | None, zoom: Zoom | None, runtime: str) -> None:
         parser = _editor_config(found)
         self.name = found.name
         self.zoom = zoom or Zoom(**parser.get_parsed_content("zoom"))
@@ -162,6 +177,6 @@ def compiled_network(module: nn.Module, runtime: Runtime = "auto") -> TorchNetwo
 def _editor_config(bundle: Bundle) -> ConfigParser:
     if bundle.kind != "editor":
         raise InputError(f"the bundle '{bundle.name}' segments by itself and answers no prompts; use lesion_editor.")
-    parser = ConfigParser()
+    parser = bundle_parser(bundle)
     parser.read_config(str(bundle.root / "configs" / "inference.json"))
     return parser
