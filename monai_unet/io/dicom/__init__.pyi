@@ -5,7 +5,8 @@ from .geometry import LPS_TO_RAS
 from .provenance import new_uid
 from .read import choose_series, read_series
 from .result_file import kind_of
-from .rtstruct import read_rtstruct, write_rtstruct
+from .rtstruct import write_rtstruct
+from .rtstruct_read import read_rtstruct
 from .seg import write_seg
 from .seg_read import read_seg
 from .series import NOT_IMAGES, DicomSeries, find_series
