@@ -201,7 +201,7 @@ def _filled(
         planes: dict[int, _Plane] = {}
         overlapping = 0
         for k in sorted({*roi.planar, *roi.exclusive}):
-            mask = np.zeros(shape, dtype=bool)
+            mask: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
             if roi.planar[k]:
                 one = fill_planar(roi.planar[k], shape)
                 mask, overlapping = one.mask, overlapping + one.united
