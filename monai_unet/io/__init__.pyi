@@ -11,7 +11,17 @@ from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReade
 from .notes import NOTES, notes_of
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
-from .volume import VOLUME_SUFFIXES, case_name, read_label_table, read_volume, write_label_map, write_volume
+from .volume import (
+    VOLUME_SUFFIXES,
+    case_name,
+    grid_of,
+    read_grid,
+    read_label_table,
+    read_volume,
+    source_grid,
+    write_label_map,
+    write_volume,
+)
 
 __all__ = [
     "NOTES",
@@ -40,6 +50,7 @@ __all__ = [
     "notes_of",
     "parse_names",
     "read_dataset",
+    "read_grid",
     "read_label_table",
     "read_mask_file",
     "read_series",

@@ -80,16 +80,16 @@ def named(path: str | Path, what: str = "") -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
     except MemoryError:
         raise InputError(f"{path} needs more memory to read than is at hand; use a larger machine.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read{kind} ({_reason(error)}); check the file, or copy it again.") from None
     except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"{path} cannot be read{kind} ({error.strerror}); check that it may be read.") from None
         raise InputError(
             f"{path} cannot be read{kind}, it is damaged or cut short ({_reason(error)}); copy it again."
         ) from None
 
 
 def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error).strip()
+    text = str(error).strip()
     first = text.splitlines()[0][:200] if text else ""
     # KeyError and its like say only what was looked up
     return first if first and not isinstance(error, LookupError) else f"{type(error).__name__} {first}".strip()

@@ -1,7 +1,8 @@
 from .codes import Meaning, meaning_of
 from .deidentify import DeidentifiedSeries, Deidentifier, write_deidentified
-from .files import ZipAwareOpener, is_dicom, read_headers
+from .files import DICOM_SUFFIXES, FileHeader, ZipAwareOpener, is_dicom, read_headers
 from .geometry import LPS_TO_RAS
+from .patients import by_patient
 from .provenance import new_uid
 from .read import choose_series, read_series
 from .result_file import kind_of
@@ -14,14 +15,17 @@ from .source import SourceSeries
 from .sr import write_sr
 
 __all__ = [
+    "DICOM_SUFFIXES",
     "LPS_TO_RAS",
     "NOT_IMAGES",
     "DeidentifiedSeries",
     "Deidentifier",
     "DicomSeries",
+    "FileHeader",
     "Meaning",
     "SourceSeries",
     "ZipAwareOpener",
+    "by_patient",
     "choose_series",
     "find_series",
     "is_dicom",

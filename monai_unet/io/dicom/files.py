@@ -150,7 +150,7 @@ def read_headers(path: Path) -> tuple[list[FileHeader], list[DamagedFile]]:
         InputError: nothing is there, or a DICOMDIR names files that are missing.
     """
     if path.is_dir():
-        return _headers(sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")))
+        return _headers(sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p, path)))
     if not path.is_file():
         raise InputError(f"{path} does not exist; check the path.")
     if zipfile.is_zipfile(path):
@@ -159,6 +159,10 @@ def read_headers(path: Path) -> tuple[list[FileHeader], list[DamagedFile]]:
     if headers and "DirectoryRecordSequence" in headers[0].dataset:
         return _headers(_referenced_files(headers[0]))
     return headers, damaged
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def _headers(paths: Sequence[Path]) -> tuple[list[FileHeader], list[DamagedFile]]:
