@@ -16,7 +16,15 @@ from .palette import Color, label_color, unit_rgb
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
 from .smallest_type import in_smallest_type
-from .volume import VOLUME_SUFFIXES, case_name, read_label_table, read_volume, write_label_map, write_volume
+from .volume import (
+    VOLUME_SUFFIXES,
+    case_name,
+    read_grid,
+    read_label_table,
+    read_volume,
+    write_label_map,
+    write_volume,
+)
 
 __all__ = [
     "NOTES",
@@ -50,6 +58,7 @@ __all__ = [
     "palette",
     "parse_names",
     "read_dataset",
+    "read_grid",
     "read_label_table",
     "read_mask_file",
     "read_series",

@@ -14,13 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, from_working_frame, meta_of, source_grid, to_working_frame
-from monai_unet.io.dicom import is_dicom, read_series
+from monai_unet.io.dicom import DICOM_SUFFIXES, is_dicom, read_series
 from monai_unet.io.formats import VOLUME_SUFFIXES, LabelEntry, LabelTable, format_of, format_to_write
+from monai_unet.io.limits import named
 from monai_unet.io.notes import NOTES
 
 __all__ = [
     "VOLUME_SUFFIXES",
     "case_name",
+    "read_grid",
     "read_label_table",
     "read_volume",
     "write_label_map",
@@ -63,8 +65,13 @@ def read_volume(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
-    if path.is_dir() or zipfile.is_zipfile(path) or is_dicom(path):
-        return read_series(path, series=series, dtype=dtype, uneven=uneven, tilt=tilt)
+    with named(path):
+        if path.is_dir() or zipfile.is_zipfile(path) or is_dicom(path):
+            return read_series(path, series=series, dtype=dtype, uneven=uneven, tilt=tilt)
+        return _of_file(path, dtype)
+
+
+def _of_file(path: Path, dtype: Any) -> MetaTensor:
     array, grid, notes = format_of(path).read(path)
     data, more = _finite(_in_working_frame(array, grid, np.dtype(dtype)), path)
     more += _precision_lost(array, data.dtype)
@@ -148,7 +155,20 @@ def write_volume(volume: MetaTensor, path: str | Path) -> None:
 
 def read_label_table(path: str | Path) -> dict[int, LabelEntry]:
     """Names and colours that a NIfTI or NRRD file gives to its labels; empty where there are none."""
-    return format_of(Path(path)).read_label_table(Path(path))
+    path = Path(path)
+    with named(path):
+        return format_of(path).read_label_table(path)
+
+
+def read_grid(path: str | Path) -> tuple[Grid, tuple[str, ...]]:
+    """Grid and notes of a NIfTI, NRRD or MetaImage file from its header alone, in the file's axis order.
+
+    Raises:
+        InputError: as `read_volume`, as far as the header shows.
+    """
+    path = Path(path)
+    with named(path):
+        return format_of(path).read_grid(path)
 
 
 def _source_file(meta: Mapping[str, Any]) -> Path:
@@ -165,9 +185,9 @@ def _smallest_integer(labels: NDArray[Any], path: str | Path) -> NDArray[Any]:
 
 
 def case_name(path: str | Path) -> str:
-    """File or folder name without the suffixes of a volume: `sub-01_T1w.nii.gz` → `sub-01_T1w`."""
+    """File or folder name without the suffixes of a volume: `sub-01_T1w.nii.gz` → `sub-01_T1w`; of a zip likewise."""
     name = Path(path).name
-    for suffix in sorted(VOLUME_SUFFIXES, key=len, reverse=True):
+    for suffix in sorted((*VOLUME_SUFFIXES, ".zip", *DICOM_SUFFIXES), key=len, reverse=True):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name

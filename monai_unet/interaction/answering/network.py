@@ -67,7 +67,7 @@ class NetworkAnswerer:
         with named_as_shown(runs), own_imports(runs):
             self._build(runs, checkpoint, zoom, runtime)
 
-    def _build(self, found: Bundle, checkpoint: str | Path | None, zoom: Zoom | None, runtime: str) -> None:
+    def _build(self, found: Bundle, checkpoint: str | Path | None, zoom: Zoom | None, runtime: Runtime) -> None:
         parser = _editor_config(found)
         self.name = found.name
         self.zoom = zoom or Zoom(**parser.get_parsed_content("zoom"))
