@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from monai_unet.interaction.session.session import EditSession
-from monai_unet.io import Grid
+from monai_unet.geometry import Grid
 from napari_plugin.case.recovery import Journals
 session = EditSession(np.arange(336, dtype=np.float32).reshape(6, 7, 8), Grid((6, 7, 8), np.diag([2.0, 2.0, 2.0, 1.0])))
 Journals(Path(sys.argv[1])).begin(session, "case")
