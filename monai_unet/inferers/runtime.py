@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from monai_unet.errors import InputError
 from monai_unet.inferers.converted import ConvertedNetwork
 from monai_unet.inferers.onednn import OneDNNForSingleImages
+from monai_unet.inferers.openvino_core import openvino_core
 from monai_unet.inferers.streaming import single_output
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -153,7 +154,7 @@ class OpenVINONetwork:
     def _compile(self, shape: tuple[int, ...]) -> Any:
         import openvino
 
-        core = openvino.Core()
+        core = openvino_core()
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         kept = self._kept if self._use_kept and self._stride is not None else None
         # a conversion that may be kept is compiled from its file at the next start, under another name
