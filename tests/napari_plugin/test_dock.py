@@ -12,6 +12,7 @@ from canvas_mouse import CanvasMouse
 from dock_cases import FakeSegmenter, opened, with_model
 from plugin_cases import ORIENTATIONS, value_at, write_volume_file
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from monai_unet.bundle_format.catalogue import Bundle
 from monai_unet.errors import InputError
@@ -323,6 +324,19 @@ def test_untrusted_bundle_does_not_run_before_consent(
     dock.model.segment_button.click()
     wait(lambda: not dock.controller.jobs.running)
     assert dock.editing.session.labels.any()
+
+
+def test_own_folder_whose_metadata_is_broken_is_not_chosen(
+    dock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dock.model.chosen
+    (tmp_path / "broken" / "configs").mkdir(parents=True)
+    file = tmp_path / "broken" / "configs" / "metadata.json"
+    file.write_text("[1]")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "broken"))
+    dock.model._ask_folder()
+    assert dock.status.text().startswith(f"{file} holds a list")
+    assert dock.model.chosen == before
 
 
 def test_two_viewers_do_not_take_each_others_keys(
