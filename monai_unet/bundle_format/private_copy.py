@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from monai_unet.bundle_format.catalogue import Bundle
-from monai_unet.bundle_format.content import copy_folder
+from monai_unet.bundle_format.content import copy_folder, folder_hash
 from monai_unet.errors import InputError
 
 PREFIX = "monai-unet-bundle-"
@@ -53,6 +53,9 @@ def private_copy(bundle: Bundle, agreed: Container[str]) -> PrivateCopy | None:
     Raises:
         InputError: the folder cannot be read, or there is no room for a copy.
     """
+    known = _made_before(bundle)
+    if known is not None:
+        return known if known.sha256 in agreed else None
     try:
         _remove_abandoned()
         root = Path(os.path.realpath(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")))
@@ -74,6 +77,16 @@ def private_copy(bundle: Bundle, agreed: Container[str]) -> PrivateCopy | None:
         copy = PrivateCopy(name=bundle.name, root=root, built_in=False, shown=bundle.root, sha256=found)
         _copies[found, bundle.root] = copy
         return copy
+
+
+def _made_before(bundle: Bundle) -> PrivateCopy | None:
+    """The copy that was made of the folder's present files, if one was: hashing them spares writing them again."""
+    if not any(root == bundle.root for _, root in list(_copies)):
+        return None
+    try:
+        return _copies.get((folder_hash(bundle.root), bundle.root))
+    except OSError as error:
+        raise InputError(_no_copy(bundle, error)) from error
 
 
 def as_shown(bundle: Bundle, path: Path) -> Path:

@@ -15,14 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import yaml
 
-from monai_unet.bundle_format import Bundle, is_trusted, read_object, trust, tuned_metadata, user_folder
+from monai_unet.bundle_format import Bundle, is_trusted, read_object, trust, trusted_copy, tuned_metadata, user_folder
 from monai_unet.errors import InputError
 from monai_unet.io import sha256_of, write_text
 from monai_unet.io.datasets import dataset_cases, dataset_labels
@@ -95,8 +95,10 @@ def steps(chosen: Plan, run: Path) -> Generator[Epoch, None, Bundle]:
     """Train in the folder `run`; yields where it is, returns the new bundle. Stopped, it ends the process.
 
     Raises:
-        InputError: the training failed; the message ends with the last line of its log.
+        InputError: the bundle was never agreed to as it is now, or the training failed; the message ends with the last
+            line of its log.
     """
+    chosen = replace(chosen, bundle=trusted_copy(chosen.bundle))
     run.mkdir(parents=True, exist_ok=True)
     lists = {"training": chosen.training, "validation": chosen.validation}
     write_text(run / "dataset.json", json.dumps(lists, indent=2, default=str) + "\n")

@@ -115,6 +115,7 @@ class ModelPanel(Panel):
         elif self.controller.reference is None:
             self.controller.say("Open an image first.", WARNING)
         elif not is_trusted(bundle):
+            self._offer_trust()
             self.controller.say(f"'{bundle.name}' is not built in; allow it first.", WARNING)
         elif images:
             self._start(bundle, images, checked=bool(self._warned))
@@ -221,11 +222,16 @@ class ModelPanel(Panel):
                 self.channels.append(combo)
                 self.mapping_rows.addRow(channel.name, combo)
             self.bundle.setToolTip(bundle.description.description)
+        self._offer_trust()
+        self._on_images()
+
+    def _offer_trust(self) -> None:
+        """The licence and the button of a bundle that needs consent, or needs it again."""
+        bundle = self.chosen
         asks = bundle is not None and not is_trusted(bundle)
         self.licence.setPlainText(licence_of(bundle) if bundle is not None and asks else "")
         self.licence.setVisible(asks)
         self.trust_button.setVisible(asks)
-        self._on_images()
 
     def _on_images(self) -> None:
         self._warn([])
@@ -261,10 +267,16 @@ class ModelPanel(Panel):
             self.controller.say(f"Only a box of {mm[2]:.0f} × {mm[1]:.0f} × {mm[0]:.0f} mm is segmented.")
 
     def _trust(self) -> None:
-        if self.chosen is not None:
+        if self.chosen is None:
+            return
+        try:
             trust(self.chosen)
-            self._on_bundle()
-            self.controller.say(f"'{self.chosen.name}' may run; a change of its files asks again.")
+        except InputError as error:
+            self.controller.say(str(error), WARNING)
+            return
+        self._loaded = None  # of the files before the change that was agreed to
+        self._on_bundle()
+        self.controller.say(f"'{self.chosen.name}' may run; a change of its files asks again.")
 
     def _ask_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "A MONAI bundle's folder")

@@ -315,7 +315,8 @@ def test_untrusted_bundle_does_not_run_before_consent(
         '{"network_data_format": {"inputs": {"image": {"num_channels": 1}}}}'
     )
     dock.model.choose(Bundle("foreign", root, built_in=False))
-    dock.model._load = lambda bundle, doubt: FakeSegmenter()
+    loads = []
+    dock.model._load = lambda bundle, doubt: loads.append(bundle.name) or FakeSegmenter()
     dock.model.segment_button.click()
     assert "allow it first" in dock.status.text()
     assert not dock.controller.jobs.running
@@ -324,6 +325,16 @@ def test_untrusted_bundle_does_not_run_before_consent(
     dock.model.segment_button.click()
     wait(lambda: not dock.controller.jobs.running)
     assert dock.editing.session.labels.any()
+    # files that were changed need consent again, and are not run as they were loaded before
+    (root / "configs" / "inference.json").write_text("{}")
+    dock.model.segment_button.click()
+    assert "allow it first" in dock.status.text()
+    assert not dock.model.trust_button.isHidden()
+    assert loads == ["foreign"]
+    dock.model.trust_button.click()
+    dock.model.segment_button.click()
+    wait(lambda: not dock.controller.jobs.running)
+    assert loads == ["foreign", "foreign"]
 
 
 def test_own_folder_whose_metadata_is_broken_is_not_chosen(
