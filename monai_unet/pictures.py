@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeVar, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,8 +20,8 @@ _CT_WINDOW = (-160.0, 240.0)
 
 
 def contour_figure(
-    image: NDArray[Any],
-    labels: NDArray[Any] | Mapping[int, NDArray[np.bool_]],
+    image: NDArray[np.number],
+    labels: NDArray[np.integer] | Mapping[int, NDArray[np.bool_]],
     *,
     spacing: Sequence[float],
     names: Mapping[int, str],
@@ -84,11 +84,11 @@ def fullest_planes(mask: NDArray[np.bool_]) -> list[int]:
     return [int(mask.sum(axis=tuple(other for other in range(3) if other != axis)).argmax()) for axis in range(3)]
 
 
-def grey_window(image: NDArray[Any]) -> tuple[float, float]:
+def grey_window(image: NDArray[np.number]) -> tuple[float, float]:
     """Black and white level: a soft-tissue window for CT, else the 1st and the 99.5th percentile."""
     if float(image.min()) < _CT_BELOW:
         return _CT_WINDOW
-    low, high = np.percentile(image, [1, 99.5])
+    low, high = np.percentile(cast("NDArray[np.floating]", image), [1, 99.5])
     return float(low), float(max(high, low + 1e-6))
 
 

@@ -59,7 +59,7 @@ def test_every_package_is_installed(house):
 
 @pytest.mark.parametrize("package", sorted(House().faces))
 def test_a_face_gives_what_it_names_and_hides_no_submodule(package):
-    """`from package import name` must not depend on what was imported before: a loaded submodule of that name would win."""
+    """`from package import name` must not depend on what was imported before: a loaded submodule `name` would win."""
     face = importlib.import_module(package)
     submodules = {found.name for found in pkgutil.iter_modules(face.__path__)}
     origins = House().faces[package]

@@ -149,12 +149,12 @@ class ScoreFiles:
 
 
 def score_label_maps(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: NDArray[np.integer],
+    reference: NDArray[np.integer],
     *,
     grid: Grid,
     settings: Settings,
-    image: NDArray[Any] | None = None,
+    image: NDArray[np.number] | None = None,
     case: str = "",
 ) -> tuple[tuple[ClassScore, ...], tuple[LesionRecord, ...]]:
     """Class scores and lesions of two label maps (S, A, R) on one grid.
@@ -184,14 +184,14 @@ def score_label_maps(
 
 
 def lesion_records(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: NDArray[np.integer],
+    reference: NDArray[np.integer],
     grid: Grid,
     *,
     value: int,
     name: str,
     box: Box | None,
-    image: NDArray[Any] | None = None,
+    image: NDArray[np.number] | None = None,
     case: str = "",
 ) -> list[LesionRecord]:
     """Lesions of one class of both label maps (S, A, R), measured and matched inside the class's bounding box."""
@@ -211,7 +211,7 @@ def lesion_records(
     return match_lesions(*parts, *lesions, case=case)
 
 
-def image_on(pair: Pair, grid: Grid) -> NDArray[Any] | None:
+def image_on(pair: Pair, grid: Grid) -> NDArray[np.number] | None:
     """First channel of the case's image, or None where there is none on the grid of the labels: scores need none."""
     if not pair.images or not Path(pair.images[0]).exists():
         return None
@@ -223,7 +223,7 @@ def image_on(pair: Pair, grid: Grid) -> NDArray[Any] | None:
     return volume[0].numpy() if grid_of(volume).matches(grid, tolerance=0.01) else None
 
 
-def _calibration(pair: Pair, reference: NDArray[Any], grid: Grid) -> Reliability | None:
+def _calibration(pair: Pair, reference: NDArray[np.integer], grid: Grid) -> Reliability | None:
     if not pair.probabilities:
         return None
     probabilities, probabilities_grid = read_probabilities(pair.probabilities)

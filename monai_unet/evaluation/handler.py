@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
+import numpy as np
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.utils import string_list_all_gather
@@ -61,7 +62,7 @@ class ScoreHandler:
         surface: Surface | str = Surface.AREA,
         lesions: Sequence[int] = (),
         regions: Mapping[str, Sequence[int]] | None = None,
-        convert: Callable[..., NDArray[Any]] | None = None,
+        convert: Callable[..., NDArray[np.integer]] | None = None,
         pred_key: str = "pred",
         label_key: str = "label",
         image_key: str = "image",
@@ -129,7 +130,12 @@ class ScoreHandler:
         return CaseResult(replace(pair, prediction=str(written)), scores, lesions)
 
     def _scores(
-        self, labels: NDArray[Any], reference: NDArray[Any], grid: Grid, image: NDArray[Any] | None, case: str
+        self,
+        labels: NDArray[np.integer],
+        reference: NDArray[np.integer],
+        grid: Grid,
+        image: NDArray[np.number] | None,
+        case: str,
     ) -> tuple[tuple[ClassScore, ...], tuple[LesionRecord, ...]]:
         settings = self.settings
         if not self.regions:

@@ -157,7 +157,7 @@ def _status(overlap: Overlap) -> Status:
     return Status.SCORED if overlap.reference else Status.SPURIOUS
 
 
-def _volume(labels: ArrayLike) -> NDArray[Any]:
+def _volume(labels: ArrayLike) -> NDArray[np.integer]:
     array = np.asarray(labels)
     return array[0] if array.ndim == 4 and array.shape[0] == 1 else array
 

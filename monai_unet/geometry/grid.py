@@ -161,7 +161,7 @@ def spacing_of(affine: ArrayLike) -> tuple[float, float, float]:
     return float(lengths[0]), float(lengths[1]), float(lengths[2])
 
 
-def to_working_frame(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Grid]:
+def to_working_frame(array: NDArray[Scalar], grid: Grid) -> tuple[NDArray[Scalar], Grid]:
     """Array (spatial axes first, as `grid`) with its axes permuted and flipped to (S, A, R), and its new grid.
 
     A view where NumPy allows it: an array in the order in which NIfTI stores RAS+ volumes comes out C-contiguous.
@@ -169,7 +169,7 @@ def to_working_frame(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Gri
     return apply_orientation(array, _ornt(grid.affine, WORKING_AXES)), grid.to_working()
 
 
-def from_working_frame(array: NDArray[Any], grid: Grid) -> NDArray[Any]:
+def from_working_frame(array: NDArray[Scalar], grid: Grid) -> NDArray[Scalar]:
     """The inverse of `to_working_frame`: an array in (S, A, R) put on the voxels of `grid`."""
     working = grid.to_working()
     if array.shape[:3] != working.shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -127,7 +128,7 @@ def smallest_halo(
     return min(halo, largest), agreements
 
 
-def _labels(logits: Tensor) -> NDArray[Any]:
+def _labels(logits: Tensor) -> NDArray[np.unsignedinteger] | NDArray[np.bool_]:
     return argmax(logits) if logits.shape[0] > 1 else (logits > 0).numpy()
 
 

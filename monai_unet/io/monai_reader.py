@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from monai.config import KeysCollection, PathLike
 from monai.data import ImageReader, MetaTensor
 from monai.transforms import LoadImaged, MapTransform
@@ -38,7 +39,7 @@ class VolumeReader(ImageReader):
         """Volumes of the named files or DICOM folders."""
         return [read_volume(Path(name), **self.options) for name in ensure_tuple(data)]
 
-    def get_data(self, img: Any) -> tuple[NDArray[Any], dict[str, Any]]:
+    def get_data(self, img: Any) -> tuple[NDArray[np.number], dict[Hashable, Any]]:
         """Array (S, A, R), or (C, S, A, R) for several files on one grid, and its metadata."""
         from monai_unet.io.datasets import stack_channels
 

@@ -107,7 +107,7 @@ def _entry_of_worker(which: tuple[str, int, int]) -> dict[str, str]:
     return _of_worker._entry(*which)
 
 
-def _write(array: torch.Tensor, image: MetaTensor, path: Path, dtype: type) -> None:
+def _write(array: torch.Tensor, image: MetaTensor, path: Path, dtype: type[np.number]) -> None:
     """An array (S, A, R) as NIfTI in RAS+ order."""
     values = np.asarray(array, dtype=np.float32)
     if dtype is np.int16:

@@ -11,6 +11,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import BorderPad, MapTransform, Randomizable
 from numpy.random import RandomState
+from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt, gaussian_filter
 
 from monai_unet.errors import InputError
@@ -111,7 +112,7 @@ class RandHeadd(Randomizable, MapTransform):
 
 
 def _layers(
-    outside: FloatArray, brain: np.ndarray[Any, Any], spacing: Sequence[float], random: RandomState
+    outside: FloatArray, brain: NDArray[np.bool_], spacing: Sequence[float], random: RandomState
 ) -> dict[str, FloatArray]:
     """How much of each tissue is in each voxel (S, A, R), 0 to 1, by the distance in mm from the brain."""
     shape = outside.shape

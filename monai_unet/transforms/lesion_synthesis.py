@@ -115,7 +115,7 @@ def _drawn_kind(random: RandomState) -> str:
     return str(random.choice([name for name, _ in GLIOMA], p=[share for _, share in GLIOMA]))
 
 
-def _like(array: NDArray[Any], given: Any) -> torch.Tensor:
+def _like(array: NDArray[np.generic], given: Any) -> torch.Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     if not isinstance(given, MetaTensor):
         return tensor

@@ -102,7 +102,7 @@ def next_click(
 
 
 def run_case(
-    image: NDArray[Any],
+    image: NDArray[np.number],
     grid: Grid,
     reference: NDArray[np.bool_],
     answerer: Answerer,

@@ -64,7 +64,7 @@ class JournalInfo:
     lost_bytes: int
 
 
-def fingerprint(image: NDArray[Any], grid: Grid) -> str:
+def fingerprint(image: NDArray[np.number], grid: Grid) -> str:
     """Hash of an image's grid and voxels: SHA-256 over shape, affine (to 0.1 µm) and the CRC-32 of each plane.
 
     Voxels count as float32, so that an image read as another type is the same image.

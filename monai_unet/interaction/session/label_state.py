@@ -51,10 +51,10 @@ class LabelState:
 
     def __init__(
         self,
-        image: NDArray[Any],
+        image: NDArray[np.number],
         grid: Grid,
         *,
-        labels: NDArray[Any] | None = None,
+        labels: NDArray[np.integer] | NDArray[np.bool_] | None = None,
         objects: Iterable[SegmentObject] = (),
         memory_limit: int = DEFAULT_LIMIT,
     ) -> None:
@@ -251,7 +251,9 @@ class LabelState:
             raise InputError(f"{item.name} is locked; unlock it to change it.")
         return item
 
-    def _write(self, what: str, box: Box, new: NDArray[Any], document: Document | None = None, **how: Any) -> Change:
+    def _write(
+        self, what: str, box: Box, new: NDArray[np.generic], document: Document | None = None, **how: Any
+    ) -> Change:
         """Put labels into a box, but for voxels that locked objects hold or would gain, and make it one step."""
         before = self.labels[box].copy()
         new, notes = self._guarded(before, new)
@@ -264,7 +266,9 @@ class LabelState:
             raise
         return self._tell(change)
 
-    def _guarded(self, before: NDArray[np.uint16], new: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def _guarded(
+        self, before: NDArray[np.uint16], new: NDArray[np.generic]
+    ) -> tuple[NDArray[np.generic], tuple[str, ...]]:
         locked = [item for item in self._document.objects.values() if item.locked]
         if not locked:
             return new, ()
@@ -363,7 +367,7 @@ class LabelState:
         return change
 
 
-def values_in(labels: NDArray[Any]) -> list[int]:
+def values_in(labels: NDArray[np.integer]) -> list[int]:
     """The labels that occur, without 0, rising."""
     counts = np.bincount(labels.ravel())
     return [int(value) for value in np.flatnonzero(counts) if value]
@@ -383,7 +387,7 @@ def _change(
     )
 
 
-def _own_labels(labels: NDArray[Any] | None, grid: Grid) -> NDArray[np.uint16]:
+def _own_labels(labels: NDArray[np.integer] | NDArray[np.bool_] | None, grid: Grid) -> NDArray[np.uint16]:
     if labels is None:
         return np.zeros(grid.shape, dtype=np.uint16)
     given = np.asarray(labels)

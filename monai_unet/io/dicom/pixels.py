@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ def why_not_decodable(frame: Frame) -> str:
     return ""
 
 
-def read_quantities(frames: Sequence[Frame], out: NDArray[Any]) -> None:
+def read_quantities(frames: Sequence[Frame], out: NDArray[np.number]) -> None:
     """Decode frames and apply slope and intercept, each its own, into `out` (n, rows, columns) of any strides.
 
     Raises:
@@ -124,13 +124,13 @@ def read_quantities(frames: Sequence[Frame], out: NDArray[Any]) -> None:
                 pass
 
 
-def stored_values(frame: Frame) -> NDArray[Any]:
+def stored_values(frame: Frame) -> NDArray[np.integer]:
     """Pixels (rows, columns) as stored, before slope and intercept."""
     with ZipAwareOpener() as files:
         return next(iter(_decoded([frame], files)))
 
 
-def _decoded(frames: Sequence[Frame], files: ZipAwareOpener) -> Iterator[NDArray[Any]]:
+def _decoded(frames: Sequence[Frame], files: ZipAwareOpener) -> Iterator[NDArray[np.integer]]:
     """Stored values of several frames of one file, in the order given."""
     header = frames[0].header
     with files.open(header.path) as stream:
@@ -159,7 +159,7 @@ def _native_start(offset: int | None, stream: BinaryIO, syntax: UID) -> int | No
     return offset + (12 if explicit else 8)
 
 
-def _native(frame: Frame, stream: BinaryIO, start: int) -> NDArray[Any]:
+def _native(frame: Frame, stream: BinaryIO, start: int) -> NDArray[np.integer]:
     rows, columns = frame.shape
     dtype = _stored_dtype(frame.header.dataset)
     stored = np.empty((rows, columns), dtype=dtype)
@@ -171,12 +171,12 @@ def _native(frame: Frame, stream: BinaryIO, start: int) -> NDArray[Any]:
     return _without_unused_bits(stored, frame.header.dataset)
 
 
-def _stored_dtype(dataset: Dataset) -> np.dtype[Any]:
+def _stored_dtype(dataset: Dataset) -> np.dtype[np.integer]:
     kind = "i" if integer(dataset.get("PixelRepresentation"), 0) == 1 else "u"
     return np.dtype(f"<{kind}{integer(dataset.get('BitsAllocated'), 16) // 8}")
 
 
-def _without_unused_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+def _without_unused_bits(stored: NDArray[np.integer], dataset: Dataset) -> NDArray[np.integer]:
     """PS3.5 8.1.1: bits above High Bit may hold anything (overlays, no sign extension)."""
     allocated = 8 * stored.dtype.itemsize
     used = integer(dataset.get("BitsStored"), allocated)
@@ -187,7 +187,7 @@ def _without_unused_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]
     return stored
 
 
-def _through_pydicom(frames: Sequence[Frame], stream: BinaryIO) -> Iterator[NDArray[Any]]:
+def _through_pydicom(frames: Sequence[Frame], stream: BinaryIO) -> Iterator[NDArray[np.integer]]:
     path, syntax = frames[0].header.path, transfer_syntax(frames[0].header.dataset)
     try:
         dataset = dcmread(stream, specific_tags=_DECODING_ELEMENTS, force=True)
@@ -206,14 +206,14 @@ def _through_pydicom(frames: Sequence[Frame], stream: BinaryIO) -> Iterator[NDAr
         raise InputError(f"{path} cannot be decoded, it is damaged ({reason}); copy it again.") from None
 
 
-def _quantities(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
+def _quantities(frame: Frame, stored: NDArray[np.integer], out: NDArray[np.number]) -> None:
     dataset = frame.header.dataset
     if "ModalityLUTSequence" in dataset:
         out[...] = apply_modality_lut(stored, dataset)
     elif out.dtype == np.float32 and stored.dtype.itemsize <= 2:
         np.multiply(stored, np.float32(frame.slope), out=out, dtype=np.float32)
         if frame.intercept:
-            out += np.float32(frame.intercept)
+            np.add(out, np.float32(frame.intercept), out=out)
     else:
         out[...] = stored * np.float64(frame.slope) + frame.intercept
     if has_padding_below_air(frame):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, from_working_frame, meta_of, to_working_frame
@@ -23,7 +23,7 @@ def read_series(
     path: str | Path,
     *,
     series: str | None = None,
-    dtype: Any = np.float32,
+    dtype: DTypeLike = np.float32,
     uneven: Literal["refuse", "resample"] = "refuse",
     tilt: Literal["keep", "resample"] = "keep",
 ) -> MetaTensor:
@@ -81,13 +81,13 @@ def choose_series(found: Sequence[DicomSeries], path: Path, named: str | None) -
 
 
 def _voxels(
-    series: DicomSeries, dtype: Any, *, resample_uneven: bool, resample_tilt: bool
-) -> tuple[NDArray[Any], Grid, list[str]]:
+    series: DicomSeries, dtype: DTypeLike, *, resample_uneven: bool, resample_tilt: bool
+) -> tuple[NDArray[np.number], Grid, list[str]]:
     """Array (column i, row j, slice k), laid out so that turning it to (S, A, R) copies nothing; its grid and notes."""
     assert series.grid is not None
     assert series.stack is not None
     grid, notes = series.grid, list(series.notes)
-    memory = np.empty(grid.to_working().shape, dtype=dtype)
+    memory: NDArray[np.number] = np.empty(grid.to_working().shape, dtype=dtype)
     array = from_working_frame(memory, grid)
     read_quantities(series.slices, array.transpose(2, 1, 0))
     if resample_uneven:

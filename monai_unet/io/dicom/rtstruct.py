@@ -7,7 +7,6 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import highdicom as hd
 import numpy as np
@@ -210,7 +209,7 @@ def read_rtstruct(path: str | Path, *, source: SourceSeries) -> StoredSegmentati
         notes = (*notes, f"{skipped} contours that enclose nothing were left out")
     columns, rows, _ = source.grid.shape
 
-    def planes(number: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    def planes(number: int) -> Iterator[tuple[int, NDArray[np.number] | NDArray[np.bool_]]]:
         for k, polygons in contours.get(number, {}).items():
             yield k, fill(polygons, (rows, columns))
 
@@ -257,7 +256,7 @@ def _read_contours(
     path: str | Path,
     dataset: Dataset,
     rois: Sequence[tuple[Dataset, int]],
-    to_voxels: NDArray[Any],
+    to_voxels: NDArray[np.generic],
     shape: tuple[int, int, int],
 ) -> tuple[Contours, int]:
     number_of = {int(item.ROINumber): number for item, number in rois}

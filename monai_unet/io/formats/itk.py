@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -106,7 +105,7 @@ def _data_file(path: Path, head: bytes, kind: bytes) -> Path:
 
 
 def write(
-    path: Path, array: NDArray[Any], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
+    path: Path, array: NDArray[np.number], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
 ) -> None:
     """Write voxels in the axis order of `grid`; names and colours of `labels` as 3D Slicer's keys (NRRD)."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))

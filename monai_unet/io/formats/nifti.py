@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -106,11 +106,11 @@ def _volume_shape(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _kind(dtype: np.dtype[Any]) -> str:
+def _kind(dtype: np.dtype[np.generic]) -> str:
     return "colours" if dtype.kind == "V" else "complex numbers" if dtype.kind == "c" else f"voxels of type {dtype}"
 
 
-def _voxels(stream: BinaryIO, header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -> NDArray[Any]:
+def _voxels(stream: BinaryIO, header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -> NDArray[np.number]:
     dtype = header.get_data_dtype()
     length = dtype.itemsize * shape[0] * shape[1] * shape[2]
     if length > _LARGEST_DEFLATE_RATIO * path.stat().st_size:
@@ -129,7 +129,7 @@ def _voxels(stream: BinaryIO, header: nib.Nifti1Header, shape: tuple[int, int, i
     return _scaled(array, header).T
 
 
-def _scaled(array: NDArray[Any], header: nib.Nifti1Header) -> NDArray[Any]:
+def _scaled(array: NDArray[np.number], header: nib.Nifti1Header) -> NDArray[np.number]:
     slope, intercept = header.get_slope_inter()
     if slope is None or (slope == 1.0 and not intercept):
         return array
@@ -137,7 +137,7 @@ def _scaled(array: NDArray[Any], header: nib.Nifti1Header) -> NDArray[Any]:
 
 
 def write(
-    path: Path, array: NDArray[Any], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
+    path: Path, array: NDArray[np.number], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
 ) -> None:
     """Write voxels in the axis order of `grid`; names and colours of `labels` go into a header extension.
 
