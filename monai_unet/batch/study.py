@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from monai_unet.bundle_format import folder_hash, named_files, ordered_files
 from monai_unet.errors import InputError
@@ -27,6 +26,7 @@ from monai_unet.io import (
 )
 from monai_unet.io.datasets import group_sequences
 from monai_unet.io.formats import VOLUME_SUFFIXES
+from monai_unet.mappings import JsonView
 from monai_unet.segmentation import Case, Progress, Segmentation, Segmenter
 
 ABANDONED_AFTER = 3600.0
@@ -71,7 +71,7 @@ def find_jobs(
     output: str | Path,
     *,
     channels: int = 1,
-    table: Sequence[Mapping[str, Any]] = (),
+    table: Sequence[JsonView] = (),
 ) -> list[Job]:
     """The cases that paths given by a user stand for, and where their masks go.
 
@@ -106,7 +106,7 @@ def find_jobs(
     return jobs
 
 
-def named_job(given: Mapping[str, str | Path], output: str | Path, table: Sequence[Mapping[str, Any]]) -> Job:
+def named_job(given: Mapping[str, str | Path], output: str | Path, table: Sequence[JsonView]) -> Job:
     """One case whose files are given by channel name.
 
     Raises:
@@ -245,9 +245,7 @@ def _remove_abandoned(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _named_cases(
-    paths: Sequence[Path], table: Sequence[Mapping[str, Any]]
-) -> list[tuple[str, tuple[Path | None, ...]]]:
+def _named_cases(paths: Sequence[Path], table: Sequence[JsonView]) -> list[tuple[str, tuple[Path | None, ...]]]:
     """Several files are one case; the volumes of a folder are grouped by what stands beside the sequence's name."""
     if len(paths) > 1 or not paths[0].is_dir():
         files = tuple(ordered_files(paths, table, bundle="this model"))

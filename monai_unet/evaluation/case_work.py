@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class CaseResult:
     failure: str = ""
     seconds: float = field(default=0.0, compare=False)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Plain dictionaries, lists and numbers."""
         content = asdict(self)
         if self.calibration is not None:
@@ -81,7 +81,7 @@ class CaseResult:
         )
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> CaseResult:
+    def from_json(cls, content: Json) -> CaseResult:
         """The inverse of `to_json`."""
         pair = content["pair"]
         calibration = content["calibration"]
@@ -105,7 +105,7 @@ class CaseResult:
         )
 
 
-def score_from_json(row: Mapping[str, Any]) -> ClassScore:
+def score_from_json(row: Json) -> ClassScore:
     """A `ClassScore` from the dictionary that `asdict` and JSON made of it."""
     lists = {"tolerances_mm": tuple(row["tolerances_mm"]), "nsd": tuple(row["nsd"])}
     return ClassScore(**{**row, **lists, "status": Status(row["status"])})

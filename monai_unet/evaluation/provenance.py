@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PACKAGES = ("monai", "torch", "numpy", "scipy", "nibabel", "pydicom")
 
 
-def environment() -> dict[str, Any]:
+def environment() -> Json:
     """Versions of the program, of Python and of the packages that the numbers depend on, and the call."""
     packages = {}
     for name in _PACKAGES:

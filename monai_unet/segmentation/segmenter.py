@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import monai
 import torch
@@ -62,7 +62,7 @@ class Segmentation:
     labels: MetaTensor
     label_names: dict[int, str]
     colors: dict[int, tuple[int, int, int]]
-    provenance: dict[str, Any]
+    provenance: Json
     uncertainty: MetaTensor | None = None
 
     @property
@@ -82,7 +82,7 @@ class Case:
         seconds: wall time per stage so far.
     """
 
-    data: dict[Any, Any]
+    data: CaseDict
     source: Source
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -7,7 +7,6 @@ import multiprocessing
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -41,7 +40,7 @@ class SyntheticCases:
 
     def __init__(
         self,
-        bases: Sequence[Mapping[str, Any]],
+        bases: Sequence[Mapping[str, object]],
         draw: Compose,
         output_dir: str | Path,
         *,
@@ -51,7 +50,7 @@ class SyntheticCases:
         workers: int = 0,
         image_key: str = "image",
         label_key: str = "label",
-        provenance: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, object] | None = None,
     ) -> None:
         self.bases, self.draw, self.output_dir = bases, draw, Path(output_dir)
         self.channels, self.counts, self.seed = tuple(channels), dict(counts), seed
@@ -74,7 +73,7 @@ class SyntheticCases:
         with ProcessPoolExecutor(self.workers, context, initializer=_start_worker, initargs=(self,)) as pool:
             return list(pool.map(_entry_of_worker, wanted))
 
-    def case(self, number: int, place: int) -> dict[str, Any]:
+    def case(self, number: int, place: int) -> Json:
         """Case `number` of the list at `place`."""
         self.draw.set_random_state(seed=derived_seed(self.seed, place, number))
         return dict(self.draw(dict(self.bases[number % len(self.bases)])))

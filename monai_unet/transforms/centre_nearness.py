@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from monai.config import KeysCollection
@@ -31,7 +28,7 @@ class AddCentreNearnessd(MapTransform):
             raise ValueError(f"sigma_mm must be positive, got {sigma_mm}")
         self.sigma_mm = sigma_mm
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Append it to one case."""
         result = dict(data)
         for key in self.key_iterator(result):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -66,7 +65,7 @@ class RandHeadd(Randomizable, MapTransform):
                 raise InputError(f"there is no sequence '{sequence}'; choose one of {', '.join(BRIGHTNESS)}.")
         self.sequences, self.also, self.prob, self.pad_mm = tuple(sequences), tuple(also), prob, tuple(pad_mm)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Paint around one case, or leave it."""
         result = dict(data)
         if self.R.uniform() >= self.prob:

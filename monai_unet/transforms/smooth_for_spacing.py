@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -35,7 +34,7 @@ class SmoothForSpacingd(MapTransform):
         super().__init__(keys)
         self.pixdim = tuple(float(mm) for mm in pixdim)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Blur one case; the grid and the affine stay."""
         result = dict(data)
         for key in self.key_iterator(result):

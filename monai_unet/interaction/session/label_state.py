@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -197,7 +197,7 @@ class LabelState:
         self.stop_journal()
         self._journal = Journal.create(path, [(start, ()), *self._so_far()])
 
-    def _so_far(self) -> Iterator[tuple[dict[str, Any], Iterable[Payload]]]:
+    def _so_far(self) -> Iterator[tuple[Json, Iterable[Payload]]]:
         """Records of the state before the first step, of all steps, and of those that are undone."""
         labels, document = self.labels, self._document
         if any(step.patch for step in self._history.done):
@@ -349,11 +349,11 @@ class LabelState:
         notes = self._journal_append({"type": verb})
         return self._tell(_change(f"{verb} {step.what}", source, target, step.box, step.values, notes))
 
-    def _journal_append(self, content: Mapping[str, Any], payloads: Iterable[Any] = ()) -> tuple[str, ...]:
+    def _journal_append(self, content: Json, payloads: Iterable[Payload] = ()) -> tuple[str, ...]:
         if self._journal is None:
             return ()
         try:
-            self._journal.append(dict(content), payloads)
+            self._journal.append(content, payloads)
         except OSError as error:
             path = self.stop_journal()
             return (f"{path} cannot be written ({error.strerror}): this session is no longer saved as it goes.",)

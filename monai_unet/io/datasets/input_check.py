@@ -66,12 +66,12 @@ class ExpectedInput:
             _appearance(np.array(coarse)),
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """For JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ExpectedInput:
+    def from_dict(cls, values: Mapping[str, object]) -> ExpectedInput:
         """From JSON; keys of later versions are passed over."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: _tuples(value) for name, value in values.items() if name in known})
@@ -186,5 +186,5 @@ def _triple(values: NDArray[np.float64]) -> Triple:
     return a, b, c
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: object) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -255,7 +255,7 @@ def _referenced_files(directory: FileHeader) -> list[Path]:
     return files
 
 
-def _parts(file_id: Any) -> list[str]:
+def _parts(file_id: str | Iterable[str] | None) -> list[str]:
     if not file_id:
         return []
     return [file_id] if isinstance(file_id, str) else [str(part) for part in file_id]

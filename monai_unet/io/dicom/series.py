@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydicom import dcmread
@@ -29,6 +28,7 @@ from monai_unet.io.dicom.pixels import (
     transfer_syntax,
     why_not_decodable,
 )
+from monai_unet.mappings import Json
 
 NOT_IMAGES = ("SEG", "RTSTRUCT", "SR", "RTPLAN", "RTDOSE", "PR", "KO", "REG", "RWV", "ANN", "DOC", "FID")
 """Modalities that describe images or are computed from them; they are listed, and never read as an image."""
@@ -291,7 +291,7 @@ def _entry(
     )
 
 
-def _shared(dataset: Dataset, label: str) -> dict[str, Any]:
+def _shared(dataset: Dataset, label: str) -> Json:
     description = str(dataset.get("SeriesDescription") or "").strip()
     dates = (str(dataset.get(name) or "") for name in ("AcquisitionDate", "SeriesDate", "StudyDate"))
     return {
