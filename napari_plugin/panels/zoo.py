@@ -34,7 +34,8 @@ class ZooPicker(QWidget):
 
     def open(self) -> None:
         """Fetch the list and show it; pressed again, hide it."""
-        if self.isVisibleTo(self.parentWidget()):
+        parent = self.parentWidget()
+        if parent is not None and self.isVisibleTo(parent):
             self.hide()
             return
         self.controller.say("Asking MONAI's Model Zoo what there is …")
