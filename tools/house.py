@@ -46,12 +46,15 @@ ERRORS = re.compile(r"\b(Raises?|InputError|\w+Error|refus\w+)\b")
 
 @dataclass(frozen=True)
 class Import:
-    """One name that a module takes from this project: `source` is the module named, `name` what is taken from it."""
+    """One name that a module takes from this project: `source` is the module named, `name` what is taken from it.
+
+    `when` is "load" (with the module), "late" (inside a function) or "typing" (under TYPE_CHECKING, never run).
+    """
 
     source: str
     name: str | None
     line: int
-    when_loaded: bool
+    when: str
 
 
 @dataclass
@@ -73,7 +76,7 @@ class Module:
 
     @cached_property
     def imports(self) -> list[Import]:
-        return list(self._walk(self.tree, True))
+        return list(self._walk(self.tree, "load"))
 
     def imported_anywhere(self) -> set[str]:
         """Top-level names of all packages that this module imports, late or not."""
@@ -85,21 +88,23 @@ class Module:
                 found.add(node.module.split(".")[0])
         return found
 
-    def _walk(self, node: ast.AST, when_loaded: bool) -> Iterator[Import]:
+    def _walk(self, node: ast.AST, when: str) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Import):
                 for alias in child.names:
                     if alias.name.split(".")[0] in PACKAGES:
-                        yield Import(alias.name, None, child.lineno, when_loaded)
+                        yield Import(alias.name, None, child.lineno, when)
             elif isinstance(child, ast.ImportFrom):
                 source = self._absolute(child)
                 if source.split(".")[0] in PACKAGES:
                     for alias in child.names:
-                        yield Import(source, alias.name, child.lineno, when_loaded)
-            elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or _is_type_checking(child):
-                yield from self._walk(child, False)
+                        yield Import(source, alias.name, child.lineno, when)
+            elif _is_type_checking(child):
+                yield from self._walk(child, "typing")
+            elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                yield from self._walk(child, "late" if when == "load" else when)
             else:
-                yield from self._walk(child, when_loaded)
+                yield from self._walk(child, when)
 
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:
@@ -133,27 +138,28 @@ class House:
         """The module that an import runs: through a lazy face, the module that the face's name comes from."""
         if taken.name is None:
             return taken.source
-        if f"{taken.source}.{taken.name}" in self.modules:
-            return f"{taken.source}.{taken.name}"
         behind = self.faces.get(taken.source, {}).get(taken.name)
-        return taken.source if behind is None else behind
+        if behind not in (None, taken.source):
+            return behind
+        submodule = f"{taken.source}.{taken.name}"
+        return submodule if submodule in self.modules else taken.source
 
     # --- imports
 
-    def graph(self, late: bool = False) -> dict[str, set[str]]:
-        """Module → the modules it imports when it is loaded (`late`: or at any time)."""
+    def graph(self, *when: str) -> dict[str, set[str]]:
+        """Module → the modules it imports at these times (see `Import`); at any time where none is given."""
         return {
-            name: {self.target(i) for i in module.imports if late or i.when_loaded} - {name}
+            name: {self.target(i) for i in module.imports if not when or i.when in when} - {name}
             for name, module in self.modules.items()
         }
 
     def circles(self) -> list[list[str]]:
-        return [sorted(group) for group in _strongly_connected(self.graph()) if len(group) > 1]
+        return [sorted(group) for group in _strongly_connected(self.graph("load")) if len(group) > 1]
 
     def room_circles(self) -> list[list[str]]:
         """Circles of rooms, late imports included: `io` needs something of `batch`, and `batch` of `io`."""
         rooms: dict[str, set[str]] = defaultdict(set)
-        for name, targets in self.graph(late=True).items():
+        for name, targets in self.graph("load", "late").items():
             own = _room(name)
             rooms[own] |= {_room(target) for target in targets} - {own, *PACKAGES}
         return [sorted(group) for group in _strongly_connected(rooms) if len(group) > 1]
@@ -164,6 +170,8 @@ class House:
         for module in self.modules.values():
             for taken in module.imports:
                 named = taken.source
+                if taken.name in self.faces.get(named, {}):
+                    continue
                 if taken.name is not None and f"{named}.{taken.name}" in self.modules:
                     named = f"{named}.{taken.name}"
                 inner = self.modules.get(named)

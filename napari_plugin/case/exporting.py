@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +34,7 @@ from monai_unet.io import (
 from monai_unet.io.datasets import read_dataset
 from monai_unet.io.dicom import DicomSeries, meaning_of, new_uid, write_rtstruct, write_seg, write_sr
 from monai_unet.io.formats import LabelEntry
+from monai_unet.mappings import Json
 from monai_unet.measurement import Lesion, for_report
 from monai_unet.version import __version__
 from napari_plugin.case.findings import measure_objects
@@ -56,7 +56,7 @@ class Outcome:
     """
 
     image: OpenImage
-    labels: NDArray[Any]
+    labels: NDArray[np.integer]
     objects: tuple[SegmentObject, ...]
     made_by: Mapping[str, Any]
     notes: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Outcome:
         """The notes of the automatic result and of the images, each once."""
         return tuple(dict.fromkeys([*notes_of(self.made_by), *self.notes]))
 
-    def numbered(self) -> tuple[NDArray[Any], list[Segment]]:
+    def numbered(self) -> tuple[NDArray[np.integer], list[Segment]]:
         """Labels with the values 1, 2, … in the order of the objects, as DICOM numbers segments, and the segments."""
         highest = max((item.value for item in self.objects), default=0)
         table = np.zeros(highest + 1, dtype=np.uint16)
@@ -181,7 +181,7 @@ def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
     return [folder / image, folder / mask, description]
 
 
-def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[Any], list[SegmentObject]]:
+def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[np.integer], list[SegmentObject]]:
     """Labels (S, A, R) on the voxels of an image, and their names, from a mask, a SEG or an RTSTRUCT.
 
     Raises:
@@ -207,7 +207,7 @@ def _numbers(lesion: Lesion) -> Sequence[float]:
     ]
 
 
-def _named(outcome: Outcome) -> tuple[NDArray[Any], list[Segment]]:
+def _named(outcome: Outcome) -> tuple[NDArray[np.integer], list[Segment]]:
     if not outcome.objects:
         raise InputError("There is nothing to save yet; segment or paint a lesion first.")
     return outcome.numbered()
@@ -222,7 +222,7 @@ def _series(outcome: Outcome) -> DicomSeries:
     return series
 
 
-def _new_dataset(outcome: Outcome) -> dict[str, Any]:
+def _new_dataset(outcome: Outcome) -> Json:
     return {
         "name": "corrected cases",
         "description": f"Corrected with {EDITED_BY} {__version__}. {RESEARCH_USE}.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
@@ -53,7 +52,7 @@ class ZooPicker(QWidget):
         if model is None:
             return
 
-        def work() -> Generator[Any, None, Bundle]:
+        def work() -> Generator[tuple[int, int], None, Bundle]:
             return (yield from zoo.download(model))
 
         self.controller.say(f"Downloading {model.name} …")

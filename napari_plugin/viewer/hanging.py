@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.types import LayerDataTuple
 
+    from napari_plugin.case import OpenImage
     from napari_plugin.viewer.events import MouseEvent
 
 CAMERA = ("away", "up", "left")

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from monai_unet.interaction.session import Change
 from monai_unet.io import unit_rgb
 from monai_unet.measurement import Lesion
-from napari_plugin.case import Editing
 from napari_plugin.viewer.hanging import METADATA, go_to, inside, placed, plane_of, show_plane
 from napari_plugin.viewer.layers import SessionLayers
 from napari_plugin.viewer.marks import Marks
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels, Surface
     from napari.utils.events import Event
+
+    from napari_plugin.case import Editing
 
 UNCERTAINTY = "Uncertainty"
 
