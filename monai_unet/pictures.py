@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from monai_unet.geometry import PLANES, Box, Plane, bounding_box, make_box, whole_box
 from monai_unet.io import Color, unit_rgb
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 _CT_BELOW = -400.0
 _CT_WINDOW = (-160.0, 240.0)
 
@@ -61,7 +63,7 @@ def contour_figure(
     return figure
 
 
-def plane_slice(volume: NDArray[Any], box: Box, plane: Plane, index: int) -> NDArray[Any]:
+def plane_slice(volume: NDArray[Scalar], box: Box, plane: Plane, index: int) -> NDArray[Scalar]:
     """The boxed part of slice `index` of a volume (S, A, R), rows upwards, for `imshow(origin="lower")`."""
     # both sideways axes grow towards what belongs on the left of the picture (right, anterior)
     return np.moveaxis(volume, plane.order, (0, 1, 2))[index][box[plane.up], box[plane.across]][:, ::-1]

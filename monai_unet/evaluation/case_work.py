@@ -22,6 +22,7 @@ from monai_unet.evaluation.scores import ClassScore, Status, score_case
 from monai_unet.evaluation.surface import Surface
 from monai_unet.geometry import Box, Grid, grid_of
 from monai_unet.io import read_volume
+from monai_unet.mappings import Json
 from monai_unet.measurement import acquisition_axis, component_map, measure_lesions
 
 logger = logging.getLogger(__name__)

@@ -68,7 +68,7 @@ def _refuse_unknown(where: str, found: list[int], labels: Mapping[int, str]) -> 
         )
 
 
-def _check(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
+def _check(prediction: NDArray[np.integer], reference: NDArray[np.integer]) -> None:
     if prediction.shape != reference.shape or prediction.ndim != 3:
         raise InputError(
             f"The prediction has shape {prediction.shape} and the reference {reference.shape}; "

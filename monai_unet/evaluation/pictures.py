@@ -53,7 +53,7 @@ def case_picture(
     for axes, plane in zip(figure.subplots(1, 3), PLANES.values(), strict=True):
         place = places[plane.axis]
         expected, found = (plane_slice(m, box, plane, place) for m in (reference, prediction))
-        grey = np.zeros(expected.shape)
+        grey: NDArray[np.number] = np.zeros(expected.shape)
         if image is not None:
             grey = plane_slice(image, box, plane, place)
         axes.imshow(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai_unet.errors import InputError
 from monai_unet.io import sha256_of
+from monai_unet.mappings import Json
 from monai_unet.version import __version__
 
 if TYPE_CHECKING:

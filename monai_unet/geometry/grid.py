@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from nibabel.orientations import (
@@ -24,6 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from monai.data import MetaTensor
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 WORKING_AXES = "SAR"
 

@@ -27,6 +27,7 @@ from monai_unet.errors import InputError
 from monai_unet.generators import drain
 from monai_unet.inferers import Precision, Runtime, in_pieces, is_out_of_memory, require_numbers
 from monai_unet.io import LabelEntry, sha256_of
+from monai_unet.mappings import CaseDict, Json
 from monai_unet.segmentation.engine import Engine, Used, activation_of, choose_device
 from monai_unet.segmentation.fused_postprocessing import plan_fused
 from monai_unet.segmentation.source_grid import Source, given_volume, label_map, read_source

@@ -22,6 +22,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import Window
 from monai_unet.io import read_volume
+from monai_unet.mappings import Json
 
 logger = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from monai.transforms import Compose
 
 from monai_unet.geometry import Grid, from_working_frame, grid_of
 from monai_unet.io import atomic_path, write_text
+from monai_unet.mappings import Json
 from monai_unet.training.reproducible import derived_seed
 
 _STORED = 4000

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 
 CORE, OEDEMA, ENHANCING = 1, 2, 3
 

@@ -9,6 +9,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 
 
 class AddCentreNearnessd(MapTransform):

@@ -9,6 +9,7 @@ from monai.transforms import Transform
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import source_grid
+from monai_unet.mappings import CaseData
 
 
 class CheckPaird(Transform):

@@ -15,6 +15,7 @@ from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 BRIGHTNESS: dict[str, dict[str, tuple[float, float]]] = {

@@ -21,6 +21,7 @@ from scipy.ndimage import gaussian_filter
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.lesion_synthesis_appearance import (
     BRIGHTNESS,
     Look,

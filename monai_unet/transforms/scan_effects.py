@@ -13,6 +13,7 @@ from numpy.random import RandomState
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 

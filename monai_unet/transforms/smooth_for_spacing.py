@@ -13,6 +13,7 @@ from monai.transforms import MapTransform
 from scipy.ndimage import gaussian_filter
 
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 
 _FWHM = math.sqrt(8 * math.log(2))
 """Full width at half maximum of a Gaussian of standard deviation 1."""

@@ -16,6 +16,7 @@ from skimage.filters import threshold_multiotsu
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 CONTRASTS: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from monai_unet.io.datasets import Entry, UnrelatedFramesError
+from monai_unet.mappings import Json
 from napari_plugin.case.opening import OpenImage, best_of, list_images, onto, open_image, title
 from napari_plugin.case.work import Result, Step, Work, once
 from napari_plugin.viewer import METADATA, go_to, hang, image_layer, show_plane, widen_contrast_range

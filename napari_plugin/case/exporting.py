@@ -58,7 +58,7 @@ class Outcome:
     image: OpenImage
     labels: NDArray[np.integer]
     objects: tuple[SegmentObject, ...]
-    made_by: Mapping[str, Any]
+    made_by: Mapping[str, object]
     notes: tuple[str, ...] = ()
 
     def measured(self) -> dict[int, Lesion | None]:
@@ -96,7 +96,7 @@ def save_mask(outcome: Outcome, path: Path) -> list[Path]:
     provenance = path.with_name(case_name(path) + ".json")
     names = {str(item.value): item.name for item in outcome.objects}
     algorithm = outcome.algorithm()
-    stated = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
+    stated: Json = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
     stated |= {"notes": list(outcome.stated_notes())}
     stated |= {"source": outcome.image.entry.path, "corrected": True, "use": RESEARCH_USE, "labels": names}
     write_text(provenance, json.dumps({**dict(outcome.made_by), **stated}, indent=2) + "\n")

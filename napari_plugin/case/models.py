@@ -16,6 +16,7 @@ from monai_unet.geometry import Box, Grid, crop_volume, make_box
 from monai_unet.interaction.session import SegmentObject
 from monai_unet.io import label_color
 from monai_unet.io.datasets import match_sequence, stack_channels
+from monai_unet.mappings import Json
 from monai_unet.segmentation import Progress, Segmentation, Segmenter
 from napari_plugin.case.opening import OpenImage, onto
 
@@ -72,7 +73,7 @@ def channels_of(bundle: Bundle) -> list[Channel]:
             for channel in own
         ]
     inputs = metadata.get("network_data_format", {}).get("inputs", {})
-    image = inputs.get("image") or next(iter(inputs.values()), {})
+    image: Json = inputs.get("image") or next(iter(inputs.values()), {})
     names = image.get("channel_def", {})
     count = int(image.get("num_channels", 1))
     return [

@@ -90,7 +90,6 @@ def _pictures(outcome: Outcome, measured: dict[int, Lesion | None]) -> list[dict
     pictures = []
     for value in largest:
         item = items[value]
-        red, green, blue = (channel / 255 for channel in item.color)
         figure = contour_figure(
             outcome.image.array,
             np.where(outcome.labels == value, 1, 0),

@@ -7,13 +7,14 @@ and paints wrong voxels. World coordinates of the viewer are therefore voxel ind
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.components.overlays import TextOverlay
 from numpy.typing import ArrayLike, NDArray
 
 from monai_unet.geometry import PLANES, Grid, Plane
+from monai_unet.mappings import Json
 from napari_plugin.case import OpenImage
 from napari_plugin.viewer.windows import AUTOMATIC, limits_of, range_of
 

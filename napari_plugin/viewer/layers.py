@@ -14,7 +14,8 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from monai_unet.interaction.session import Change, EditSession
+from monai_unet.geometry import Box, union
+from monai_unet.interaction.session import Atom, Change, EditSession
 from monai_unet.io import unit_rgb
 from napari_plugin.viewer.hanging import placed
 

@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
-from monai_unet.interaction.session import Change
+from monai_unet.interaction.session import Atom, Change
 from monai_unet.io import unit_rgb
 from monai_unet.measurement import Lesion
 from napari_plugin.viewer.hanging import METADATA, go_to, inside, placed, plane_of, show_plane

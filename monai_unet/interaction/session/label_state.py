@@ -20,6 +20,7 @@ from monai_unet.interaction.session.journal import Journal, fingerprint, now
 from monai_unet.interaction.session.objects import HIGHEST_VALUE, SegmentObject, new_object
 from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask, Patch, Payload, PayloadStore, compress
 from monai_unet.io import Color, LabelEntry
+from monai_unet.mappings import Json
 
 
 @dataclass(frozen=True)

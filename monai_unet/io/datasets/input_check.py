@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from monai_unet.geometry import WORKING_AXES, grid_of
+from monai_unet.mappings import Json
 
 Triple = tuple[float, float, float]
 

@@ -16,6 +16,7 @@ from monai_unet.io.dicom import DicomSeries, find_series, is_dicom
 from monai_unet.io.formats import VOLUME_SUFFIXES, format_of
 from monai_unet.io.notes import notes_of
 from monai_unet.io.volume import read_volume
+from monai_unet.mappings import Json
 
 IDENTITY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
 

@@ -35,7 +35,7 @@ def is_meta(head: bytes) -> bool:
     return re.match(rb"\s*(ObjectType|NDims|Comment)\s*=", head) is not None
 
 
-def read(path: Path) -> tuple[NDArray[Any], Grid, tuple[str, ...]]:
+def read(path: Path) -> tuple[NDArray[np.number], Grid, tuple[str, ...]]:
     """Voxels in the file's axis order (x fastest in memory), their grid, and notes (empty when nothing is unusual).
 
     Raises:

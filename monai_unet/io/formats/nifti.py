@@ -35,7 +35,7 @@ def is_nifti(head: bytes) -> bool:
     return (348 in sizes and head[344:347] in (b"n+1", b"ni1")) or (540 in sizes and head[4:7] == b"n+2")
 
 
-def read(path: Path) -> tuple[NDArray[Any], Grid, tuple[str, ...]]:
+def read(path: Path) -> tuple[NDArray[np.number], Grid, tuple[str, ...]]:
     """Voxels in the file's axis order (x fastest in memory), their grid, and notes (empty when nothing is unusual).
 
     Raises:

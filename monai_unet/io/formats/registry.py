@@ -39,7 +39,7 @@ class VolumeFormat:
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    read: Callable[[Path], tuple[NDArray[Any], Grid, tuple[str, ...]]]
+    read: Callable[[Path], tuple[NDArray[np.number], Grid, tuple[str, ...]]]
     read_label_table: Callable[[Path], dict[int, LabelEntry]]
     write: Writer
 
