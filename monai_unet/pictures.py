@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeVar, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from monai_unet.geometry import PLANES, Box, Plane, bounding_box, make_box, whole_box
 from monai_unet.io import Color, unit_rgb
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 _CT_BELOW = -400.0
 _CT_WINDOW = (-160.0, 240.0)
 
 
 def contour_figure(
-    image: NDArray[Any],
-    labels: NDArray[Any] | Mapping[int, NDArray[np.bool_]],
+    image: NDArray[np.number],
+    labels: NDArray[np.integer] | Mapping[int, NDArray[np.bool_]],
     *,
     spacing: Sequence[float],
     names: Mapping[int, str],
@@ -61,7 +63,7 @@ def contour_figure(
     return figure
 
 
-def plane_slice(volume: NDArray[Any], box: Box, plane: Plane, index: int) -> NDArray[Any]:
+def plane_slice(volume: NDArray[Scalar], box: Box, plane: Plane, index: int) -> NDArray[Scalar]:
     """The boxed part of slice `index` of a volume (S, A, R), rows upwards, for `imshow(origin="lower")`."""
     # both sideways axes grow towards what belongs on the left of the picture (right, anterior)
     return np.moveaxis(volume, plane.order, (0, 1, 2))[index][box[plane.up], box[plane.across]][:, ::-1]
@@ -84,11 +86,11 @@ def fullest_planes(mask: NDArray[np.bool_]) -> list[int]:
     return [int(mask.sum(axis=tuple(other for other in range(3) if other != axis)).argmax()) for axis in range(3)]
 
 
-def grey_window(image: NDArray[Any]) -> tuple[float, float]:
+def grey_window(image: NDArray[np.number]) -> tuple[float, float]:
     """Black and white level: a soft-tissue window for CT, else the 1st and the 99.5th percentile."""
     if float(image.min()) < _CT_BELOW:
         return _CT_WINDOW
-    low, high = np.percentile(image, [1, 99.5])
+    low, high = np.percentile(cast("NDArray[np.floating]", image), [1, 99.5])
     return float(low), float(max(high, low + 1e-6))
 
 

@@ -28,7 +28,7 @@ class Journal:
         InputError: `resume` and the journal there was made with other settings or is not a journal.
     """
 
-    def __init__(self, path: str | Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, path: str | Path, settings: Mapping[str, object], *, resume: bool) -> None:
         self.path = Path(path)
         self._settings = json.loads(json.dumps(settings))
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ class Journal:
                     yield place, result
                 place += len(line)
 
-    def _write(self, entry: Mapping[str, Any]) -> None:
+    def _write(self, entry: Mapping[str, object]) -> None:
         self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())

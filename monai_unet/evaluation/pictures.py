@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,11 +31,11 @@ _NAMED = 3
 
 
 def case_picture(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: NDArray[np.integer],
+    reference: NDArray[np.integer],
     *,
     spacing: Sequence[float],
-    image: NDArray[Any] | None = None,
+    image: NDArray[np.number] | None = None,
     names: Mapping[int, str] | None = None,
 ) -> bytes:
     """PNG of the axial, coronal and sagittal slices in which the two label maps (S, A, R) differ in most voxels.
@@ -54,7 +53,7 @@ def case_picture(
     for axes, plane in zip(figure.subplots(1, 3), PLANES.values(), strict=True):
         place = places[plane.axis]
         expected, found = (plane_slice(m, box, plane, place) for m in (reference, prediction))
-        grey = np.zeros(expected.shape)
+        grey: NDArray[np.number] = np.zeros(expected.shape)
         if image is not None:
             grey = plane_slice(image, box, plane, place)
         axes.imshow(
@@ -76,7 +75,9 @@ def case_picture(
     return buffer.getvalue()
 
 
-def _write_names(axes: Axes, expected: NDArray[Any], found: NDArray[Any], names: Mapping[int, str]) -> None:
+def _write_names(
+    axes: Axes, expected: NDArray[np.integer], found: NDArray[np.integer], names: Mapping[int, str]
+) -> None:
     """Names of the structures that differ most in a plane, above each."""
     differing = {value: int(((expected == value) != (found == value)).sum()) for value in names}
     for value in sorted(differing, key=lambda value: -differing[value])[:_NAMED]:

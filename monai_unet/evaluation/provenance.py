@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai_unet.errors import InputError
 from monai_unet.io import sha256_of
+from monai_unet.mappings import Json
 from monai_unet.version import __version__
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _PACKAGES = ("monai", "torch", "numpy", "scipy", "nibabel", "pydicom")
 
 
-def environment() -> dict[str, Any]:
+def environment() -> Json:
     """Versions of the program, of Python and of the packages that the numbers depend on, and the call."""
     packages = {}
     for name in _PACKAGES:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from multiprocessing.connection import wait as wait_for_any
-from typing import Any
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.case_work import CaseResult, Work
@@ -103,7 +102,7 @@ def run_on_cluster(pairs: Sequence[Pair], work: Work, *, address: str) -> Genera
         raise InputError(f"No Dask scheduler answers at {address} ({error}); start one or check the address.") from None
     with client:
         waiting = list(reversed(pairs))
-        started: dict[Any, Pair] = {}
+        started: dict[object, Pair] = {}
         running = as_completed(loop=client.loop)
         while waiting or started:
             # asked again each time: on Slurm and Kubernetes workers come and go
@@ -125,7 +124,7 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _cluster_failure(error: Any) -> str:
+def _cluster_failure(error: object) -> str:
     if type(error).__name__ == "KilledWorker":
         return _killed("the cluster's worker")
     return f"the cluster gave up on it: {type(error).__name__}: {error}"

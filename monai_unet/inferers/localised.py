@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +50,7 @@ class LocalisedInferer(StreamingInferer):
         other.inferer = inferer
         return other
 
-    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
         """Infer one image (channels, S, A, R)."""
         box = self.box(image)
         steps = self.inferer.stream(image[(slice(None), *box)].contiguous(), network, *args, **kwargs)

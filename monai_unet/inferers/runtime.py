@@ -51,14 +51,14 @@ class TorchNetwork:
             module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._call: Any = torch.compile(module, mode="reduce-overhead") if compiled else module
 
-    def __call__(self, tiles: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, tiles: Tensor, *args: object, **kwargs: object) -> Tensor:
         """(N, channels, *spatial) → logits (N, C, *spatial), float32."""
         with self._scope():
             logits = single_output(self._call(tiles, *args, **kwargs)).float()
         # a CUDA graph writes its next result to the same place
         return logits.clone() if self.compiled else logits
 
-    def _scope(self) -> contextlib.AbstractContextManager[Any]:
+    def _scope(self) -> contextlib.AbstractContextManager[object]:
         kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
         if self.precision in kinds:
             return torch.autocast(self.device.type, dtype=kinds[self.precision])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from monai_unet.geometry import Grid, meta_of, place, to_working_frame
 from monai_unet.io.dicom import Meaning, meaning_of
 from monai_unet.io.notes import NOTES
 from monai_unet.io.palette import Color, label_color
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 RESEARCH_USE = "For research use; not a medical device"
 
@@ -109,7 +111,7 @@ class LesionMeasurements:
     finding: Code | None = None
 
 
-Planes = Callable[[int], Iterator[tuple[int, NDArray[Any]]]]
+Planes = Callable[[int], Iterator[tuple[int, NDArray[np.number] | NDArray[np.bool_]]]]
 """Segment number → (slice index k, mask (row j, column i)) of each slice where that segment has something."""
 
 
@@ -148,7 +150,7 @@ class StoredSegmentation:
 
     def mask(self, number: int) -> MetaTensor:
         """Mask of one segment, (1, S, A, R), bool, or float32 from 0 to 1 when fractional."""
-        array = _blank(self._own_grid, np.float32 if self.fractional else bool)
+        array = _blank(self._own_grid, np.float32 if self.fractional else np.bool_)
         for k, plane in self._planes(number):
             array[k] = plane
         return self._volume(array)
@@ -173,7 +175,7 @@ class StoredSegmentation:
         labels = _blank(self._own_grid, np.uint8 if highest < 256 else np.uint16)
         for segment in self.segments:
             for k, plane in self._planes(segment.number):
-                inside = plane >= threshold if self.fractional else plane.astype(bool)
+                inside = plane >= threshold if threshold is not None and self.fractional else plane.astype(bool)
                 taken = labels[k][inside]
                 if taken.any():
                     other = int(taken[taken > 0][0])
@@ -187,7 +189,7 @@ class StoredSegmentation:
     def _name(self, number: int) -> str:
         return next(segment.name for segment in self.segments if segment.number == number)
 
-    def _volume(self, array: NDArray[Any]) -> MetaTensor:
+    def _volume(self, array: NDArray[np.generic]) -> MetaTensor:
         placed = place(array.transpose(2, 1, 0), self._own_grid, self.grid, name=self.path)
         working, grid = to_working_frame(placed, self.grid)
         meta = {
@@ -198,6 +200,6 @@ class StoredSegmentation:
         return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)
 
 
-def _blank(grid: Grid, dtype: type) -> NDArray[Any]:
+def _blank(grid: Grid, dtype: type[Scalar]) -> NDArray[Scalar]:
     columns, rows, slices = grid.shape
     return np.zeros((slices, rows, columns), dtype=dtype)

@@ -127,7 +127,7 @@ class Engine:
         network = self._averaged(self._torch) if len(self.modules) > 1 else self.parts.network
 
         def compute(report: Callable[[], None]) -> Tensor:
-            def watched(*args: Any, **kwargs: Any) -> Any:
+            def watched(*args: object, **kwargs: object) -> Any:
                 with OneDNNForSingleImages():
                     result = network(*args, **kwargs)
                 report()
@@ -174,7 +174,7 @@ class Engine:
             return 0.8 * torch.cuda.mem_get_info(self.parts.device)[0]
         return 0.8 * psutil.virtual_memory().available
 
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.parts.amp and self.parts.device.type == "cuda":
             return torch.autocast("cuda")
         return contextlib.nullcontext()

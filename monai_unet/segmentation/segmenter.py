@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import monai
 import torch
@@ -27,6 +27,7 @@ from monai_unet.errors import InputError
 from monai_unet.generators import drain
 from monai_unet.inferers import Precision, Runtime, in_pieces, is_out_of_memory, require_numbers
 from monai_unet.io import LabelEntry
+from monai_unet.mappings import CaseDict, Json
 from monai_unet.segmentation.engine import Engine, Used, activation_of, choose_device
 from monai_unet.segmentation.fused_postprocessing import plan_fused
 from monai_unet.segmentation.source_grid import Source, given_volume, label_map, read_source
@@ -62,7 +63,7 @@ class Segmentation:
     labels: MetaTensor
     label_names: dict[int, str]
     colors: dict[int, tuple[int, int, int]]
-    provenance: dict[str, Any]
+    provenance: Json
     uncertainty: MetaTensor | None = None
 
     @property
@@ -82,7 +83,7 @@ class Case:
         seconds: wall time per stage so far.
     """
 
-    data: dict[Any, Any]
+    data: CaseDict
     source: Source
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

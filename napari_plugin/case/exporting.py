@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +34,7 @@ from monai_unet.io import (
 from monai_unet.io.datasets import dataset_labels, read_dataset
 from monai_unet.io.dicom import DicomSeries, meaning_of, new_uid, write_rtstruct, write_seg, write_sr
 from monai_unet.io.formats import LabelEntry
+from monai_unet.mappings import Json
 from monai_unet.measurement import Lesion, for_report
 from monai_unet.version import __version__
 from napari_plugin.case.findings import measure_objects
@@ -56,9 +56,9 @@ class Outcome:
     """
 
     image: OpenImage
-    labels: NDArray[Any]
+    labels: NDArray[np.integer]
     objects: tuple[SegmentObject, ...]
-    made_by: Mapping[str, Any]
+    made_by: Mapping[str, object]
     notes: tuple[str, ...] = ()
 
     def measured(self) -> dict[int, Lesion | None]:
@@ -77,7 +77,7 @@ class Outcome:
         """The notes of the automatic result and of the images, each once."""
         return tuple(dict.fromkeys([*notes_of(self.made_by), *self.notes]))
 
-    def numbered(self) -> tuple[NDArray[Any], list[Segment]]:
+    def numbered(self) -> tuple[NDArray[np.integer], list[Segment]]:
         """Labels with the values 1, 2, … in the order of the objects, as DICOM numbers segments, and the segments."""
         highest = max((item.value for item in self.objects), default=0)
         table = np.zeros(highest + 1, dtype=np.uint16)
@@ -96,7 +96,7 @@ def save_mask(outcome: Outcome, path: Path) -> list[Path]:
     provenance = path.with_name(case_name(path) + ".json")
     names = {str(item.value): item.name for item in outcome.objects}
     algorithm = outcome.algorithm()
-    stated = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
+    stated: Json = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
     stated |= {"notes": list(outcome.stated_notes())}
     stated |= {"source": outcome.image.entry.path, "corrected": True, "use": RESEARCH_USE, "labels": names}
     write_text(provenance, json.dumps({**dict(outcome.made_by), **stated}, indent=2) + "\n")
@@ -185,7 +185,7 @@ def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
     return [folder / image, folder / mask, description]
 
 
-def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[Any], list[SegmentObject]]:
+def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[np.integer], list[SegmentObject]]:
     """Labels (S, A, R) on the voxels of an image, and their names, from a mask, a SEG or an RTSTRUCT.
 
     Raises:
@@ -211,7 +211,7 @@ def _numbers(lesion: Lesion) -> Sequence[float]:
     ]
 
 
-def _named(outcome: Outcome) -> tuple[NDArray[Any], list[Segment]]:
+def _named(outcome: Outcome) -> tuple[NDArray[np.integer], list[Segment]]:
     if not outcome.objects:
         raise InputError("There is nothing to save yet; segment or paint a lesion first.")
     return outcome.numbered()
@@ -226,7 +226,7 @@ def _series(outcome: Outcome) -> DicomSeries:
     return series
 
 
-def _new_dataset(outcome: Outcome) -> dict[str, Any]:
+def _new_dataset(outcome: Outcome) -> Json:
     return {
         "name": "corrected cases",
         "description": f"Corrected with {EDITED_BY} {__version__}. {RESEARCH_USE}.",

@@ -17,7 +17,6 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
@@ -26,6 +25,7 @@ from monai_unet.bundle_format import Bundle, is_trusted, read_object, trust, tru
 from monai_unet.errors import InputError
 from monai_unet.io import sha256_of, write_text
 from monai_unet.io.datasets import dataset_cases, dataset_labels
+from monai_unet.mappings import Json
 
 _NEEDED = {"dataset_dir", "output_dir", "ckpt", "epochs", "val_interval", "learning_rate", "ema_decay"}
 _EVERY = 5
@@ -46,8 +46,8 @@ class Plan:
     """
 
     bundle: Bundle
-    training: list[dict[str, Any]]
-    validation: list[dict[str, Any]]
+    training: list[Json]
+    validation: list[Json]
     held_out: bool
     epochs: int
     learning_rate: float
@@ -122,7 +122,7 @@ def new_run(bundle: Bundle) -> Path:
     return user_folder().parent / "trainings" / f"{bundle.name}_{time.strftime('%Y%m%d_%H%M%S')}"
 
 
-def _training_config(bundle: Bundle) -> dict[str, Any]:
+def _training_config(bundle: Bundle) -> Json:
     path = bundle.root / "configs" / "train.yaml"
     if not bundle.has_weights or not path.is_file():
         raise InputError(f"'{bundle.name}' brings no training to go on with; choose a built-in model in box 2.")
@@ -171,7 +171,7 @@ def _give_way(pid: int) -> None:
         psutil.Process(pid).nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:

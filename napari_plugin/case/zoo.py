@@ -14,8 +14,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from monai_unet.bundle_format import Bundle, is_bundle, unpack, user_folder
 from monai_unet.errors import InputError
@@ -123,8 +124,8 @@ def _fetch(url: str, path: Path) -> Generator[tuple[int, int], None, str]:
     return digest.hexdigest()
 
 
-def _open(url: str) -> Any:
-    return urllib.request.urlopen(urllib.request.Request(url), timeout=_SECONDS)
+def _open(url: str) -> HTTPResponse:
+    return cast(HTTPResponse, urllib.request.urlopen(urllib.request.Request(url), timeout=_SECONDS))
 
 
 def _unreachable(error: Exception) -> str:

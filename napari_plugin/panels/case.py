@@ -49,17 +49,17 @@ class CasePanel(Panel):
         self.side_by_side = button(
             "Side by side", "Show each ticked series in a canvas of its own, linked", toggle_series, checkable=True
         )
-        self.window = QComboBox()
-        self.window.setToolTip("Grey-level window")
+        self.grey_window = QComboBox()
+        self.grey_window.setToolTip("Grey-level window")
         for name in (AUTOMATIC, *CT_WINDOWS):
-            self.window.addItem(f"Window: {name}  {key_of(f'window {name}')}", name)
-        self.window.activated.connect(lambda index: self.set_window(self.window.itemData(index)))
+            self.grey_window.addItem(f"Window: {name}  {key_of(f'window {name}')}", name)
+        self.grey_window.activated.connect(lambda index: self.set_window(self.grey_window.itemData(index)))
         self.add(self.file_button, self.folder_button)
         self.add(self.series)
         self.add(self.geometry_line)
         self.add(*self.plane_buttons.values())
         self.add(self.planes_button, self.side_by_side)
-        self.add(self.window)
+        self.add(self.grey_window)
         controller.entries_changed.connect(self._list)
         controller.images_changed.connect(self._list)
         controller.viewer.dims.events.order.connect(self._mark_plane)
@@ -73,7 +73,7 @@ class CasePanel(Panel):
 
     def set_window(self, name: str) -> None:
         """Apply a window to every image shown; the presets are in Hounsfield units and left alone for other images."""
-        self.window.setCurrentIndex(self.window.findData(name))
+        self.grey_window.setCurrentIndex(self.grey_window.findData(name))
         for image in self.controller.images:
             layer = self.controller.layer_of(image)
             if layer is not None:

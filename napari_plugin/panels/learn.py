@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QSpinBox
 
@@ -48,7 +47,7 @@ class LearnPanel(Panel):
             return
         run = fine_tuning.new_run(bundle)
 
-        def work() -> Generator[Any, None, Bundle]:
+        def work() -> Generator[fine_tuning.Epoch, None, Bundle]:
             chosen = fine_tuning.plan(bundle, folder, epochs)
             return (yield from fine_tuning.steps(chosen, run))
 

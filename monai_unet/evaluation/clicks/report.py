@@ -7,7 +7,6 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -60,7 +59,7 @@ def write_benchmark(
     refusals: Sequence[Refusal],
     folder: str | Path,
     *,
-    provenance: Mapping[str, Any],
+    provenance: Mapping[str, object],
     pictures: Mapping[str, bytes] | None = None,
 ) -> str:
     """Write all files of a benchmark, each atomically; gives the table as text.

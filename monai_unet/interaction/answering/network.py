@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -83,10 +82,10 @@ class NetworkAnswerer:
             check_stated_hash(found, weights)
         load_weights(module, weights)
         self._network = compiled_network(module.eval(), runtime)
-        self._image: NDArray[Any] | None = None
+        self._image: NDArray[np.number] | None = None
         self._grid: Grid | None = None
 
-    def start(self, image: NDArray[Any], grid: Grid) -> None:
+    def start(self, image: NDArray[np.number], grid: Grid) -> None:
         """Take the image (S, A, R); what is no number counts as the image's median.
 
         Raises:

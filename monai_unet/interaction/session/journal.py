@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from zlib import crc32
 
 import numpy as np
@@ -28,6 +28,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.interaction.session.payload import Payload
 from monai_unet.io import atomic_path
+from monai_unet.mappings import Json
 
 _FIRST_LINE = b"monai-unet journal 1\n"
 _HEAD = struct.Struct("<4sII")
@@ -39,7 +40,7 @@ _LENGTH = struct.Struct("<I")
 class Record:
     """One record: its JSON object and the payloads that came with it, by number."""
 
-    content: dict[str, Any]
+    content: Json
     payloads: dict[int, bytes]
 
 
@@ -64,7 +65,7 @@ class JournalInfo:
     lost_bytes: int
 
 
-def fingerprint(image: NDArray[Any], grid: Grid) -> str:
+def fingerprint(image: NDArray[np.number], grid: Grid) -> str:
     """Hash of an image's grid and voxels: SHA-256 over shape, affine (to 0.1 µm) and the CRC-32 of each plane.
 
     Voxels count as float32, so that an image read as another type is the same image.
@@ -86,7 +87,7 @@ class Journal:
         self._good = file.seek(0, os.SEEK_END)
 
     @classmethod
-    def create(cls, path: str | Path, records: Iterable[tuple[dict[str, Any], Iterable[Payload]]]) -> Journal:
+    def create(cls, path: str | Path, records: Iterable[tuple[Json, Iterable[Payload]]]) -> Journal:
         """Write a new journal with its first records; it appears whole.
 
         Raises:
@@ -114,7 +115,7 @@ class Journal:
         file.truncate(length)
         return cls(Path(path), file, known)
 
-    def append(self, content: dict[str, Any], payloads: Iterable[Payload] = ()) -> None:
+    def append(self, content: Json, payloads: Iterable[Payload] = ()) -> None:
         """Add a record and wait until the disk has it.
 
         Raises:
@@ -186,7 +187,7 @@ def _new(payloads: Iterable[Payload], known: set[int]) -> list[Payload]:
     return fresh
 
 
-def _encode(content: dict[str, Any], payloads: list[Payload]) -> bytes:
+def _encode(content: Json, payloads: list[Payload]) -> bytes:
     named = {**content, "payloads": [[payload.number, payload.size] for payload in payloads]}
     text = json.dumps(named, separators=(",", ":"), ensure_ascii=False).encode()
     body = b"".join([_LENGTH.pack(len(text)), text, *(payload.read() for payload in payloads)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +14,8 @@ from monai_unet.interaction.session.document import Candidate, Document, Edit, T
 from monai_unet.interaction.session.history import Step
 from monai_unet.interaction.session.objects import SegmentObject
 from monai_unet.interaction.session.payload import PackedMask, Patch, Payload
+from monai_unet.mappings import Json
 
-Json = dict[str, Any]
 Payloads = Mapping[int, Payload]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,9 @@ from monai_unet.interaction.session.drawing import Drawing
 from monai_unet.interaction.session.journal import Journal, fingerprint, read_journal
 from monai_unet.interaction.session.label_state import Change, values_in
 from monai_unet.interaction.session.objects import SegmentObject
-from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask, decompress
+from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask, Payload, decompress
 from monai_unet.interaction.session.question import Question, Reply, StaleReplyError
+from monai_unet.mappings import Json
 
 
 class EditSession(Drawing):
@@ -165,7 +165,7 @@ class EditSession(Drawing):
 
     @classmethod
     def recover(
-        cls, path: str | Path, image: NDArray[Any], grid: Grid, *, memory_limit: int = DEFAULT_LIMIT
+        cls, path: str | Path, image: NDArray[np.number], grid: Grid, *, memory_limit: int = DEFAULT_LIMIT
     ) -> tuple[EditSession, tuple[str, ...]]:
         """The session that a journal holds, with its undo history, and sentences on what was lost; it goes on there.
 
@@ -189,14 +189,14 @@ class EditSession(Drawing):
         notes = f"The last operation was being saved when the program stopped and is lost ({lost} bytes)."
         return session, (notes,) if lost else ()
 
-    def _replay(self, content: Mapping[str, Any], payloads: Mapping[int, Any]) -> None:
+    def _replay(self, content: Json, payloads: Mapping[int, Payload]) -> None:
         kind = content["type"]
         if kind == "snapshot":
             self.labels[...] = decompress(payloads[content["labels"]].read(), self.grid.shape)
-            self._document = journal_codec.decode_document(dict(content), None, payloads)
+            self._document = journal_codec.decode_document(content, None, payloads)
             self._hidden = set(content["hidden"])
         elif kind == "step":
-            step = journal_codec.decode_step(dict(content), self._document, payloads)
+            step = journal_codec.decode_step(content, self._document, payloads)
             if step.patch:
                 self.labels[step.patch.box] = step.patch.labels_after()
             self._history.push(step)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from monai_unet.errors import InputError
+from monai_unet.mappings import Json
 
 
-def read_dataset(dataset_dir: str | Path) -> dict[str, Any]:
+def read_dataset(dataset_dir: str | Path) -> Json:
     """The parsed `dataset.json` of a folder, or of such a file of another name.
 
     Raises:
@@ -29,7 +29,7 @@ def read_dataset(dataset_dir: str | Path) -> dict[str, Any]:
     return content
 
 
-def dataset_cases(dataset_dir: str | Path, key: str) -> list[dict[str, Any]]:
+def dataset_cases(dataset_dir: str | Path, key: str) -> list[Json]:
     """Cases of one list (`training`, `validation` or `test`) with absolute paths under "image" and "label".
 
     Raises:
@@ -65,10 +65,10 @@ def _file(dataset: str | Path) -> Path:
     return path if path.suffix == ".json" else path / "dataset.json"
 
 
-def _absolute(file: Path, entry: Any, key: str) -> dict[str, Any]:
+def _absolute(file: Path, entry: object, key: str) -> Json:
     if not isinstance(entry, dict) or "image" not in entry or "label" not in entry:
         raise InputError(f"{file}: a case under '{key}' needs both image and label, got {entry!r}.")
-    case: dict[str, Any] = {
+    case: Json = {
         name: _paths(file.parent, value) if name in ("image", "label") else value for name, value in entry.items()
     }
     for name in ("image", "label"):

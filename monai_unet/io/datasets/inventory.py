@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +16,7 @@ from monai_unet.io.dicom import DicomSeries, find_series, is_dicom
 from monai_unet.io.formats import VOLUME_SUFFIXES, format_of
 from monai_unet.io.limits import named
 from monai_unet.io.volume import read_grid
+from monai_unet.mappings import Json
 
 IDENTITY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
 
@@ -55,7 +55,7 @@ class Entry:
     notes: tuple[str, ...] = ()
     identity: dict[str, str] | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """For JSON; without the key `identity` where none was asked for."""
         found = asdict(self)
         return found if self.identity is not None else {key: found[key] for key in found if key != "identity"}
@@ -117,7 +117,7 @@ def _identity(series: DicomSeries) -> dict[str, str]:
     return {keyword: str(header.get(keyword, "")) for keyword in IDENTITY}
 
 
-def _geometry(grid: Grid) -> dict[str, Any]:
+def _geometry(grid: Grid) -> Json:
     return {
         "shape": grid.shape,
         "spacing": tuple(round(mm, 6) for mm in grid.spacing),

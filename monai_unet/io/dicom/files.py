@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -310,7 +310,7 @@ def _referenced_files(directory: FileHeader) -> list[Path]:
     return files
 
 
-def _parts(file_id: Any) -> list[str]:
+def _parts(file_id: str | Iterable[str] | None) -> list[str]:
     if not file_id:
         return []
     return [file_id] if isinstance(file_id, str) else [str(part) for part in file_id]

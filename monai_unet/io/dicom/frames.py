@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,7 @@ class Frame:
         cross = np.cross(self.orientation[:3], self.orientation[3:])
         return cross / np.linalg.norm(cross)
 
-    def trait(self, name: str) -> Any:
+    def trait(self, name: str) -> object:
         """What may tell this image from another at the same place (a key of `TRAITS`); None where not stated."""
         if self.groups is None:
             return _first(self.header.dataset, TRAITS[name])
@@ -225,7 +225,7 @@ def _place(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[
 _KEYWORD = str.maketrans("", "", " ()")
 
 
-def _functional_trait(name: str, frame: Frame) -> Any:
+def _functional_trait(name: str, frame: Frame) -> object:
     assert frame.groups is not None
     if name == "file":
         return frame.header.path.name
@@ -244,7 +244,7 @@ def _thickness(dataset: Dataset) -> float:
     return abs(stated_number(dataset, "SpacingBetweenSlices") or stated_number(dataset, "SliceThickness") or 0.0)
 
 
-def _first(dataset: Dataset, keys: Iterable[str | int]) -> Any:
+def _first(dataset: Dataset, keys: Iterable[str | int]) -> object:
     for key in keys:
         value = dataset.get(key)
         value = getattr(value, "value", value) if isinstance(key, int) else value
@@ -253,7 +253,7 @@ def _first(dataset: Dataset, keys: Iterable[str | int]) -> Any:
     return None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> object:
     if isinstance(value, bytes):
         return value.decode("ascii", "replace").strip("\0 ")
     if value is None or isinstance(value, str):
@@ -266,7 +266,7 @@ def _plain(value: Any) -> Any:
         return str(value)
 
 
-def _only_item(sequence: Any) -> Dataset | None:
+def _only_item(sequence: Sequence[Dataset] | None) -> Dataset | None:
     return sequence[0] if sequence else None
 
 
@@ -288,6 +288,6 @@ def number(value: Any, default: float) -> float:
     return found if np.isfinite(found) else default
 
 
-def integer(value: Any, default: int) -> int:
+def integer(value: object, default: int) -> int:
     """A whole number, or `default`."""
     return int(number(value, default))

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +105,7 @@ def _why_not_as_long(frame: Frame, length: int) -> str:
     return f"it holds {header.pixel_bytes} bytes of pixels where its matrix and bits take {needed}"
 
 
-def read_quantities(frames: Sequence[Frame], out: NDArray[Any]) -> list[str]:
+def read_quantities(frames: Sequence[Frame], out: NDArray[np.number]) -> list[str]:
     """Decode frames and apply slope and intercept, each its own, into `out` (n, rows, columns) of any strides.
 
     Returns:
@@ -158,13 +158,13 @@ def _notes_of_masked(masked: Sequence[Frame], frames: Sequence[Frame]) -> list[s
     ]
 
 
-def stored_values(frame: Frame) -> NDArray[Any]:
+def stored_values(frame: Frame) -> NDArray[np.integer]:
     """Pixels (rows, columns) as stored, before slope and intercept."""
     with ZipAwareOpener() as files:
         return next(iter(_decoded([frame], files, [])))
 
 
-def _decoded(frames: Sequence[Frame], files: ZipAwareOpener, masked: list[Frame]) -> Iterator[NDArray[Any]]:
+def _decoded(frames: Sequence[Frame], files: ZipAwareOpener, masked: list[Frame]) -> Iterator[NDArray[np.integer]]:
     """Stored values of several frames of one file, in the order given.
 
     Those of which bits above the stored ones were cleared are added to `masked`.
@@ -198,7 +198,7 @@ def _native_start(offset: int | None, stream: BinaryIO, syntax: UID) -> int | No
     return offset + (12 if explicit else 8)
 
 
-def _native(frame: Frame, stream: BinaryIO, start: int, masked: list[Frame]) -> NDArray[Any]:
+def _native(frame: Frame, stream: BinaryIO, start: int, masked: list[Frame]) -> NDArray[np.integer]:
     rows, columns = frame.shape
     dtype = _stored_dtype(frame.header.dataset)
     stored = np.empty((rows, columns), dtype=dtype)
@@ -210,19 +210,19 @@ def _native(frame: Frame, stream: BinaryIO, start: int, masked: list[Frame]) -> 
     return _masked(stored, frame, masked)
 
 
-def _masked(stored: NDArray[Any], frame: Frame, masked: list[Frame]) -> NDArray[Any]:
+def _masked(stored: NDArray[np.integer], frame: Frame, masked: list[Frame]) -> NDArray[np.integer]:
     used = _used_bits(stored, frame.header.dataset)
     if used is not stored and not np.array_equal(used, stored):
         masked.append(frame)
     return used
 
 
-def _stored_dtype(dataset: Dataset) -> np.dtype[Any]:
+def _stored_dtype(dataset: Dataset) -> np.dtype[np.integer]:
     kind = "i" if integer(dataset.get("PixelRepresentation"), 0) == 1 else "u"
     return np.dtype(f"<{kind}{integer(dataset.get('BitsAllocated'), 16) // 8}")
 
 
-def _used_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+def _used_bits(stored: NDArray[np.integer], dataset: Dataset) -> NDArray[np.integer]:
     """PS3.5 8.1.1: bits above High Bit may hold anything (overlays, no sign extension)."""
     allocated = 8 * stored.dtype.itemsize
     used = integer(dataset.get("BitsStored"), allocated)
@@ -233,7 +233,7 @@ def _used_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     return np.right_shift(out, allocated - used, out=out)
 
 
-def _through_decoder(frames: Sequence[Frame], stream: BinaryIO, masked: list[Frame]) -> Iterator[NDArray[Any]]:
+def _through_decoder(frames: Sequence[Frame], stream: BinaryIO, masked: list[Frame]) -> Iterator[NDArray[np.integer]]:
     path, syntax = frames[0].header.path, transfer_syntax(frames[0].header.dataset)
     try:
         dataset = dcmread(stream, specific_tags=_DECODING_ELEMENTS, force=True)
@@ -248,7 +248,7 @@ def _through_decoder(frames: Sequence[Frame], stream: BinaryIO, masked: list[Fra
         raise InputError(f"{path} cannot be decoded, it is damaged ({reason}); copy it again.") from None
 
 
-def _run_lengths(frames: Sequence[Frame], dataset: Dataset) -> Iterator[NDArray[Any]]:
+def _run_lengths(frames: Sequence[Frame], dataset: Dataset) -> Iterator[NDArray[np.integer]]:
     number = integer(dataset.get("NumberOfFrames"), 1)
     fragments = fragments_of(dataset.PixelData, number)
     if len(fragments) != number:
@@ -261,7 +261,7 @@ def _run_lengths(frames: Sequence[Frame], dataset: Dataset) -> Iterator[NDArray[
 
 def _through_pydicom(
     frames: Sequence[Frame], dataset: Dataset, syntax: UID, masked: list[Frame]
-) -> Iterator[NDArray[Any]]:
+) -> Iterator[NDArray[np.integer]]:
     indices = [frame.index for frame in frames]
     if syntax.is_encapsulated:
         number = integer(dataset.get("NumberOfFrames"), 1)
@@ -285,7 +285,7 @@ def _through_pydicom(
         yield _checked_bits(array, frame.header.dataset) if encapsulated else _masked(array, frame, masked)
 
 
-def _checked_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+def _checked_bits(stored: NDArray[np.integer], dataset: Dataset) -> NDArray[np.integer]:
     """Compressed values, with their sign where it is not extended to all bits; overlays are never among them.
 
     Raises:
@@ -297,14 +297,14 @@ def _checked_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     return used
 
 
-def _quantities(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
+def _quantities(frame: Frame, stored: NDArray[np.integer], out: NDArray[np.number]) -> None:
     dataset = frame.header.dataset
     if "ModalityLUTSequence" in dataset:
         out[...] = apply_modality_lut(stored, dataset)
     elif out.dtype == np.float32 and stored.dtype.itemsize <= 2:
         np.multiply(stored, np.float32(frame.slope), out=out, dtype=np.float32)
         if frame.intercept:
-            out += np.float32(frame.intercept)
+            np.add(out, np.float32(frame.intercept), out=out)
     else:
         out[...] = stored * np.float64(frame.slope) + frame.intercept
     if has_padding_below_air(frame):

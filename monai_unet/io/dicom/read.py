@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, from_working_frame, meta_of, to_working_frame
@@ -25,7 +25,7 @@ def read_series(
     path: str | Path,
     *,
     series: str | None = None,
-    dtype: Any = np.float32,
+    dtype: DTypeLike = np.float32,
     uneven: Literal["refuse", "resample"] = "refuse",
     tilt: Literal["keep", "resample"] = "keep",
 ) -> MetaTensor:
@@ -48,7 +48,7 @@ def read_series(
 def _read(
     path: Path,
     series: str | None,
-    dtype: Any,
+    dtype: DTypeLike,
     uneven: Literal["refuse", "resample"],
     tilt: Literal["keep", "resample"],
 ) -> MetaTensor:
@@ -104,8 +104,8 @@ def _with_siblings_named(chosen: DicomSeries, found: Sequence[DicomSeries]) -> D
 
 
 def _voxels(
-    series: DicomSeries, dtype: Any, *, resample_uneven: bool, resample_tilt: bool
-) -> tuple[NDArray[Any], Grid, list[str]]:
+    series: DicomSeries, dtype: DTypeLike, *, resample_uneven: bool, resample_tilt: bool
+) -> tuple[NDArray[np.number], Grid, list[str]]:
     """Array (column i, row j, slice k), laid out so that turning it to (S, A, R) copies nothing; its grid and notes."""
     assert series.grid is not None
     assert series.stack is not None

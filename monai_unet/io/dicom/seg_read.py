@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from highdicom.color import CIELabColor
@@ -61,7 +60,7 @@ def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> StoredS
     if max(grid.shape) > LARGEST_EDGE:
         raise InputError(f"{path} spans {grid.shape[2]} slices of {grid.shape[0]}×{grid.shape[1]}; it is damaged.")
 
-    def planes(number: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    def planes(number: int) -> Iterator[tuple[int, NDArray[np.number] | NDArray[np.bool_]]]:
         for frame in frames:
             if frame.segment not in (0, number):
                 continue
@@ -90,7 +89,7 @@ def _has_positions(dataset: Dataset) -> bool:
     )
 
 
-def _pixels(dataset: FileDataset, index: int, grid: Grid, path: str | Path) -> NDArray[Any]:
+def _pixels(dataset: FileDataset, index: int, grid: Grid, path: str | Path) -> NDArray[np.integer]:
     with damage_named(path):
         if dataset.BitsAllocated == 1 and not dataset.file_meta.TransferSyntaxUID.is_compressed:
             return _unpacked(dataset.PixelData, index, (int(dataset.Rows), int(dataset.Columns)))

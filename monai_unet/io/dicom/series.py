@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydicom import dcmread
@@ -33,6 +32,7 @@ from monai_unet.io.dicom.pixels import (
 )
 from monai_unet.io.dicom.stacks import frame_of_reference, stack_of, usual
 from monai_unet.io.limits import named
+from monai_unet.mappings import Json
 
 NOT_IMAGES = ("SEG", "RTSTRUCT", "SR", "RTPLAN", "RTDOSE", "PR", "KO", "REG", "RWV", "ANN", "DOC", "FID")
 """Modalities that describe images or are computed from them; they are listed, and never read as an image."""
@@ -336,7 +336,7 @@ def _usual_frame_of_reference(slices: Sequence[Frame]) -> str:
     return uid if 2 * count > len(slices) or count == sum(1 for f in slices if frame_of_reference(f)) else ""
 
 
-def _shared(dataset: Dataset, label: str) -> dict[str, Any]:
+def _shared(dataset: Dataset, label: str) -> Json:
     description = str(dataset.get("SeriesDescription") or "").strip()
     dates = (str(dataset.get(name) or "") for name in ("AcquisitionDate", "SeriesDate", "StudyDate"))
     return {

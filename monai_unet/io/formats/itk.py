@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -34,7 +33,7 @@ def is_meta(head: bytes) -> bool:
     return re.match(rb"\s*(ObjectType|NDims|Comment)\s*=", head) is not None
 
 
-def read(path: Path) -> tuple[NDArray[Any], Grid, tuple[str, ...]]:
+def read(path: Path) -> tuple[NDArray[np.number], Grid, tuple[str, ...]]:
     """Voxels in the file's axis order (x fastest in memory), their grid, and notes (empty when nothing is unusual).
 
     Raises:
@@ -123,7 +122,7 @@ def _check(reader: sitk.ImageFileReader, path: Path, *, whole: bool) -> list[str
 
 
 def write(
-    path: Path, array: NDArray[Any], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
+    path: Path, array: NDArray[np.number], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
 ) -> None:
     """Write voxels in the axis order of `grid`; names and colours of `labels` as 3D Slicer's keys (NRRD)."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))

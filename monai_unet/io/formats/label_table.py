@@ -56,7 +56,7 @@ def from_caret_xml(content: bytes) -> dict[int, LabelEntry]:
         return {}
 
 
-def to_slicer_keys(table: LabelTable, labels: NDArray[np.integer]) -> dict[str, str]:
+def to_slicer_keys(table: LabelTable, labels: NDArray[np.number]) -> dict[str, str]:
     """Key/value pairs of a `.seg.nrrd` file for labels in the file's axis order (i, j, k)."""
     keys = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -40,7 +40,7 @@ def is_nifti(head: bytes) -> bool:
     return (348 in sizes and head[344:347] in (b"n+1", b"ni1")) or (540 in sizes and head[4:7] == b"n+2")
 
 
-def read(path: Path) -> tuple[NDArray[Any], Grid, tuple[str, ...]]:
+def read(path: Path) -> tuple[NDArray[np.number], Grid, tuple[str, ...]]:
     """Voxels in the file's axis order (x fastest in memory), their grid, and notes (empty when nothing is unusual).
 
     Raises:
@@ -134,16 +134,16 @@ def _volume_shape(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _kind(dtype: np.dtype[Any]) -> str:
+def _kind(dtype: np.dtype[np.generic]) -> str:
     return "colours" if dtype.kind == "V" else "complex numbers" if dtype.kind == "c" else f"voxels of type {dtype}"
 
 
-def _voxel_type(header: nib.Nifti1Header, path: Path) -> np.dtype[Any]:
+def _voxel_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.number]:
     code = int(header["datatype"])
     if code == 1:
         raise InputError(f"{path} holds one bit per voxel, which is not read; export it with 8 bits.")
     try:
-        dtype: np.dtype[Any] = header.get_data_dtype()
+        dtype: np.dtype[np.number] = header.get_data_dtype()
     except Exception:
         raise InputError(f"{path} holds voxels of an unknown type (datatype {code}); export it again.") from None
     stated = int(header["bitpix"])
@@ -179,7 +179,7 @@ def _check_length(start: int, length: int, size: int, path: Path) -> None:
 
 def _voxels(
     stream: BinaryIO, header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path, *, scaled: bool
-) -> NDArray[Any]:
+) -> NDArray[np.number]:
     dtype, length, start = header.get_data_dtype(), _length(header, shape), int(header["vox_offset"])
     _check_possible(length, path)
     # the stored voxels, those scaled in double precision, and those asked for
@@ -223,7 +223,7 @@ def _scaling(header: nib.Nifti1Header, path: Path) -> tuple[tuple[float, float] 
     return (None if (slope, intercept) == (1.0, 0.0) else (slope, intercept)), ""
 
 
-def _scaled(array: NDArray[Any], scaling: tuple[float, float] | None, path: Path) -> NDArray[Any]:
+def _scaled(array: NDArray[np.number], scaling: tuple[float, float] | None, path: Path) -> NDArray[np.number]:
     if scaling is None:
         return array
     scaled = array * scaling[0] + scaling[1]
@@ -236,7 +236,7 @@ def _scaled(array: NDArray[Any], scaling: tuple[float, float] | None, path: Path
 
 
 def write(
-    path: Path, array: NDArray[Any], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
+    path: Path, array: NDArray[np.number], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
 ) -> None:
     """Write voxels in the axis order of `grid`; names and colours of `labels` go into a header extension.
 

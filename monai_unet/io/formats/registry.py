@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
@@ -21,7 +22,13 @@ class Writer(Protocol):
     """Writes voxels in the axis order of a grid."""
 
     def __call__(
-        self, path: Path, array: NDArray[Any], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
+        self,
+        path: Path,
+        array: NDArray[np.number],
+        grid: Grid,
+        *,
+        like: Path | None = None,
+        labels: LabelTable | None = None,
     ) -> None: ...
 
 
@@ -32,7 +39,7 @@ class VolumeFormat:
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    read: Callable[[Path], tuple[NDArray[Any], Grid, tuple[str, ...]]]
+    read: Callable[[Path], tuple[NDArray[np.number], Grid, tuple[str, ...]]]
     read_grid: Callable[[Path], tuple[Grid, tuple[str, ...]]]
     read_label_table: Callable[[Path], dict[int, LabelEntry]]
     write: Writer
