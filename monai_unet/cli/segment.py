@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="folder for <case>.nii.gz, or one file name .nii.gz"
     )
+    parser.add_argument(
+        "--series", metavar="UID", help="which DICOM series of one INPUT that holds several (see: monai-unet info)"
+    )
     parser.add_argument("--bundle", required=True, help="name of a model (see: monai-unet bundles) or its folder")
     parser.add_argument(
         "--checkpoint",
@@ -80,6 +83,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if bool(given) == bool(arguments.images):
         raise InputError("give the images either as INPUT or each by name with --channel NAME=FILE.")
 
+    if given and arguments.series:
+        raise InputError("--series chooses a series of INPUT; with --channel give the folder of each series itself.")
+
     segmenter = Segmenter.load(
         arguments.bundle,
         device=arguments.device,
@@ -95,7 +101,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if given:
         jobs = [named_job(given, arguments.output, table)]
     else:
-        jobs = find_jobs(arguments.images, arguments.output, channels=max(1, len(table)), table=table)
+        jobs = find_jobs(
+            arguments.images, arguments.output, channels=max(1, len(table)), table=table, series=arguments.series
+        )
     live = sys.stderr.isatty() and not arguments.quiet
 
     def show(job: Job, step: Progress) -> None:

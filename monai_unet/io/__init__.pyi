@@ -14,11 +14,9 @@ from .save_handler import SaveHandler
 from .volume import (
     VOLUME_SUFFIXES,
     case_name,
-    grid_of,
     read_grid,
     read_label_table,
     read_volume,
-    source_grid,
     write_label_map,
     write_volume,
 )

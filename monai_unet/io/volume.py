@@ -13,15 +13,15 @@ from monai.data import MetaTensor
 from numpy.typing import ArrayLike, NDArray
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid, from_working_frame, to_working_frame
+from monai_unet.geometry import Grid, from_working_frame, meta_of, source_grid, to_working_frame
 from monai_unet.io.dicom import DICOM_SUFFIXES, is_dicom, read_series
 from monai_unet.io.formats import VOLUME_SUFFIXES, LabelEntry, LabelTable, format_of, format_to_write
 from monai_unet.io.limits import named
+from monai_unet.io.notes import NOTES
 
 __all__ = [
     "VOLUME_SUFFIXES",
     "case_name",
-    "grid_of",
     "read_grid",
     "read_label_table",
     "read_volume",
@@ -160,7 +160,7 @@ def read_label_table(path: str | Path) -> dict[int, LabelEntry]:
         return format_of(path).read_label_table(path)
 
 
-def read_grid(path: str | Path) -> tuple[Grid, str]:
+def read_grid(path: str | Path) -> tuple[Grid, tuple[str, ...]]:
     """Grid and notes of a NIfTI, NRRD or MetaImage file from its header alone, in the file's axis order.
 
     Raises:

@@ -91,7 +91,7 @@ def _of_file(path: Path, identity: bool) -> list[Entry]:
             grid, notes = read_grid(path)
     except InputError as error:
         return [Entry(str(path), "", problems=(str(error),))]
-    return [Entry(str(path), name, notes=tuple(filter(None, notes.split("; "))), **_geometry(grid))]
+    return [Entry(str(path), name, notes=notes, **_geometry(grid))]
 
 
 def _of_series(series: DicomSeries, path: Path, identity: bool) -> Entry:

@@ -18,6 +18,7 @@ from monai_unet.io.dicom.pixels import read_quantities
 from monai_unet.io.dicom.regrid import evenly_spaced, orthogonal
 from monai_unet.io.dicom.series import DicomSeries, find_series
 from monai_unet.io.limits import check_need, named
+from monai_unet.io.notes import NOTES
 
 
 def read_series(

@@ -87,7 +87,7 @@ def read_rtstruct(path: str | Path, *, source: SourceSeries) -> StoredSegmentati
         source.grid,
         planes,
         referenced_series=referenced_series,
-        notes="; ".join([*notes, *more]),
+        notes=(*notes, *more),
     )
 
 

@@ -45,10 +45,10 @@ def read(path: Path) -> tuple[NDArray[Any], Grid, tuple[str, ...]]:
         reader, notes = _checked(path, whole=True)
         image = reader.Execute()
         grid, more = _grid(image, path)
-        return sitk.GetArrayFromImage(image).T, grid, "; ".join([*notes, *more])
+        return sitk.GetArrayFromImage(image).T, grid, (*notes, *more)
 
 
-def read_grid(path: Path) -> tuple[Grid, str]:
+def read_grid(path: Path) -> tuple[Grid, tuple[str, ...]]:
     """Grid and notes from the header alone; the voxels stay on disk.
 
     Raises:
@@ -57,7 +57,7 @@ def read_grid(path: Path) -> tuple[Grid, str]:
     with named(path):
         reader, notes = _checked(path, whole=False)
         grid, more = _grid(reader, path)
-        return grid, "; ".join([*notes, *more])
+        return grid, (*notes, *more)
 
 
 def _checked(path: Path, *, whole: bool) -> tuple[sitk.ImageFileReader, list[str]]:

@@ -32,8 +32,8 @@ class VolumeFormat:
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    read: Callable[[Path], tuple[NDArray[Any], Grid, str]]
-    read_grid: Callable[[Path], tuple[Grid, str]]
+    read: Callable[[Path], tuple[NDArray[Any], Grid, tuple[str, ...]]]
+    read_grid: Callable[[Path], tuple[Grid, tuple[str, ...]]]
     read_label_table: Callable[[Path], dict[int, LabelEntry]]
     write: Writer
 
