@@ -40,6 +40,10 @@ class SegmentCommand(Command):
         ),
     ] = ()
     output: Annotated[Path, Option("folder for <case>.nii.gz, or one file name .nii.gz", short="-o", metavar="OUT")]
+    series: Annotated[
+        str | None,
+        Option("which DICOM series of one INPUT that holds several (see: monai-unet info)", metavar="UID"),
+    ] = None
     bundle: Annotated[str, Option("name of a model (see: monai-unet bundles) or its folder")]
     checkpoint: Annotated[
         tuple[str, ...],
@@ -76,6 +80,10 @@ class SegmentCommand(Command):
         named = _named(self.channel)
         if bool(named) == bool(self.images):
             raise InputError("give the images either as INPUT or each by name with --channel NAME=FILE.")
+        if named and self.series:
+            raise InputError(
+                "--series chooses a series of INPUT; with --channel give the folder of each series itself."
+            )
         segmenter = self._segmenter()
         jobs = self._jobs(segmenter, named)
         live = sys.stderr.isatty() and not self.quiet
@@ -117,7 +125,7 @@ class SegmentCommand(Command):
         table = segmenter.parts.channels
         if named:
             return [named_job(named, self.output, table)]
-        return find_jobs(self.images, self.output, channels=max(1, len(table)), table=table)
+        return find_jobs(self.images, self.output, channels=max(1, len(table)), table=table, series=self.series)
 
 
 def _show(job: Job, step: Progress) -> None:

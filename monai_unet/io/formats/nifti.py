@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[NDArray[np.number], Grid, tuple[str, ...]]:
         grid, notes = trusted_grid(header, shape, path)
         scaling, more = _scaling(header, path)
         array = _voxels(stream, header, shape, path, scaled=scaling is not None)
-        return _scaled(array, scaling, path).T, grid, tuple(filter(None, [*notes, more]))
+        return _scaled(array, scaling, path).T, grid, (*notes, *more)
 
 
 def read_grid(path: Path) -> tuple[Grid, tuple[str, ...]]:
@@ -71,7 +71,7 @@ def read_grid(path: Path) -> tuple[Grid, tuple[str, ...]]:
         _check_possible(length, path)
         if isinstance(stream, io.BufferedReader):
             _check_length(int(header["vox_offset"]), length, path.stat().st_size, path)
-    return grid, tuple(filter(None, [*notes, more]))
+    return grid, (*notes, *more)
 
 
 def read_label_table(path: Path) -> dict[int, LabelEntry]:
@@ -200,8 +200,8 @@ def _voxels(
     return array
 
 
-def _scaling(header: nib.Nifti1Header, path: Path) -> tuple[tuple[float, float] | None, str]:
-    """Slope and intercept, None where none is stated, and a note.
+def _scaling(header: nib.Nifti1Header, path: Path) -> tuple[tuple[float, float] | None, list[str]]:
+    """Slope and intercept, None where none is stated, and notes.
 
     A slope of 0 means none (NIfTI-1), one that is not a number is how nibabel says so.
 
@@ -211,16 +211,16 @@ def _scaling(header: nib.Nifti1Header, path: Path) -> tuple[tuple[float, float] 
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     none_stated = intercept == 0 or np.isnan(intercept)
     if slope == 0:
-        note = "" if none_stated else f"a slope of 0 means no scaling, the intercept of {intercept:g} is not applied"
-        return None, note
+        note = f"a slope of 0 means no scaling, the intercept of {intercept:g} is not applied"
+        return None, [] if none_stated else [note]
     if np.isnan(slope) and none_stated:
-        return None, "the scaling is not a number, voxels are as stored"
+        return None, ["the scaling is not a number, voxels are as stored"]
     if not np.isfinite([slope, intercept]).all():
         raise InputError(
             f"{path} has a slope of {slope:g} and an intercept of {intercept:g}, its values cannot be told; "
             "export it again."
         )
-    return (None if (slope, intercept) == (1.0, 0.0) else (slope, intercept)), ""
+    return (None if (slope, intercept) == (1.0, 0.0) else (slope, intercept)), []
 
 
 def _scaled(array: NDArray[np.number], scaling: tuple[float, float] | None, path: Path) -> NDArray[np.number]:
