@@ -84,7 +84,7 @@ class BundleParts:
             if channel.optional and not bool(image[index].any()):
                 continue
             if channel.expected != ExpectedInput():
-                channel_image = MetaTensor(image[index : index + 1], affine=image.affine, meta=image.meta)
+                channel_image = MetaTensor(image.as_tensor()[index : index + 1], meta=dict(image.meta))
                 found = check_input(channel_image, channel.expected)
                 sentences += [f"{channel.name}: {text}" for text in found] if len(image) > 1 else found
         return sentences

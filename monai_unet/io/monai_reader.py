@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from monai_unet.io.formats import LabelEntry
 from monai_unet.io.volume import case_name, read_volume, write_label_map
 from monai_unet.mappings import CaseData, CaseDict
+
+# MONAI says at every construction of a reader that NVIDIA's decoder is not there; nobody can act on it
+logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
 
 class VolumeReader(ImageReader):
