@@ -30,14 +30,9 @@ test: system-packages $(VENV)/.ready-dev
 # the plugin's tests in a process of their own: two windows on one display take the keyboard from each other, and Qt shares
 # no process with the rest; a dead worker ends the run
 FAST := -m "not slow" -p no:cacheprovider
-PARALLEL := -n 2 --dist loadfile --max-worker-restart 0
-# tests that start processes, before and apart from those that load OpenVINO, ONNX Runtime and compiled networks: late in a
-# run of all of them a worker died several times in or after such a test (segmentation fault, cause not found)
-APART := tests/io tests/training tests/cli tests/evaluation
 .PHONY: run-tests
 run-tests: lint
-	$(PYTEST) $(FAST) $(PARALLEL) $(APART)
-	$(PYTEST) $(FAST) $(PARALLEL) $(addprefix --ignore ,$(APART)) --ignore tests/napari_plugin
+	$(PYTEST) $(FAST) -n 2 --dist loadfile --max-worker-restart 0 --ignore tests/napari_plugin
 	$(PYTEST) $(FAST) tests/napari_plugin
 
 test-slow: $(VENV)/.ready-dev

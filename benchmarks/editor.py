@@ -24,6 +24,7 @@ import psutil
 from memory import Peak
 
 from monai_unet.evaluation.clicks import Case, Curve, read_case, run_case
+from monai_unet.generators import drain
 from monai_unet.interaction.answering import CLASSICAL, NetworkAnswerer, build_answerer
 from monai_unet.io import write_text
 
@@ -67,12 +68,7 @@ def tumours(data: Path, key: str) -> Iterator[Tumour]:
 
 def measure(tumour: Tumour, case: Case, answerer: Any, clicks: int) -> Curve:
     """The curve of one object."""
-    run = run_case(case.image, case.grid, case.object_mask(tumour.values), answerer, clicks=clicks)
-    while True:
-        try:
-            next(run)
-        except StopIteration as done:
-            return done.value
+    return drain(run_case(case.image, case.grid, case.object_mask(tumour.values), answerer, clicks=clicks))
 
 
 def rows(records: list[dict[str, Any]], groups: list[str]) -> Iterator[str]:

@@ -14,12 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from monai.transforms import Compose, CropForegroundd, Spacingd
 
-from monai_unet.io import LoadChannelsd, read_volume
+from monai_unet.io import LoadChannelsd, palette, read_volume
 from monai_unet.pictures import draw_contour
 from monai_unet.transforms import RandScanEffectsd, RandSynthesiseLesionsd, TissueMapsd
 
 SEQUENCES = ("flair", "t1", "t1c", "t2")
-COLORS = {1: "#56b4e9", 2: "#009e73", 3: "#f0e442"}
+COLORS = {1: palette.SKY_BLUE, 2: palette.GREEN, 3: palette.YELLOW}
 
 
 def brains(data: Path, target: Path) -> None:

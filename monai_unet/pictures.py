@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeVar, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,23 +12,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-Color = tuple[float, float, float] | str
-Box = tuple[slice, ...]
+from monai_unet.geometry import PLANES, Box, Plane, bounding_box, make_box, whole_box
+from monai_unet.io import Color, unit_rgb
 
-PLANES: dict[str, tuple[int, int, int, str]] = {
-    "axial": (0, 1, 2, "RLAP"),
-    "coronal": (1, 0, 2, "RLSI"),
-    "sagittal": (2, 0, 1, "APSI"),
-}
-"""Plane → the axis of (S, A, R) that is cut, the one upwards, the one sideways; letters left, right, top, bottom."""
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 _CT_BELOW = -400.0
 _CT_WINDOW = (-160.0, 240.0)
 
 
 def contour_figure(
-    image: NDArray[Any],
-    labels: NDArray[Any] | Mapping[int, NDArray[np.bool_]],
+    image: NDArray[np.number],
+    labels: NDArray[np.integer] | Mapping[int, NDArray[np.bool_]],
     *,
     spacing: Sequence[float],
     names: Mapping[int, str],
@@ -42,7 +37,7 @@ def contour_figure(
         image: (S, A, R) grey values.
         labels: (S, A, R) integers; or a mask (S, A, R) for each value, where masks overlap.
         spacing: voxel size in mm along S, A, R.
-        names, colors: of each label value; colours as matplotlib takes them.
+        names, colors: of each label value; RGB, 0 to 255.
         margin_mm: how much of the image is shown around the labels.
 
     The patient's right is on the left of the picture, anterior and superior are up, anterior is left if sagittal.
@@ -53,35 +48,35 @@ def contour_figure(
     places = fullest_planes(any_mask)
     low, high = grey_window(image)
     figure = Figure(figsize=(13, 5), facecolor="black", layout="constrained")
-    for axes, (plane, (cut, up, across, letters)) in zip(figure.subplots(1, 3), PLANES.items(), strict=True):
-        shown = plane_slice(image, box, cut, places[cut], up, across)
-        aspect = spacing[up] / spacing[across]
+    for axes, plane in zip(figure.subplots(1, 3), PLANES.values(), strict=True):
+        place = places[plane.axis]
+        shown = plane_slice(image, box, plane, place)
+        aspect = spacing[plane.up] / spacing[plane.across]
         axes.imshow(shown, cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect)
         for value, color in colors.items():
-            draw_contour(axes, plane_slice(masks[value], box, cut, places[cut], up, across), color)
-        axes.set_title(plane, color="white", fontsize=11)
-        draw_directions(axes, letters)
-    handles = [Line2D([], [], color=colors[value], label=name) for value, name in names.items()]
+            draw_contour(axes, plane_slice(masks[value], box, plane, place), color)
+        axes.set_title(plane.name, color="white", fontsize=11)
+        draw_directions(axes, plane.letters)
+    handles = [Line2D([], [], color=unit_rgb(colors[value]), label=name) for value, name in names.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), labelcolor="white", frameon=False)
     figure.suptitle(f"{title}   For research use; not a medical device.", color="white", fontsize=11)
     return figure
 
 
-def plane_slice(volume: NDArray[Any], box: Box, cut: int, index: int, up: int, across: int) -> NDArray[Any]:
-    """The boxed part of one slice of a volume (S, A, R), rows upwards, for `imshow(origin="lower")`."""
+def plane_slice(volume: NDArray[Scalar], box: Box, plane: Plane, index: int) -> NDArray[Scalar]:
+    """The boxed part of slice `index` of a volume (S, A, R), rows upwards, for `imshow(origin="lower")`."""
     # both sideways axes grow towards what belongs on the left of the picture (right, anterior)
-    return np.moveaxis(volume, (cut, up, across), (0, 1, 2))[index][box[up], box[across]][:, ::-1]
+    return np.moveaxis(volume, plane.order, (0, 1, 2))[index][box[plane.up], box[plane.across]][:, ::-1]
 
 
 def box_with_margin(mask: NDArray[np.bool_], spacing: Sequence[float], margin_mm: float) -> Box:
-    """Slices of the labelled part and a margin around it; of the whole volume where nothing is labelled."""
-    box = []
-    for axis in range(3):
-        inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        margin = int(np.ceil(margin_mm / spacing[axis]))
-        ends = (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, mask.shape[axis])
-        box.append(slice(max(ends[0] - margin, 0), ends[1] + margin))
-    return tuple(box)
+    """The labelled part of a mask (S, A, R) and a margin around it; the whole volume where nothing is labelled."""
+    box = bounding_box(mask) or whole_box(mask.shape)
+    margins = [int(np.ceil(margin_mm / mm)) for mm in spacing]
+    return make_box(
+        [max(s.start - n, 0) for s, n in zip(box, margins, strict=True)],
+        [min(s.stop + n, size) for s, n, size in zip(box, margins, mask.shape, strict=True)],
+    )
 
 
 def fullest_planes(mask: NDArray[np.bool_]) -> list[int]:
@@ -91,11 +86,11 @@ def fullest_planes(mask: NDArray[np.bool_]) -> list[int]:
     return [int(mask.sum(axis=tuple(other for other in range(3) if other != axis)).argmax()) for axis in range(3)]
 
 
-def grey_window(image: NDArray[Any]) -> tuple[float, float]:
+def grey_window(image: NDArray[np.number]) -> tuple[float, float]:
     """Black and white level: a soft-tissue window for CT, else the 1st and the 99.5th percentile."""
     if float(image.min()) < _CT_BELOW:
         return _CT_WINDOW
-    low, high = np.percentile(image, [1, 99.5])
+    low, high = np.percentile(cast("NDArray[np.floating]", image), [1, 99.5])
     return float(low), float(max(high, low + 1e-6))
 
 
@@ -105,7 +100,7 @@ def draw_contour(axes: Axes, mask: NDArray[np.bool_], color: Color, style: str =
         # a border of background closes contours that end at the picture's edge
         padded = np.pad(mask, 1).astype(float)
         x, y = np.arange(-1, mask.shape[1] + 1), np.arange(-1, mask.shape[0] + 1)
-        axes.contour(x, y, padded, levels=[0.5], colors=[color], linestyles=style, linewidths=1.4)
+        axes.contour(x, y, padded, levels=[0.5], colors=[unit_rgb(color)], linestyles=style, linewidths=1.4)
 
 
 def draw_directions(axes: Axes, letters: str) -> None:

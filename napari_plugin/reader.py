@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import napari
 from napari.utils.notifications import show_info
 
 from monai_unet.errors import InputError
 
+if TYPE_CHECKING:
+    from napari.types import LayerDataTuple
+
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 """Those of `monai_unet.io.formats`, written again: importing it takes seconds, and napari asks about every file."""
 
 
-def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Any]] | None:
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerDataTuple]] | None:
     """The reader where the path may hold a volume, else None."""
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
     return read if all(_may_hold_volume(p) for p in paths) else None
 
 
-def read(path: str | list[str]) -> list[Any]:
+def read(path: str | list[str]) -> list[LayerDataTuple]:
     """Layers of the volumes of a path: of a DICOM study the largest series.
 
     Where the dock is open, the case goes there and napari gets no layer from here.
@@ -37,7 +40,7 @@ def read(path: str | list[str]) -> list[Any]:
     return layers_of(paths)
 
 
-def layers_of(paths: list[str]) -> list[Any]:
+def layers_of(paths: list[str]) -> list[LayerDataTuple]:
     """An image layer for each path, and the viewer prepared for it.
 
     Raises:
@@ -46,7 +49,7 @@ def layers_of(paths: list[str]) -> list[Any]:
     from napari_plugin.case import best_of, list_images, open_image, title
     from napari_plugin.viewer import hang, image_layer
 
-    layers: list[Any] = []
+    layers: list[LayerDataTuple] = []
     for one in paths:
         entries = list_images(one)
         image = replace(open_image(best_of(entries)), siblings=tuple(entries))

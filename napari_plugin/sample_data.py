@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import nibabel
 import numpy as np
@@ -12,6 +12,9 @@ from scipy import ndimage
 
 from monai_unet import paths
 from monai_unet.io import atomic_path
+
+if TYPE_CHECKING:
+    from napari.types import LayerDataTuple
 
 SPACING = (2.0, 1.5, 1.5)
 """mm along S, A, R"""
@@ -52,7 +55,7 @@ def write_phantom(path: Path) -> Path:
     return path
 
 
-def head_with_tumour() -> list[Any]:
+def head_with_tumour() -> list[LayerDataTuple]:
     """npe2 sample data; it takes the place of the open case."""
     import napari
 
@@ -71,4 +74,4 @@ def head_with_tumour() -> list[Any]:
 def _ellipsoid(centre_mm: tuple[float, ...], radii_mm: tuple[float, ...]) -> NDArray[np.bool_]:
     axes = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     terms = [((a * mm - c) / r) ** 2 for a, mm, c, r in zip(axes, SPACING, centre_mm, radii_mm, strict=True)]
-    return sum(terms) <= 1
+    return np.asarray(sum(terms) <= 1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import (
     QLabel,
     QMainWindow,
@@ -18,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from monai_unet.geometry import Box
+from monai_unet.geometry import Box, Grid
 from monai_unet.io import RESEARCH_USE
 from napari_plugin.case import ERROR, WARNING, Controller, Editing, region_of
 from napari_plugin.panels import (
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from napari_plugin.viewer import SidePlanes
 
 WIDTH = 320
-_DOCKS: WeakSet[Any] = WeakSet()
+_DOCKS: WeakSet[Dock] = WeakSet()
 _COLORS = {WARNING: "#e69f00", ERROR: "#ff6b5e"}
 
 
@@ -135,7 +137,7 @@ class Dock(QWidget):
         actions: dict[str, Callable[[], object]] = {n: made.click for n, made in self.case.plane_buttons.items()}
         actions |= {kind: made.click for kind, made in self.refine.tools.items()}
         for name in (AUTOMATIC, *CT_WINDOWS):
-            actions[f"window {name}"] = lambda name=name: self.case.set_window(name)
+            actions[f"window {name}"] = partial(self.case.set_window, name)
         return actions | {
             "planes": self.case.planes_button.click,
             "segment": self.model.segment_button.click,
@@ -191,7 +193,7 @@ class Dock(QWidget):
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
         self.controller.open_paths([url.toLocalFile() for url in event.mimeData().urls()])
 
-    def showEvent(self, event: Any) -> None:  # noqa: N802
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
         window = self.window()
         if isinstance(window, QMainWindow) and self._main_window is not window:
@@ -235,14 +237,14 @@ class Dock(QWidget):
         self.canvases.close()
         self.view.close()
 
-    def _grid(self) -> Any:
+    def _grid(self) -> Grid | None:
         reference = self.controller.reference
         return None if reference is None else reference.grid
 
     def _ask_region(self, use: Callable[[Box], None]) -> None:
         """The next box drawn is a region for the model, not a prompt."""
 
-        def take(corners_mm: Any) -> None:
+        def take(corners_mm: NDArray[np.float64]) -> None:
             self.refine.choose(None)
             reference = self.controller.reference
             if reference is not None:
@@ -252,7 +254,7 @@ class Dock(QWidget):
         self.refine.choose("box")
         self.tool.region = take
 
-    def _show_uncertainty(self, doubt: Any) -> None:
+    def _show_uncertainty(self, doubt: NDArray[np.floating] | None) -> None:
         self.view.show_uncertainty(doubt)
         self.save.uncertain.setVisible(self.view.has_uncertainty)
 
@@ -267,11 +269,11 @@ class Dock(QWidget):
         self.status.setStyleSheet(f"color: {_COLORS[kind]}" if kind in _COLORS else "")
 
 
-def dock_of(viewer: Any) -> Dock | None:
+def dock_of(viewer: napari.Viewer | None) -> Dock | None:
     """The open dock of a viewer, if there is one."""
     return next((dock for dock in _DOCKS if viewer is not None and _same(dock.viewer, viewer)), None)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: napari.Viewer, other: napari.Viewer) -> bool:
     # plugins get viewers wrapped in a proxy
     return getattr(one, "__wrapped__", one) is getattr(other, "__wrapped__", other)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import napari
+import numpy as np
+from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.io import write_label_map
+from monai_unet.mappings import Json
 from napari_plugin.case import OpenImage
 from napari_plugin.viewer import METADATA
 
 
-def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+def write_labels(path: str, data: NDArray[np.integer], attributes: Json) -> list[str]:
     """Write one label layer; napari gives array and attributes.
 
     Raises:

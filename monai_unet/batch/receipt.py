@@ -11,7 +11,7 @@ from typing import Any
 from monai_unet.batch.jobs import Job
 from monai_unet.bundle_format import folder_hash
 from monai_unet.errors import InputError
-from monai_unet.io import input_at, read_volume
+from monai_unet.io import input_at, read_volume, sha256_of
 from monai_unet.segmentation import Segmenter
 
 Key = Mapping[str, Any]
@@ -41,15 +41,13 @@ def input_sha256(images: Sequence[Path | None], *, without: Sequence[Path] = ())
         for file in files:
             if file != image and (file.name.startswith(".partial-") or file.resolve() in skipped):
                 continue
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
+            digest.update(bytes.fromhex(sha256_of(file)))
     return digest.hexdigest()
 
 
 def stated_of(name: str, path: Path) -> dict[str, Any]:
     """Hash and size of a file that is written, as the receipt of `name` ("mask", "uncertainty") states them."""
-    with path.open("rb") as file:
-        return {f"{name}_sha256": hashlib.file_digest(file, "sha256").hexdigest(), f"{name}_bytes": path.stat().st_size}
+    return {f"{name}_sha256": sha256_of(path), f"{name}_bytes": path.stat().st_size}
 
 
 def read_receipt(job: Job) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from monai_unet.batch.receipt import (
     stated_of,
 )
 from monai_unet.errors import InputError
-from monai_unet.io import Batch, remove_abandoned, settle, write_label_map, write_text, write_volume
+from monai_unet.generators import drain
+from monai_unet.io import Batch, read_volume, remove_abandoned, settle, write_label_map, write_text, write_volume
 from monai_unet.segmentation import Case, Progress, Segmentation, Segmenter
 
 _SMALL = 4_000_000
@@ -109,6 +111,8 @@ class _Run:
             if not image.exists():
                 raise InputError(f"{image} does not exist; check the path.")
         key = {"input_sha256": input_sha256(job.images, without=job.outputs), **self.key}
+        if job.series:
+            key["series"] = job.series
         uncertainty = self.segmenter.uncertainty
         if self.resume and is_finished(job, key, uncertainty=uncertainty):
             return _Prepared(key, None)
@@ -116,7 +120,8 @@ class _Run:
             refuse_inputs(job, self.inputs)
         else:
             refuse_loss(job, key, uncertainty=uncertainty, resume=self.resume, inputs=self.inputs)
-        return _Prepared(key, self.segmenter.preprocess(self.segmenter.read(job.images)))
+        images = read_volume(job.files[0], series=job.series) if job.series else job.images
+        return _Prepared(key, self.segmenter.preprocess(self.segmenter.read(images)))
 
 
 class _Writer:
@@ -182,16 +187,8 @@ def _compute(
         if prepared.case is None:
             settled.set_result(Outcome(job, skipped=True))
             return settled, True
-        steps = segmenter.infer(prepared.case)
-        try:
-            while True:
-                step = next(steps)
-                if progress is not None:
-                    progress(job, step)
-        except StopIteration as end:
-            return writer.submit(job, end.value, prepared.key, start), end.value.labels.numel() <= _SMALL
-        finally:
-            steps.close()
+        result = drain(segmenter.infer(prepared.case), progress and partial(progress, job))
+        return writer.submit(job, result, prepared.key, start), result.labels.numel() <= _SMALL
     except Exception as error:
         settled.set_result(Outcome(job, error=_sentence(error)))
         return settled, True
@@ -211,7 +208,6 @@ def _write_files(batch: Batch, job: Job, result: Segmentation, key: dict[str, An
     labels = result.labels.as_tensor().numpy()
     write_label_map(labels, job.target, like=result.labels.meta, table=result.table)
     stated |= stated_of("mask", batch.written(job.target))
-    stated["labels"] = {str(value): name for value, name in sorted(result.label_names.items())}
     write_text(job.provenance, json.dumps(stated, indent=2) + "\n")
     for older in (job.target, left_over(job)):
         # never an old mask beside the receipt of a new one

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from monai_unet import paths
+from monai_unet.bundle_format.description import BundleDescription, Kind
+from monai_unet.bundle_format.metadata import read_description
 from monai_unet.errors import InputError
 
 VARIABLE = "MONAI_UNET_BUNDLES"
@@ -29,14 +29,36 @@ class Bundle:
     built_in: bool
 
     @property
-    def metadata(self) -> dict[str, Any]:
-        """The parsed `configs/metadata.json`."""
-        return dict(json.loads((self.root / "configs" / "metadata.json").read_text(encoding="utf-8")))
+    def metadata_file(self) -> Path:
+        """Where it says what it is: `configs/metadata.json`."""
+        return metadata_file(self.root)
 
     @property
-    def kind(self) -> str:
-        """ "segmentation" (images in, labels out) or "editor" (answers prompts, see `monai_unet.interaction`)."""
-        return str(self.metadata.get("monai_unet", {}).get("kind", "segmentation"))
+    def description(self) -> BundleDescription:
+        """What it says about itself, parsed once for as long as the file is the same.
+
+        Raises:
+            InputError: the metadata cannot be used; the message names the file and the place.
+        """
+        return read_description(self.metadata_file)
+
+    @property
+    def problem(self) -> str:
+        """One sentence that says why its metadata cannot be used; "" for a sound bundle. Lists ask this first."""
+        try:
+            read_description(self.metadata_file)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    @property
+    def kind(self) -> Kind:
+        """As its description says.
+
+        Raises:
+            InputError: the metadata cannot be used.
+        """
+        return self.description.kind
 
     @property
     def has_weights(self) -> bool:
@@ -57,7 +79,10 @@ def user_folder() -> Path:
 
 
 def find_bundles() -> list[Bundle]:
-    """All bundles found; of two with one name the first found wins: built in, user's folder, `$MONAI_UNET_BUNDLES`."""
+    """All bundles found, also those whose metadata cannot be used (see `Bundle.problem`).
+
+    Of two with one name the first found wins: built in, user's folder, `$MONAI_UNET_BUNDLES`.
+    """
     folders = [built_in_folder(), user_folder()]
     folders += [Path(p) for p in os.environ.get(VARIABLE, "").split(os.pathsep) if p]
     found: dict[str, Bundle] = {}
@@ -89,4 +114,9 @@ def find_bundle(name: str | Path) -> Bundle:
 
 def is_bundle(root: Path) -> bool:
     """Whether a folder is a MONAI bundle."""
-    return (root / "configs" / "metadata.json").is_file()
+    return metadata_file(root).is_file()
+
+
+def metadata_file(root: Path) -> Path:
+    """Where the bundle in a folder says what it is."""
+    return root / "configs" / "metadata.json"

@@ -1,29 +1,27 @@
-"""Which of the files a user gives is which channel of a bundle; a sequence that the bundle can do without may miss."""
+"""Which of the files a user gives is which channel of a bundle; optional channels may be left out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from monai_unet.errors import InputError
 from monai_unet.io import case_name, find_series, match_sequence
+from monai_unet.io.datasets import Channel
 from monai_unet.io.dicom import is_dicom
-
-Channel = Mapping[str, Any]
 
 
 def named_files(
     given: Mapping[str, str | Path | None], channels: Sequence[Channel], *, bundle: str
 ) -> list[Path | None]:
-    """Files by channel name, in the bundle's order; None where one is missing that may.
+    """Files by channel name, in the bundle's order; None where an optional one is missing.
 
     Names are taken as in the metadata, or by their synonyms, whatever their case.
 
     Raises:
         InputError: a name that the bundle does not have, the same one twice, or a channel is missing that it needs.
     """
-    names = [str(channel["name"]) for channel in channels]
+    names = [channel.name for channel in channels]
     found: dict[str, Path] = {}
     for given_name, path in given.items():
         name = match_sequence(given_name, channels)
@@ -39,17 +37,17 @@ def named_files(
 def ordered_files(paths: Sequence[Path], channels: Sequence[Channel], *, bundle: str) -> list[Path | None]:
     """Files without names, in the bundle's order.
 
-    One for each channel of a bundle that needs all of them: as they come. Where channels may miss, or fewer files come
-    than channels, file names and the descriptions of DICOM series say which is which; else their order does.
+    One for each channel of a bundle that needs all of them: as they come. Where channels are optional, or fewer
+    files come than channels, file names and the descriptions of DICOM series say which is which; else their order does.
 
     Raises:
         InputError: it cannot be told which file is which, or a channel is missing that the bundle needs.
     """
-    names = [str(channel["name"]) for channel in channels]
-    may_miss = any(channel.get("optional") for channel in channels)
-    if not channels or (len(paths) == len(channels) and not may_miss):
+    names = [channel.name for channel in channels]
+    some_optional = any(channel.optional for channel in channels)
+    if not channels or (len(paths) == len(channels) and not some_optional):
         return list(paths)
-    if not may_miss:
+    if not some_optional:
         raise InputError(
             f"'{bundle}' needs {len(names)} image{'s' if len(names) > 1 else ''}, in this order: {', '.join(names)}; "
             f"{len(paths)} {'was' if len(paths) == 1 else 'were'} given."
@@ -82,13 +80,13 @@ def sequence_of(path: Path, channels: Sequence[Channel]) -> str | None:
 
 
 def _complete(found: Mapping[str, Path], channels: Sequence[Channel], bundle: str) -> list[Path | None]:
-    needed = [str(channel["name"]) for channel in channels if not channel.get("optional")]
+    needed = [channel.name for channel in channels if not channel.optional]
     missing = [name for name in needed if name not in found]
     if missing:
         raise InputError(
             f"'{bundle}' cannot do without {', '.join(missing)}; give it with --channel {missing[0]}=FILE."
         )
     if not found:
-        names = ", ".join(str(channel["name"]) for channel in channels)
+        names = ", ".join(channel.name for channel in channels)
         raise InputError(f"'{bundle}' needs at least one of {names}; give it with --channel NAME=FILE.")
-    return [found.get(str(channel["name"])) for channel in channels]
+    return [found.get(channel.name) for channel in channels]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,22 +16,16 @@ from monai.transforms import Compose, LoadImage, LoadImaged, SaveImage, SaveImag
 from torch import nn
 
 from monai_unet.bundle_format.catalogue import Bundle
-from monai_unet.bundle_format.weights import check_stated_hash, load_weights, sha256_of
+from monai_unet.bundle_format.json_values import read_object
+from monai_unet.bundle_format.own_code import bundle_parser, own_imports
+from monai_unet.bundle_format.private_copy import as_shown, named_as_shown
+from monai_unet.bundle_format.trust import trusted_copy
+from monai_unet.bundle_format.weights import check_stated_hash, load_weights
 from monai_unet.errors import InputError
 from monai_unet.io import LoadVolumed, SaveLabelMapd
-from monai_unet.io.datasets import ExpectedInput, check_input, sequence_warnings
+from monai_unet.io.datasets import Channel, ExpectedInput, check_input, sequence_warnings
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)
-PALETTE = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-)
-"""Okabe and Ito's colours, told apart by colour-blind readers too; for bundles that state none."""
 
 
 @dataclass
@@ -40,7 +33,7 @@ class BundleParts:
     """What it takes to run a bundle on a case.
 
     Attributes:
-        bundle: where it comes from.
+        bundle: what runs: one that is not built in, in its private copy.
         device: where the network is.
         network: in evaluation mode, with its weights.
         preprocessing: the bundle's.
@@ -49,7 +42,7 @@ class BundleParts:
         inferer: the bundle's.
         postprocess: the bundle's, without transforms that save.
         weights: the file they came from.
-        weights_sha256: its SHA-256.
+        weights_sha256: of what was loaded.
         reads_working_frame: whether the bundle reads by `LoadVolumed`, that is in axes (S, A, R).
         amp: whether the bundle asks for automatic mixed precision (used on CUDA alone, as by MONAI's evaluator).
     """
@@ -78,66 +71,47 @@ class BundleParts:
         return str(self.loader.keys[0])
 
     @property
-    def channels(self) -> list[str]:
-        """Names of the input channels, in order; empty when the metadata does not say."""
-        own = self.bundle.metadata.get("monai_unet", {}).get("channels")
-        if own:
-            return [str(channel["name"]) for channel in own]
-        image = _image_format(self.bundle, "inputs", self.image_key)
-        definition = image.get("channel_def", {})
-        return [str(definition.get(str(i), f"channel {i}")) for i in range(int(image.get("num_channels", 0)))]
-
-    @property
-    def channel_table(self) -> list[dict[str, Any]]:
-        """The metadata's description of each channel: name, synonyms, whether it may be missing ("optional")."""
-        own = self.bundle.metadata.get("monai_unet", {}).get("channels")
-        return [dict(channel) for channel in own] if own else [{"name": name} for name in self.channels]
+    def channels(self) -> tuple[Channel, ...]:
+        """The images that the user gives, in order; empty when the metadata does not say."""
+        return self.bundle.description.channels
 
     def warnings(self, image: MetaTensor) -> list[str]:
-        """Sentences that say what looks unlike the training images, for a bundle whose metadata describes these."""
-        described = self.bundle.metadata.get("monai_unet", {})
+        """Sentences that say what looks unlike the training images (C, S, A, R), for a bundle that describes these."""
         if not self.reads_working_frame:
             return []
-        sentences = sequence_warnings(image, [str(c["name"]) for c in described.get("channels", [])])
-        for index, channel in enumerate(described.get("channels", [])[: len(image)]):
-            if channel.get("optional") and not bool(image[index].any()):
+        sentences = sequence_warnings(image, [channel.name for channel in self.channels])
+        for index, channel in enumerate(self.channels[: len(image)]):
+            if channel.optional and not bool(image[index].any()):
                 continue
-            expected = ExpectedInput.from_dict(channel.get("expected") or described.get("expected") or {})
-            if expected != ExpectedInput():
-                channel_image = MetaTensor(image[index : index + 1], affine=image.affine, meta=image.meta)
-                found = check_input(channel_image, expected)
-                sentences += [f"{channel['name']}: {text}" for text in found] if len(image) > 1 else found
+            if channel.expected != ExpectedInput():
+                channel_image = MetaTensor(image.as_tensor()[index : index + 1], meta=dict(image.meta))
+                found = check_input(channel_image, channel.expected)
+                sentences += [f"{channel.name}: {text}" for text in found] if len(image) > 1 else found
         return sentences
-
-    def labels(self) -> tuple[dict[int, str], dict[int, tuple[int, int, int]]]:
-        """Names and RGB colours (0 to 255) of the label values that the metadata names."""
-        own = self.bundle.metadata.get("monai_unet", {}).get("labels")
-        if own:
-            names = {int(label["value"]): str(label["name"]) for label in own}
-            colors = {int(label["value"]): tuple(label["color"]) for label in own if "color" in label}
-        else:
-            definition = _image_format(self.bundle, "outputs", "pred").get("channel_def", {})
-            # only where channel 0 is the background does a channel's number stand in the label map as it is
-            argmax = str(definition.get("0", "")).lower() == "background"
-            names = {int(value): str(name) for value, name in definition.items() if int(value) > 0} if argmax else {}
-            colors = {}
-        return names, {value: colors.get(value, PALETTE[(value - 1) % len(PALETTE)]) for value in names}
 
 
 def build_parts(bundle: Bundle, *, device: torch.device, checkpoint: str | Path | None = None) -> BundleParts:
-    """Build a bundle that may be run (see `monai_unet.bundle_format.trust`): this executes what its config names.
+    """Build a bundle that may be run: this executes what its config names.
+
+    A bundle that is not built in is built from a private copy of files that the user has agreed to, and sees its own
+    Python modules alone (see `monai_unet.bundle_format.trust` and `monai_unet.bundle_format.own_code`).
 
     Raises:
-        InputError: no inference config, a part is missing or cannot be built, or the weights do not fit.
+        InputError: never agreed to, no inference config, a part is missing or cannot be built, or the weights do not
+            fit.
     """
-    if (bundle.root / "scripts").is_dir() and str(bundle.root) not in sys.path:
-        sys.path.insert(1, str(bundle.root))
+    runs = trusted_copy(bundle)
+    with named_as_shown(runs), own_imports(runs):
+        return _build(runs, device, checkpoint)
+
+
+def _build(bundle: Bundle, device: torch.device, checkpoint: str | Path | None) -> BundleParts:
     parser = _parser(bundle, device)
     network = _get(parser, bundle, "network_def")
     weights = Path(checkpoint) if checkpoint is not None else _stated_weights(parser, bundle)
     if weights.is_file():
         check_stated_hash(bundle, weights)
-    load_weights(network, weights)
+    weights_sha256 = load_weights(network, weights)
     preprocessing = _get(parser, bundle, "preprocessing")
     position = _loader_position(bundle, preprocessing)
     loader = preprocessing.transforms[position]
@@ -152,8 +126,8 @@ def build_parts(bundle: Bundle, *, device: torch.device, checkpoint: str | Path 
         preprocess=Compose(preprocessing.transforms[position + 1 :], lazy=preprocessing.lazy),
         inferer=_get(parser, bundle, "inferer"),
         postprocess=Compose(kept),
-        weights=weights,
-        weights_sha256=sha256_of(weights),
+        weights=as_shown(bundle, weights),
+        weights_sha256=weights_sha256,
         reads_working_frame=isinstance(loader, LoadVolumed),
         amp=_asks_for_amp(parser),
     )
@@ -172,13 +146,12 @@ def config_file(bundle: Bundle) -> Path:
 
 
 def _parser(bundle: Bundle, device: torch.device) -> ConfigParser:
-    # without `excludes`, a bundle's "UNet" could be ours instead of MONAI's, whichever was imported first
-    parser = ConfigParser(excludes=["monai_unet"])
+    parser = bundle_parser(bundle)
     try:
         parser.read_config(str(config_file(bundle)))
-        parser.read_meta(str(bundle.root / "configs" / "metadata.json"))
     except ValueError as error:
-        raise InputError(f"{config_file(bundle)} or its metadata.json cannot be read ({error}); repair it.") from error
+        raise InputError(f"{config_file(bundle)} cannot be read ({error}); correct the file.") from error
+    parser.read_meta(read_object(bundle.metadata_file))
     parser["bundle_root"] = str(bundle.root)
     parser["device"] = device
     return parser
@@ -230,7 +203,7 @@ def _stated_weights(parser: ConfigParser, bundle: Bundle) -> Path:
     candidates = [*stated, parser.get("ckpt")]
     for value in candidates:
         if isinstance(value, str) and value:
-            probe = ConfigParser({**parser.get(), "monai_unet_weights": value}, excludes=["monai_unet"])
+            probe = bundle_parser(bundle, {**parser.get(), "monai_unet_weights": value})
             path = Path(str(probe.get_parsed_content("monai_unet_weights")))
             return path if path.is_absolute() else bundle.root / path
     return bundle.root / "models" / "model.pt"
@@ -241,7 +214,3 @@ def _asks_for_amp(parser: ConfigParser) -> bool:
         if key.partition("#")[0] in parser and key in parser:
             return bool(parser.get_parsed_content(key))
     return False
-
-
-def _image_format(bundle: Bundle, side: str, key: str) -> dict[str, Any]:
-    return dict(bundle.metadata.get("network_data_format", {}).get(side, {}).get(key, {}))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-import tarfile
-import zipfile
-from pathlib import Path, PurePosixPath
+import os
+import re
+import threading
+from pathlib import Path
 
 from monai_unet import paths
+from monai_unet.bundle_format.archives import Limits, unpack
 from monai_unet.bundle_format.catalogue import Bundle
+from monai_unet.bundle_format.content import folder_hash
+from monai_unet.bundle_format.private_copy import PrivateCopy, private_copy
 from monai_unet.errors import InputError
 from monai_unet.io import write_text
 
-RUNS_CODE = (".json", ".yaml", ".yml", ".py", ".conf", ".so", ".pyd", ".dll", ".ts")
-"""Suffixes of a bundle's files that decide what runs; weights are loaded as tensors and cannot."""
+__all__ = ["Limits", "folder_hash", "is_trusted", "require_trust", "trust", "trusted_copy", "trusted_file", "unpack"]
+
+_HASH = re.compile("[0-9a-f]{64}")
+_writing = threading.Lock()
 
 
 def trusted_file() -> Path:
@@ -22,32 +28,42 @@ def trusted_file() -> Path:
     return paths.trusted_file()
 
 
-def folder_hash(root: Path) -> str:
-    """SHA-256 over the relative paths and contents of all files of a bundle that can run something."""
-    digest = hashlib.sha256()
-    files = sorted(path for path in root.rglob("*") if path.is_file() and _runs_code(path))
-    for path in files:
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _runs_code(path: Path) -> bool:
-    """Also a compiled module that stands in the place of a source file; Python's own cache comes and goes by itself."""
-    suffix = path.suffix.lower()
-    return suffix in RUNS_CODE or (suffix == ".pyc" and path.parent.name != "__pycache__")
-
-
 def is_trusted(bundle: Bundle) -> bool:
-    """Whether a bundle is built in, or the user has agreed to exactly these files before."""
-    return bundle.built_in or folder_hash(bundle.root) in _trusted()
+    """Whether a bundle is built in, or the user has agreed to exactly these files before.
+
+    A folder that cannot be hashed, or a list of consents that is damaged, is no consent.
+    """
+    if bundle.built_in:
+        return True
+    agreed, _ = _trusted()
+    try:
+        return bool(agreed) and folder_hash(bundle.root, remembered=True) in agreed
+    except (InputError, OSError):
+        return False
 
 
 def trust(bundle: Bundle) -> None:
-    """Remember the user's consent to run this bundle as it is now; a changed file asks anew."""
-    entries = _trusted() | {folder_hash(bundle.root): bundle.name}
-    write_text(trusted_file(), json.dumps(entries, indent=2, sort_keys=True) + "\n")
+    """Remember the user's consent to run this bundle as it is now; a changed file asks anew.
+
+    Raises:
+        InputError: the bundle cannot be read, or the consent cannot be written down.
+    """
+    found = _hash(bundle)
+    file = trusted_file()
+    try:
+        with _writing:
+            agreed, problem = _trusted()
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if problem:
+                os.replace(file, file.with_suffix(".damaged.json"))
+            write_text(file, json.dumps(agreed | {found: bundle.name}, indent=2, sort_keys=True) + "\n")
+            with contextlib.suppress(OSError):
+                file.chmod(0o600)
+    except OSError as error:
+        raise InputError(
+            f"your consent to run '{bundle.name}' cannot be remembered in {file} ({error.strerror or error}), without "
+            "which it does not run; make that folder writable."
+        ) from error
 
 
 def require_trust(bundle: Bundle, *, consent: bool = False) -> None:
@@ -59,47 +75,56 @@ def require_trust(bundle: Bundle, *, consent: bool = False) -> None:
     if is_trusted(bundle):
         return
     if not consent:
-        raise InputError(
-            f"the bundle '{bundle.name}' in {bundle.root} is not built in and its config can run any code on this "
-            "computer; if you know where it comes from, agree once with --trust."
-        )
+        _hash(bundle)  # a folder for which there can be no consent says why
+        raise InputError(_refusal(bundle))
     trust(bundle)
 
 
-def unpack(archive: str | Path, folder: str | Path) -> Path:
-    """Unpack a bundle's zip or tar archive into a new folder below `folder` and return it.
+def trusted_copy(bundle: Bundle) -> Bundle:
+    """The bundle to run: itself when it is built in, else a private copy of files that the user has agreed to.
+
+    The copy is hashed while it is made, so that nothing can change between the check and the use. It belongs to this
+    process; each worker makes and checks its own.
 
     Raises:
-        InputError: not an archive, or a member that would land outside, is a link, or is not a plain file.
+        InputError: never agreed to in this state, or it cannot be copied.
     """
-    archive, folder = Path(archive), Path(folder)
-    target = folder / archive.name.split(".")[0]
-    if target.exists():
-        raise InputError(f"{target} exists already; remove it first, or unpack elsewhere.")
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as packed:
-            for info in packed.infolist():
-                _check_member(archive, info.filename, plain=(info.external_attr >> 28) in (0, 4, 8))
-            packed.extractall(target)
-    elif archive.is_file() and tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as packed:
-            for member in packed.getmembers():
-                _check_member(archive, member.name, plain=member.isfile() or member.isdir())
-            packed.extractall(target, filter="data")
-    else:
-        raise InputError(f"{archive} is not a zip or tar archive; give the archive of a bundle.")
-    inner = [path for path in target.iterdir() if path.is_dir()]
-    return target if (target / "configs").is_dir() or len(inner) != 1 else inner[0]
+    if bundle.built_in or isinstance(bundle, PrivateCopy):
+        return bundle
+    agreed, _ = _trusted()
+    copy = private_copy(bundle, agreed) if agreed else None
+    if copy is None:
+        raise InputError(_refusal(bundle))
+    return copy
 
 
-def _check_member(archive: Path, name: str, *, plain: bool) -> None:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in name or not plain:
-        raise InputError(f"{archive} holds '{name}', which would be written outside its folder; it was not unpacked.")
-
-
-def _trusted() -> dict[str, str]:
+def _hash(bundle: Bundle) -> str:
     try:
-        return dict(json.loads(trusted_file().read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError):
-        return {}
+        return folder_hash(bundle.root)
+    except OSError as error:
+        raise InputError(
+            f"the bundle '{bundle.name}' in {bundle.root} cannot be read ({error.strerror or error}); check its "
+            "permissions."
+        ) from error
+
+
+def _refusal(bundle: Bundle) -> str:
+    _, problem = _trusted()
+    return (
+        f"the bundle '{bundle.name}' in {bundle.root} is not built in and its config can run any code on this "
+        f"computer{problem}; if you know where it comes from, agree once with --trust."
+    )
+
+
+def _trusted() -> tuple[dict[str, str], str]:
+    """What was agreed to, and words that say so where the list of it is damaged: then nothing was."""
+    file = trusted_file()
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, ""
+    except (OSError, ValueError, RecursionError):
+        entries = None
+    if isinstance(entries, dict) and all(_HASH.fullmatch(key) for key in entries):
+        return {key: str(name) for key, name in entries.items()}, ""
+    return {}, f" ({file}, the list of those you agreed to, is damaged, so that no earlier consent counts)"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 import yaml
@@ -13,16 +14,20 @@ from torch import Tensor, nn
 
 from monai_unet.bundle_format.catalogue import Bundle
 from monai_unet.errors import InputError
+from monai_unet.io import file_hash
 
 
-def load_weights(network: nn.Module, path: str | Path, *, key: str = "model") -> None:
+def load_weights(network: nn.Module, path: str | Path, *, key: str = "model") -> str:
     """Load a state dict, plain or under `key` of a larger checkpoint, from a PyTorch or safetensors file.
 
+    Returns:
+        SHA-256 of the file that was loaded.
+
     Raises:
-        InputError: missing, damaged, not only tensors, or of another network.
+        InputError: missing, damaged, changed meanwhile, not only tensors, or of another network.
     """
     path = Path(path)
-    state = read_tensors(path)
+    state, sha256 = read_hashed(path)
     for name in (key, "model", "state_dict", "network"):
         if isinstance(state.get(name), Mapping):
             state = state[name]
@@ -36,33 +41,49 @@ def load_weights(network: nn.Module, path: str | Path, *, key: str = "model") ->
             f"{path} holds weights of another network than the bundle describes ({_first_sentence(error)}); "
             "give the checkpoint that belongs to this bundle."
         ) from error
+    return sha256
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
     """The content of a weights file: tensors and plain values, no objects.
 
     Raises:
-        InputError: missing, damaged, or holding more than tensors.
+        InputError: missing, damaged, changed meanwhile, or holding more than tensors.
+    """
+    return read_hashed(path)[0]
+
+
+def read_hashed(path: Path) -> tuple[dict[str, Any], str]:
+    """The content of a weights file and its SHA-256, both of one opened file that stayed as it was.
+
+    Raises:
+        InputError: as `read_tensors`.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; download or train the weights, or name a file with --checkpoint.")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return dict(load_file(path))
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            state = _tensors(file, path.suffix)
+            after = os.fstat(file.fileno())
     except Exception as error:
         raise InputError(
             f"{path} cannot be read as weights: it is damaged, or holds more than tensors, which is refused because "
             f"such a file can run code ({_first_sentence(error)})."
         ) from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise InputError(f"{path} was changed while it was being read; try again once it is complete.")
+    return state, sha256
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _tensors(file: IO[bytes], suffix: str) -> dict[str, Any]:
+    if suffix == ".safetensors":
+        from safetensors.torch import load
+
+        return dict(load(file.read()))
+    return dict(torch.load(file, map_location="cpu", weights_only=True))
 
 
 def check_stated_hash(bundle: Bundle, path: Path) -> None:
@@ -75,8 +96,7 @@ def check_stated_hash(bundle: Bundle, path: Path) -> None:
     if stated is None:
         return
     algorithm, expected = stated
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, algorithm).hexdigest()
+    found = file_hash(path, algorithm)
     if found != expected.lower():
         raise InputError(
             f"{path} is not the file that the bundle '{bundle.name}' states ({algorithm} {found[:12]}… instead of "
@@ -98,9 +118,9 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _stated_hash(bundle: Bundle, path: Path) -> tuple[str, str] | None:
-    own = bundle.metadata.get("monai_unet", {}).get("weights_sha256")
+    own = bundle.description.weights_sha256
     if own and path == bundle.root / "models" / "model.pt":
-        return "sha256", str(own)
+        return "sha256", own
     for name in ("large_files.yml", "large_files.yaml", "large_files.json"):
         listing = bundle.root / name
         if not listing.is_file():

@@ -1,4 +1,4 @@
-"""The command line: one module per command, each with `add_arguments(parser)` and `run(arguments) -> int`.
+"""The command line: one module per command, whose arguments are a frozen dataclass with `run() -> int`.
 
 Exit codes: 0 all done, 1 nothing could be done, 2 done but some cases failed (argparse too uses 2 for a wrong call).
 """
@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from monai_unet.cli.arguments import Command, add_arguments, from_values
 from monai_unet.cli.letters import print_anything
 from monai_unet.cli.stopping import answer_stops
 from monai_unet.errors import InputError
@@ -44,10 +45,14 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if only is None or only == name:
-            module = importlib.import_module(f"{__name__}.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            add_arguments(command, command_class(name))
     return parser
+
+
+def command_class(name: str) -> type[Command]:
+    """The arguments of a command: `SegmentCommand` of the module `segment`, imported only now."""
+    found: type[Command] = getattr(importlib.import_module(f"{__name__}.{name}"), f"{name.capitalize()}Command")
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,9 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer_stops()
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = next((word for word in arguments if word in COMMANDS), "")
-    parsed = build_parser(only=named).parse_args(arguments)
+    values = vars(build_parser(only=named).parse_args(arguments))
     try:
-        return int(parsed.run(parsed))
+        return from_values(command_class(values["command"]), values).run()
     except InputError as error:
         print(f"monai-unet: {error}", file=sys.stderr)
         return FAILURE

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from monai_unet.cli.arguments import Command, Option, Positional
 from monai_unet.errors import InputError
 
-SHOWS = ("tumour", "hippocampus")
+if TYPE_CHECKING:
+    from monai_unet.samples import DemoResult, TumourDemoResult
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
-    parser.add_argument("show", nargs="?", choices=SHOWS, default=SHOWS[0], help="what to segment (tumour)")
-    parser.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder for the result (./demo)")
-
-
-def run(arguments: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class DemoCommand(Command):
     """Segment the demonstration's volume and say where the results lie."""
-    for step in _steps(arguments.show, arguments.output):
-        if isinstance(step, str):
-            print(step, flush=True)
-        else:
-            print(f"mask          {step.mask}\nmeasurements  {step.measurements}\npicture       {step.picture}")
-    print("For research use; not a medical device.")
-    return 0
 
+    show: Annotated[Literal["tumour", "hippocampus"], Positional("what to segment (tumour)")] = "tumour"
+    output: Annotated[Path, Option("folder for the result (./demo)", short="-o")] = Path("demo")
 
-def _steps(show: str, output: Path) -> Iterator[Any]:
-    if show == "tumour":
-        from monai_unet.samples import patient, run_tumour_demo
+    def run(self) -> int:
+        """A line for each step, then the files."""
+        for step in self._steps():
+            if isinstance(step, str):
+                print(step, flush=True)
+            else:
+                print(f"mask          {step.mask}\nmeasurements  {step.measurements}\npicture       {step.picture}")
+        print("For research use; not a medical device.")
+        return 0
 
-        try:
-            patient()
-        except InputError as error:
-            yield f"{error} The hippocampus demonstration follows instead."
-        else:
-            yield from run_tumour_demo(output)
-            return
-    from monai_unet.samples import run_demo
+    def _steps(self) -> Iterator[str | DemoResult | TumourDemoResult]:
+        if self.show == "tumour":
+            from monai_unet.samples import patient, run_tumour_demo
 
-    yield from run_demo(output)
+            try:
+                patient()
+            except InputError as error:
+                yield f"{error} The hippocampus demonstration follows instead."
+            else:
+                yield from run_tumour_demo(self.output)
+                return
+        from monai_unet.samples import run_demo
+
+        yield from run_demo(self.output)

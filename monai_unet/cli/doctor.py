@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import importlib.util
 import json
@@ -11,7 +10,13 @@ import platform
 import shutil
 import sys
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
+
+from monai_unet.cli.arguments import Command, Option
+
+if TYPE_CHECKING:
+    from monai_unet.bundle_format import Bundle
 
 PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "nibabel", "SimpleITK", "pydicom", "highdicom", "numba")
 # import name, what it brings, how to get it
@@ -26,38 +31,81 @@ OPTIONAL = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+class Device(TypedDict):
+    """What computes."""
+
+    name: str
+    memory_gb: NotRequired[float]
+    threads: int
+    processors: int | None
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print what a person who is asked for help needs to know about this machine; 1 when nothing can be segmented."""
-    report = examine()
-    if arguments.json:
-        print(json.dumps(report, indent=2))
-    else:
-        _print(report)
-    return 0 if report["segmentation"]["works"] else 1
+class Memory(TypedDict):
+    """Main memory in GB."""
+
+    total: float
+    free: float
 
 
-def examine() -> dict[str, Any]:
+class Missing(TypedDict("Missing", {"for": str})):  # a key that is a word of Python
+    """A package that would bring something."""
+
+    package: str
+    how: str
+
+
+class Tried(TypedDict):
+    """A small segmentation, timed; or why there was none."""
+
+    works: bool
+    bundle: NotRequired[str]
+    load_seconds: NotRequired[float]
+    seconds_for_64x64x64: NotRequired[float]
+    problem: NotRequired[str]
+
+
+class MachineReport(TypedDict):
+    """All that is known of this machine, as `--json` prints it."""
+
+    monai_unet: str
+    python: str
+    system: str
+    packages: dict[str, str]
+    device: Device
+    memory_gb: Memory
+    disk_free_gb: float
+    shared_memory_gb: float | None
+    missing: list[Missing]
+    segmentation: Tried
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorCommand(Command):
+    """Print what a person who is asked for help needs to know about this machine."""
+
+    json: Annotated[bool, Option("for programs")] = False
+
+    def run(self) -> int:
+        """Examine and print; 1 when nothing can be segmented."""
+        report = examine()
+        if self.json:
+            print(json.dumps(report, indent=2))
+        else:
+            _print(report)
+        return 0 if report["segmentation"]["works"] else 1
+
+
+def examine() -> MachineReport:
     """Versions, machine, what is missing, and a small segmentation timed."""
     import psutil
-    import torch
 
     memory = psutil.virtual_memory()
-    cuda = torch.cuda.is_available()
-    device: dict[str, Any] = {"name": "cpu", "threads": torch.get_num_threads(), "processors": os.cpu_count()}
-    if cuda:
-        properties = torch.cuda.get_device_properties(0)
-        device = {"name": properties.name, "memory_gb": round(properties.total_memory / 1e9, 1), **device}
     return {
         "monai_unet": _version("monai-unet"),
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "device": device,
+        "device": _device(),
         "memory_gb": {"total": round(memory.total / 1e9, 1), "free": round(memory.available / 1e9, 1)},
         "disk_free_gb": round(shutil.disk_usage(os.getcwd()).free / 1e9, 1),
         "shared_memory_gb": _shared_memory(),
@@ -70,11 +118,22 @@ def examine() -> dict[str, Any]:
     }
 
 
-def _takes_one_channel(bundle: Any) -> bool:
-    return bundle.kind != "editor" and len(bundle.metadata["monai_unet"]["channels"]) == 1
+def _device() -> Device:
+    import torch
+
+    threads, processors = torch.get_num_threads(), os.cpu_count()
+    if not torch.cuda.is_available():
+        return {"name": "cpu", "threads": threads, "processors": processors}
+    properties = torch.cuda.get_device_properties(0)
+    memory = round(properties.total_memory / 1e9, 1)
+    return {"name": properties.name, "memory_gb": memory, "threads": threads, "processors": processors}
 
 
-def _timed_segmentation() -> dict[str, Any]:
+def _takes_one_channel(bundle: Bundle) -> bool:
+    return bundle.kind != "editor" and len(bundle.description.channels) == 1
+
+
+def _timed_segmentation() -> Tried:
     """The first built-in bundle of one channel with weights on a volume of noise, 64×64×64."""
     import torch
     from monai.data import MetaTensor
@@ -116,7 +175,7 @@ def _shared_memory() -> float | None:
     return round(shutil.disk_usage("/dev/shm").free / 1e9, 1) if sys.platform == "linux" else None
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: MachineReport) -> None:
     device = report["device"]
     gpu = f"{device['name']}, {device['memory_gb']} GB" if "memory_gb" in device else "none (the CPU is used)"
     print(f"monai-unet {report['monai_unet']}, Python {report['python']}, {report['system']}")

@@ -2,136 +2,225 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tqdm import tqdm
 
 from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
+from monai_unet.cli.arguments import Command, Option
 from monai_unet.errors import InputError
+from monai_unet.generators import drain
 
-LESION_WORDS = ("tumour", "tumor", "lesion", "metasta", "nodule", "cancer", "sarcoma", "glioma", "gtv", "plaque")
-"""A class whose name holds one of these is scored by lesion unless --lesions says otherwise."""
+if TYPE_CHECKING:
+    from monai_unet.evaluation import CaseResult, Pair, Pairing, Refusal, Settings
 
-JOURNAL = "journal.jsonl"
 _LOG_EVERY_S = 60
+_SCORED, _HOW, _RUNNING = "what is scored", "how", "running"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    source = parser.add_argument_group("what is scored")
-    source.add_argument("--predictions", metavar="DIR", help="label maps, one file per case, named as the references")
-    source.add_argument("--references", metavar="DIR", help="reference label maps")
-    source.add_argument(
-        "--images", metavar="DIR", help="image or DICOM folder of each case, for pictures and for DICOM"
-    )
-    source.add_argument(
-        "--pairs", metavar="CSV", help="instead: a CSV with the columns prediction,reference[,case,image]"
-    )
-    source.add_argument(
-        "--dataset", metavar="DIR", help="instead: a folder with dataset.json (Decathlon or nnU-Net raw)"
-    )
-    source.add_argument("--key", default="test", help="list of the data set: training, validation, test (default test)")
-    source.add_argument("--bundle", metavar="NAME", help="segment the data set with this bundle first")
-    source.add_argument("--checkpoint", metavar="FILE", help="weights to use instead of the bundle's own")
-    source.add_argument(
-        "--trust", action="store_true", help="agree to run a model that is not built in (its config can run any code)"
-    )
-    source.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the best there is)")
-    source.add_argument("--probabilities", metavar="DIR", help="foreground probability of each case, for calibration")
-    how = parser.add_argument_group("how")
-    how.add_argument("--labels", nargs="+", metavar="VALUE=NAME", help="names of the label values, as 1=liver 2=tumour")
-    how.add_argument(
-        "--tolerance", nargs="+", type=float, default=[1.0], metavar="MM", help="of the surface Dice (1 mm)"
-    )
-    how.add_argument("--surface", choices=("area", "voxel"), default="area", help="definition of the surface")
-    how.add_argument(
-        "--lesions",
-        nargs="+",
-        metavar="NAME",
-        help="classes scored lesion by lesion, or 'all' or 'none' (default: those whose name says tumour, lesion, ...)",
-    )
-    run = parser.add_argument_group("running")
-    run.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
-    run.add_argument("--resume", action="store_true", help="go on with an evaluation that was stopped")
-    run.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core; with --bundle 1)")
-    run.add_argument("--cluster", metavar="ADDRESS", help="run on the Dask scheduler at this address instead")
+@dataclass(frozen=True, kw_only=True)
+class EvaluateCommand(Command):
+    """Score label maps against references and write the results."""
 
-
-def run(arguments: argparse.Namespace) -> int:
-    """Pair, score, write; 0 all scored, 2 some cases failed, 1 none was scored."""
-    from monai_unet.evaluation import (
-        Evaluation,
-        ScoreFiles,
-        SegmentAndScore,
-        Settings,
-        Surface,
-        provenance,
-        text_table,
-        write_outputs,
+    predictions: Annotated[
+        str | None, Option("label maps, one file per case, named as the references", metavar="DIR", group=_SCORED)
+    ] = None
+    references: Annotated[str | None, Option("reference label maps", metavar="DIR", group=_SCORED)] = None
+    images: Annotated[
+        str | None,
+        Option("image or DICOM folder of each case, for pictures and for DICOM", metavar="DIR", group=_SCORED),
+    ] = None
+    pairs: Annotated[
+        str | None,
+        Option("instead: a CSV with the columns prediction,reference[,case,image]", metavar="CSV", group=_SCORED),
+    ] = None
+    dataset: Annotated[
+        str | None,
+        Option("instead: a folder with dataset.json (Decathlon or nnU-Net raw)", metavar="DIR", group=_SCORED),
+    ] = None
+    key: Annotated[str, Option("list of the data set: training, validation, test (default test)", group=_SCORED)] = (
+        "test"
     )
+    bundle: Annotated[
+        str | None, Option("segment the data set with this bundle first", metavar="NAME", group=_SCORED)
+    ] = None
+    checkpoint: Annotated[
+        str | None, Option("weights to use instead of the bundle's own", metavar="FILE", group=_SCORED)
+    ] = None
+    trust: Annotated[
+        bool,
+        Option("agree to run a model that is not built in (its config can run any code)", group=_SCORED),
+    ] = False
+    device: Annotated[str | None, Option("cpu, cuda, cuda:1, ... (default: the best there is)", group=_SCORED)] = None
+    probabilities: Annotated[
+        str | None, Option("foreground probability of each case, for calibration", metavar="DIR", group=_SCORED)
+    ] = None
+    labels: Annotated[
+        tuple[str, ...],
+        Option("names of the label values, as 1=liver 2=tumour", metavar="VALUE=NAME", group=_HOW),
+    ] = ()
+    tolerance: Annotated[tuple[float, ...], Option("of the surface Dice (1 mm)", metavar="MM", group=_HOW)] = (1.0,)
+    surface: Annotated[Literal["area", "voxel"], Option("definition of the surface", group=_HOW)] = "area"
+    lesions: Annotated[
+        tuple[str, ...] | None,
+        Option(
+            "classes scored lesion by lesion, or 'all' or 'none' (default: those whose name says tumour, lesion, ...)",
+            metavar="NAME",
+            group=_HOW,
+        ),
+    ] = None
+    output: Annotated[Path, Option("folder of the results", metavar="DIR", group=_RUNNING)]
+    resume: Annotated[bool, Option("go on with an evaluation that was stopped", group=_RUNNING)] = False
+    workers: Annotated[
+        int | None, Option("processes (default: one per core; with --bundle 1)", metavar="N", group=_RUNNING)
+    ] = None
+    cluster: Annotated[
+        str, Option("run on the Dask scheduler at this address instead", metavar="ADDRESS", group=_RUNNING)
+    ] = ""
 
-    folder = Path(arguments.output)
-    started = provenance.now()
-    pairing = _pairing(arguments)
-    _claim(arguments, folder)
-    if not pairing.pairs:
-        for refusal in pairing.refusals:
-            print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
-        raise InputError("No prediction has a reference; see the list above.")
-    labels, model = _labels_and_model(arguments, pairing)
-    settings = Settings(
-        labels=labels,
-        tolerances_mm=tuple(arguments.tolerance),
-        surface=Surface(arguments.surface),
-        lesion_labels=_lesion_labels(labels, arguments.lesions),
-    )
-    work: Any = ScoreFiles(settings)
-    if arguments.bundle:
-        work = SegmentAndScore(settings, arguments.bundle, arguments.device, arguments.checkpoint)
-    scored, failed = _results(arguments, pairing.pairs, work, folder, {"settings": asdict(settings), "model": model})
-    refusals = [*pairing.refusals, *failed]
-    made = provenance.environment() | {
-        "title": f"Evaluation of {arguments.bundle or arguments.predictions or arguments.pairs}",
-        "started": started,
-        "finished": provenance.now(),
-        "inputs": _inputs(arguments),
-        "bundle": model,
-    }
-    summary = write_outputs(Evaluation(settings, scored, refusals, made), folder)
-    for refusal in refusals:
-        print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
-    if summary is not None:
-        print(text_table(summary))
-    print(f"{len(scored)} of {len(scored) + len(refusals)} cases scored; report: {folder / 'report.html'}")
-    return FAILURE if summary is None else SOME_FAILED if refusals else SUCCESS
-
-
-def _pairing(arguments: argparse.Namespace) -> Any:
-    from monai_unet.evaluation import pairs
-
-    _refuse_mixed(arguments)
-    named, probabilities = bool(arguments.labels), arguments.probabilities
-    if arguments.pairs:
-        return pairs.pair_csv(arguments.pairs)
-    if arguments.bundle:
-        predictions = Path(arguments.output) / "predictions"
-        return pairs.pair_dataset(arguments.dataset, arguments.key, predictions, made_later=True, named=named)
-    if arguments.dataset:
-        return pairs.pair_dataset(
-            arguments.dataset, arguments.key, arguments.predictions, probabilities=probabilities, named=named
+    def run(self) -> int:
+        """Pair, score, write; 0 all scored, 2 some cases failed, 1 none was scored."""
+        from monai_unet.evaluation import (
+            Evaluation,
+            Settings,
+            Surface,
+            lesion_values,
+            provenance,
+            run_recorded,
+            text_table,
+            write_outputs,
         )
-    return pairs.pair_folders(
-        arguments.predictions, arguments.references, images=arguments.images, probabilities=probabilities, named=named
-    )
+
+        started = provenance.now()
+        pairing = self._pairing()
+        self._claim()
+        if not pairing.pairs:
+            _name_refusals(pairing.refusals)
+            raise InputError("No prediction has a reference; see the list above.")
+        model, labels = self._model(), self._labels(pairing)
+        settings = Settings(
+            labels=labels,
+            tolerances_mm=self.tolerance,
+            surface=Surface(self.surface),
+            lesion_labels=lesion_values(labels, self.lesions),
+        )
+        depends_on = {"settings": asdict(settings), "model": model}
+        steps = run_recorded(
+            pairing.pairs,
+            self._runner(settings),
+            self.output,
+            settings=depends_on,
+            resume=self.resume,
+            makes_predictions=bool(self.bundle),
+        )
+        with _stop_on_sigterm(), closing(_Bar(len(pairing.pairs))) as bar:
+            scored = drain(steps, bar.show)
+        for note in scored.notes:
+            print(note, file=sys.stderr)
+        refusals = [*pairing.refusals, *scored.failed]
+        made = provenance.environment() | {
+            "title": f"Evaluation of {self.bundle or self.predictions or self.pairs}",
+            "started": started,
+            "finished": provenance.now(),
+            "inputs": self._inputs(),
+            "bundle": model,
+        }
+        summary = write_outputs(Evaluation(settings, scored.results, refusals, made), self.output)
+        _name_refusals(refusals)
+        if summary is not None:
+            print(text_table(summary))
+        cases = len(scored.results)
+        print(f"{cases} of {cases + len(refusals)} cases scored; report: {self.output / 'report.html'}")
+        return FAILURE if summary is None else SOME_FAILED if refusals else SUCCESS
+
+    def _pairing(self) -> Pairing:
+        from monai_unet.evaluation.pairs import pair_csv, pair_dataset, pair_folders
+
+        given = {name: value for name in _SOURCES if (value := getattr(self, name))}
+        _refuse_mixed(given.keys())
+        named, probabilities = bool(self.labels), self.probabilities
+        if self.pairs:
+            return pair_csv(self.pairs)
+        if self.bundle:
+            later = self.output / "predictions"
+            return pair_dataset(given["dataset"], self.key, later, made_later=True, named=named)
+        if self.dataset:
+            return pair_dataset(self.dataset, self.key, given["predictions"], probabilities=probabilities, named=named)
+        return pair_folders(
+            given["predictions"], given["references"], images=self.images, probabilities=probabilities, named=named
+        )
+
+    def _claim(self) -> None:
+        """Refuse a folder whose files are not those of this evaluation, or are its inputs."""
+        from monai_unet.evaluation import JOURNAL, OUTPUT_NAMES
+        from monai_unet.io import claim_names, input_at
+
+        path = self.output / JOURNAL
+        begun = path.is_file() and path.stat().st_size > 0
+        files = [self.pairs, self.checkpoint, Path(self.dataset) / "dataset.json" if self.dataset else None]
+        names = [*OUTPUT_NAMES, JOURNAL, *(["predictions"] if self.bundle else [])]
+        if not begun:
+            folders = [self.predictions, self.references, self.images, self.probabilities]
+            claim_names(self.output, names, inputs=[*files, *folders])
+        for name in names:
+            taken = input_at(self.output / name, files)
+            if taken is not None:
+                raise InputError(f"{taken} would be replaced by a result; name another folder with --output.")
+
+    def _model(self) -> dict[str, object]:
+        """Name and version of the bundle, and the hashes of its files; empty where nothing is segmented."""
+        from monai_unet.bundle_format import find_bundle, require_trust
+        from monai_unet.evaluation.provenance import model_of
+
+        if not self.bundle:
+            return {}
+        bundle = find_bundle(self.bundle)
+        require_trust(bundle, consent=self.trust)
+        return model_of(bundle, self.checkpoint or "") | {"name": self.bundle}
+
+    def _labels(self, pairing: Pairing) -> dict[int, str]:
+        """Names of the label values: as given, as the data set states them, or those that the references hold."""
+        from monai_unet.evaluation import labels_in
+
+        if self.labels:
+            return _named(self.labels)
+        if pairing.labels:
+            return dict(pairing.labels)
+        labels = labels_in((pair.reference, "".join(pair.images[:1])) for pair in pairing.pairs)
+        print(f"No label names given (--labels); scoring {', '.join(labels.values())}.", file=sys.stderr)
+        return labels
+
+    def _runner(self, settings: Settings) -> Callable[[Sequence[Pair]], Generator[CaseResult]]:
+        """What scores cases: with a bundle one process, where the user does not say how many."""
+        from monai_unet.evaluation import ScoreFiles, SegmentAndScore, run_pairs
+
+        if not self.bundle:
+            return partial(run_pairs, work=ScoreFiles(settings), workers=self.workers, cluster=self.cluster)
+        workers = 1 if self.workers is None else self.workers
+        work = SegmentAndScore(settings, self.bundle, self.device, self.checkpoint)
+        return partial(run_pairs, work=work, workers=workers, cluster=self.cluster)
+
+    def _inputs(self) -> dict[str, str]:
+        """What was scored, for the provenance."""
+        from monai_unet.io import sha256_of
+
+        named = {
+            name: str(getattr(self, name))
+            for name in ("predictions", "references", "images", "pairs", "dataset", "probabilities", "cluster")
+            if getattr(self, name)
+        }
+        if self.dataset:
+            named |= {"key": self.key, "dataset.json sha256": sha256_of(Path(self.dataset) / "dataset.json")}
+        return named
 
 
 _SOURCES = ("predictions", "references", "images", "pairs", "dataset", "bundle", "checkpoint", "probabilities")
@@ -144,9 +233,8 @@ _TOGETHER: tuple[tuple[set[str], set[str]], ...] = (
 """What must be given together, and what may stand beside it."""
 
 
-def _refuse_mixed(arguments: argparse.Namespace) -> None:
+def _refuse_mixed(given: Set[str]) -> None:
     """An option that would not be used is refused, not passed over."""
-    given = {name for name in _SOURCES if getattr(arguments, name)}
     for needed, allowed in _TOGETHER:
         if needed <= given:
             if given - needed - allowed:
@@ -160,52 +248,11 @@ def _refuse_mixed(arguments: argparse.Namespace) -> None:
     )
 
 
-def _options(names: set[str]) -> str:
+def _options(names: Set[str]) -> str:
     return " and ".join(f"--{name}" for name in sorted(names))
 
 
-def _labels_and_model(arguments: argparse.Namespace, pairing: Any) -> tuple[dict[int, str], dict[str, Any]]:
-    """Names of the label values, and what is known of the model (empty without a bundle)."""
-    from monai_unet.evaluation import labels_in
-
-    model: dict[str, Any] = {}
-    if arguments.bundle:
-        model = _model(arguments)
-    if arguments.labels:
-        return _named(arguments.labels), model
-    if pairing.labels:
-        return dict(pairing.labels), model
-    labels = labels_in((pair.reference, "".join(pair.images[:1])) for pair in pairing.pairs)
-    print(f"No label names given (--labels); scoring {', '.join(labels.values())}.", file=sys.stderr)
-    return labels, model
-
-
-def _model(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Name and version of the bundle, and SHA-256 of its configs and weights.
-
-    Raises:
-        InputError: no such bundle or weights, or the bundle is not built in and the user has not agreed to it.
-    """
-    from monai_unet.bundle_format import find_bundle, require_trust
-    from monai_unet.evaluation import sha256
-
-    bundle = find_bundle(arguments.bundle)
-    require_trust(bundle, consent=arguments.trust)
-    files = sorted(p for folder in ("configs", "models") for p in (bundle.root / folder).glob("*") if p.is_file())
-    hashes = {path.relative_to(bundle.root).as_posix(): sha256(path) for path in files}
-    if arguments.checkpoint:
-        if not Path(arguments.checkpoint).is_file():
-            raise InputError(f"{arguments.checkpoint} does not exist; name a file of weights (--checkpoint).")
-        hashes[arguments.checkpoint] = sha256(arguments.checkpoint)
-    return {
-        "name": arguments.bundle,
-        "version": bundle.metadata.get("version", ""),
-        "checkpoint": arguments.checkpoint or "",
-        "sha256": hashes,
-    }
-
-
-def _named(words: list[str]) -> dict[int, str]:
+def _named(words: Sequence[str]) -> dict[int, str]:
     labels = {}
     for word in words:
         value, _, name = word.partition("=")
@@ -215,99 +262,32 @@ def _named(words: list[str]) -> dict[int, str]:
     return labels
 
 
-def _lesion_labels(labels: dict[int, str], chosen: list[str] | None) -> tuple[int, ...]:
-    names = {name.lower(): value for value, name in labels.items() if value != 0}
-    if chosen is None:
-        return tuple(value for name, value in names.items() if any(word in name for word in LESION_WORDS))
-    if chosen == ["all"]:
-        return tuple(names.values())
-    if chosen == ["none"]:
-        return ()
-    unknown = [name for name in chosen if name.lower() not in names]
-    if unknown:
-        raise InputError(f"--lesions names {unknown[0]}, and the classes are {', '.join(names)}.")
-    return tuple(names[name.lower()] for name in chosen)
+def _name_refusals(refusals: Sequence[Refusal]) -> None:
+    for refusal in refusals:
+        print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
 
 
-def _results(
-    arguments: argparse.Namespace, pairs: tuple[Any, ...], work: Any, folder: Path, settings: dict[str, Any]
-) -> tuple[Any, list[Any]]:
-    """Scored cases in the order of the pairs, those of an earlier run too, and what failed; all are in the journal."""
-    from monai_unet.evaluation import Journal, Refusal, StoredResults
+class _Bar:
+    """Progress with the remaining time, live on a terminal, a line a minute in a log; says what was done before."""
 
-    path = folder / JOURNAL
-    wanted = {pair: index for index, pair in enumerate(pairs)}
-    places, failed = [-1] * len(pairs), {}
-    with Journal(path, settings, resume=arguments.resume) as journal:
-        for note in journal.notes:
-            print(note, file=sys.stderr)
-        _refuse_altered(journal.altered() if arguments.bundle else [])
-        for place, result in journal.done():
-            if result.pair in wanted:
-                places[wanted[result.pair]] = place
-        left = [pair for pair, place in zip(pairs, places, strict=True) if place < 0]
-        if len(left) < len(pairs):
-            done = len(pairs) - len(left)
-            print(f"{done} of {len(pairs)} cases were scored before; {len(left)} to go.", file=sys.stderr)
-        with _stop_on_sigterm(), closing(_run(arguments, left, work)) as finished, _bar(pairs, left) as bar:
-            for result in finished:
-                place = journal.append(result)
-                if result.failure:
-                    failed[wanted[result.pair]] = Refusal(result.pair.case, result.failure)
-                else:
-                    places[wanted[result.pair]] = place
-                bar.update()
-    return StoredResults(path, [place for place in places if place >= 0]), [failed[index] for index in sorted(failed)]
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._bar: tqdm | None = None
 
+    def show(self, done: int) -> None:
+        """So many cases are scored; the first time, by an earlier run."""
+        if self._bar is None:
+            if done:
+                left = self._total - done
+                print(f"{done} of {self._total} cases were scored before; {left} to go.", file=sys.stderr)
+            every = 0.1 if sys.stderr.isatty() else _LOG_EVERY_S
+            self._bar = tqdm(total=self._total, initial=done, unit="case", mininterval=every)
+        self._bar.update(done - self._bar.n)
 
-def _claim(arguments: argparse.Namespace, folder: Path) -> None:
-    """Refuse a folder whose files are not those of this evaluation, or are its inputs."""
-    from monai_unet.evaluation import OUTPUT_NAMES
-    from monai_unet.io import claim_names, input_at
-
-    path = folder / JOURNAL
-    files = [arguments.pairs, arguments.checkpoint, arguments.dataset and Path(arguments.dataset) / "dataset.json"]
-    begun = path.is_file() and path.stat().st_size > 0
-    names = [*OUTPUT_NAMES, JOURNAL, *(["predictions"] if arguments.bundle else [])]
-    if not begun:
-        folders = [arguments.predictions, arguments.references, arguments.images, arguments.probabilities]
-        claim_names(folder, names, inputs=[*files, *folders])
-    for name in names:
-        taken = input_at(folder / name, files)
-        if taken is not None:
-            raise InputError(f"{taken} would be replaced by a result; name another folder with --output.")
-    if begun and not arguments.resume:
-        raise InputError(
-            f"{folder} holds an evaluation already; go on with it (--resume), or name another folder, or remove it."
-        )
-
-
-def _refuse_altered(predictions: Sequence[str]) -> None:
-    if predictions:
-        more = f" and {len(predictions) - 1} more were" if len(predictions) > 1 else " was"
-        raise InputError(
-            f"{predictions[0]}{more} changed since it was scored, and segmenting again would lose that; score the "
-            "folder with --predictions, or move the file away."
-        )
-
-
-def _bar(pairs: Sequence[Any], left: Sequence[Any]) -> Any:
-    """Progress with the remaining time: live on a terminal, a line a minute in a log."""
-    every = 0.1 if sys.stderr.isatty() else _LOG_EVERY_S
-    return tqdm(total=len(pairs), initial=len(pairs) - len(left), unit="case", mininterval=every)
-
-
-def _run(arguments: argparse.Namespace, pairs: list[Any], work: Any) -> Generator[Any]:
-    from monai_unet.evaluation import runner
-
-    if arguments.cluster:
-        return runner.run_on_cluster(pairs, work, address=arguments.cluster)
-    workers = arguments.workers or (1 if arguments.bundle else runner.default_workers())
-    if workers < 1:
-        raise InputError(f"--workers must be 1 or more, got {workers}.")
-    if workers == 1 or len(pairs) < 2:
-        return runner.run_here(pairs, work)
-    return runner.run_in_processes(pairs, work, workers=min(workers, len(pairs)))
+    def close(self) -> None:
+        """Leave the line."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 @contextmanager
@@ -328,16 +308,3 @@ def _stop_on_sigterm() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _inputs(arguments: argparse.Namespace) -> dict[str, str]:
-    from monai_unet.evaluation import sha256
-
-    named = {
-        name: str(getattr(arguments, name))
-        for name in ("predictions", "references", "images", "pairs", "dataset", "probabilities", "cluster")
-        if getattr(arguments, name)
-    }
-    if arguments.dataset:
-        named |= {"key": arguments.key, "dataset.json sha256": sha256(Path(arguments.dataset) / "dataset.json")}
-    return named

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from monai_unet.cli.arguments import Command, Option, Positional
 from monai_unet.cli.letters import prints_all
 
 if TYPE_CHECKING:
     from monai_unet.io.datasets import Entry
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
-    parser.add_argument("path", type=Path, help="volume, DICOM file, folder, DICOMDIR or zip")
-    parser.add_argument("--json", action="store_true", help="for programs; with affine and orientation")
-    parser.add_argument("--identity", action="store_true", help="also say who the patient is (name, id, birth date)")
-
-
-def run(arguments: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class InfoCommand(Command):
     """List the series and volumes below a path and what is wrong with them."""
-    from monai_unet.io.datasets import inventory
 
-    entries = inventory(arguments.path, identity=arguments.identity)
-    if arguments.json:
-        print(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=not prints_all()))
+    path: Annotated[Path, Positional("volume, DICOM file, folder, DICOMDIR or zip")]
+    json: Annotated[bool, Option("for programs; with affine and orientation")] = False
+    identity: Annotated[bool, Option("also say who the patient is (name, id, birth date)")] = False
+
+    def run(self) -> int:
+        """Print the table, or one JSON list."""
+        from monai_unet.io.datasets import inventory
+
+        entries = inventory(self.path, identity=self.identity)
+        if self.json:
+            print(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=not prints_all()))
+            return 0
+        print("\n".join(_table(entries)))
         return 0
-    print("\n".join(_table(entries)))
-    return 0
 
 
 def _table(entries: Sequence[Entry]) -> list[str]:

@@ -1,15 +1,16 @@
 from . import pairs, provenance, runner
-from .case_work import ScoreFiles, Settings
+from .case_work import CaseResult, ScoreFiles, Settings, Work
 from .compare import compare, read_result, text_rows, write_comparison_json
 from .compare_report import write_comparison_report
 from .handler import ScoreHandler
 from .journal import Journal, StoredResults
 from .label_maps import labels_in, labels_of, read_label_map, require_same_grid
+from .lesion_classes import LESION_WORDS, lesion_values
 from .outputs import OUTPUT_NAMES, Evaluation, write_outputs
-from .pairs import Pair, Refusal
+from .pairs import Pair, Pairing, Refusal
 from .pictures import case_picture
-from .provenance import sha256
-from .runner import run_here
+from .recorded_run import JOURNAL, run_recorded
+from .runner import run_here, run_pairs
 from .scores import ClassScore, Status, score_case
 from .segment_work import SegmentAndScore
 from .summary import ClassSummary, Summary, summarise
@@ -17,12 +18,16 @@ from .surface import Surface
 from .tables import text_table, write_cases_csv, write_summary_json
 
 __all__ = [
+    "JOURNAL",
+    "LESION_WORDS",
     "OUTPUT_NAMES",
+    "CaseResult",
     "ClassScore",
     "ClassSummary",
     "Evaluation",
     "Journal",
     "Pair",
+    "Pairing",
     "Refusal",
     "ScoreFiles",
     "ScoreHandler",
@@ -32,19 +37,22 @@ __all__ = [
     "StoredResults",
     "Summary",
     "Surface",
+    "Work",
     "case_picture",
     "compare",
     "labels_in",
     "labels_of",
+    "lesion_values",
     "pairs",
     "provenance",
     "read_label_map",
     "read_result",
     "require_same_grid",
     "run_here",
+    "run_pairs",
+    "run_recorded",
     "runner",
     "score_case",
-    "sha256",
     "summarise",
     "text_rows",
     "text_table",

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from monai_unet.evaluation.scores import ClassScore, Status, score_case
 from monai_unet.evaluation.surface import Surface
 from monai_unet.geometry import Box, Grid, grid_of
 from monai_unet.io import read_volume
+from monai_unet.mappings import Json
 from monai_unet.measurement import acquisition_axis, component_map, measure_lesions
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class CaseResult:
     failure: str = ""
     seconds: float = field(default=0.0, compare=False)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Plain dictionaries, lists and numbers."""
         content = asdict(self)
         if self.calibration is not None:
@@ -81,7 +82,7 @@ class CaseResult:
         )
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> CaseResult:
+    def from_json(cls, content: Json) -> CaseResult:
         """The inverse of `to_json`."""
         pair = content["pair"]
         calibration = content["calibration"]
@@ -105,7 +106,7 @@ class CaseResult:
         )
 
 
-def score_from_json(row: Mapping[str, Any]) -> ClassScore:
+def score_from_json(row: Json) -> ClassScore:
     """A `ClassScore` from the dictionary that `asdict` and JSON made of it."""
     lists = {"tolerances_mm": tuple(row["tolerances_mm"]), "nsd": tuple(row["nsd"])}
     return ClassScore(**{**row, **lists, "status": Status(row["status"])})
@@ -149,12 +150,12 @@ class ScoreFiles:
 
 
 def score_label_maps(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: NDArray[np.integer],
+    reference: NDArray[np.integer],
     *,
     grid: Grid,
     settings: Settings,
-    image: NDArray[Any] | None = None,
+    image: NDArray[np.number] | None = None,
     case: str = "",
 ) -> tuple[tuple[ClassScore, ...], tuple[LesionRecord, ...]]:
     """Class scores and lesions of two label maps (S, A, R) on one grid.
@@ -184,14 +185,14 @@ def score_label_maps(
 
 
 def lesion_records(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: NDArray[np.integer],
+    reference: NDArray[np.integer],
     grid: Grid,
     *,
     value: int,
     name: str,
     box: Box | None,
-    image: NDArray[Any] | None = None,
+    image: NDArray[np.number] | None = None,
     case: str = "",
 ) -> list[LesionRecord]:
     """Lesions of one class of both label maps (S, A, R), measured and matched inside the class's bounding box."""
@@ -211,7 +212,7 @@ def lesion_records(
     return match_lesions(*parts, *lesions, case=case)
 
 
-def image_on(pair: Pair, grid: Grid) -> NDArray[Any] | None:
+def image_on(pair: Pair, grid: Grid) -> NDArray[np.number] | None:
     """First channel of the case's image, or None where there is none on the grid of the labels: scores need none."""
     if not pair.images or not Path(pair.images[0]).exists():
         return None
@@ -223,7 +224,7 @@ def image_on(pair: Pair, grid: Grid) -> NDArray[Any] | None:
     return volume[0].numpy() if grid_of(volume).matches(grid, tolerance=0.01) else None
 
 
-def _calibration(pair: Pair, reference: NDArray[Any], grid: Grid) -> Reliability | None:
+def _calibration(pair: Pair, reference: NDArray[np.integer], grid: Grid) -> Reliability | None:
     if not pair.probabilities:
         return None
     probabilities, probabilities_grid = read_probabilities(pair.probabilities)

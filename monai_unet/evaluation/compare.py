@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ class Result:
     values: Mapping[tuple[str, str], Mapping[str, float]]
     metrics: tuple[str, ...]
     surface: str
-    provenance: Mapping[str, Any]
+    provenance: Mapping[str, object]
 
 
 @dataclass(frozen=True)

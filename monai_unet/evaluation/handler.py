@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import ignite.distributed as idist
+import numpy as np
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.utils import string_list_all_gather
@@ -62,11 +62,11 @@ class ScoreHandler:
         surface: Surface | str = Surface.AREA,
         lesions: Sequence[int] = (),
         regions: Mapping[str, Sequence[int]] | None = None,
-        convert: Callable[..., NDArray[Any]] | None = None,
+        convert: Callable[..., NDArray[np.integer]] | None = None,
         pred_key: str = "pred",
         label_key: str = "label",
         image_key: str = "image",
-        provenance: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, object] | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
         self.regions = {str(name): [int(v) for v in values] for name, values in (regions or {}).items()}
@@ -113,7 +113,7 @@ class ScoreHandler:
                 logger.warning("%s: %s", pair.case, error)
                 self._results.append(CaseResult(pair, failure=str(error)))
 
-    def _score(self, pair: Pair, prediction: Any, convention: str) -> CaseResult:
+    def _score(self, pair: Pair, prediction: object, convention: str) -> CaseResult:
         if not isinstance(prediction, MetaTensor):
             raise InputError(
                 "the prediction has no geometry (not a MetaTensor): it was not put back on the file's grid."
@@ -134,7 +134,12 @@ class ScoreHandler:
         return CaseResult(replace(pair, prediction=str(written)), scores, lesions)
 
     def _scores(
-        self, labels: NDArray[Any], reference: NDArray[Any], grid: Grid, image: NDArray[Any] | None, case: str
+        self,
+        labels: NDArray[np.integer],
+        reference: NDArray[np.integer],
+        grid: Grid,
+        image: NDArray[np.number] | None,
+        case: str,
     ) -> tuple[tuple[ClassScore, ...], tuple[LesionRecord, ...]]:
         settings = self.settings
         if not self.regions:
@@ -184,7 +189,7 @@ def _under_its_name(result: CaseResult) -> CaseResult:
     return replace(result, pair=replace(result.pair, prediction=str(final)))
 
 
-def _path(value: Any) -> str:
+def _path(value: object) -> str:
     """Path of a batch entry: itself, or the file that a MetaTensor was loaded from; empty where unknown."""
     if isinstance(value, MetaTensor):
         return str(value.meta.get("filename_or_obj", ""))

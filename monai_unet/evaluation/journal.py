@@ -43,7 +43,7 @@ class Journal:
         notes: sentences on what was lost of an earlier run.
     """
 
-    def __init__(self, path: str | Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, path: str | Path, settings: Mapping[str, object], *, resume: bool) -> None:
         self.path = Path(path)
         self.notes: list[str] = []
         self._settings = json.loads(json.dumps(settings))
@@ -107,7 +107,7 @@ class Journal:
             raise InputError(f"another evaluation is writing to {self.path.parent}; name another folder, or wait.")
         return file
 
-    def _write(self, entry: Mapping[str, Any]) -> None:
+    def _write(self, entry: Mapping[str, object]) -> None:
         self._file.write(_line(entry))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -218,7 +218,7 @@ def stamp(pair: Pair) -> list[list[int]]:
     return found
 
 
-def _line(entry: Mapping[str, Any]) -> bytes:
+def _line(entry: Mapping[str, object]) -> bytes:
     body = json.dumps(entry, separators=(",", ":")).encode()
     return b'%s%08x",%s\n' % (_HEAD, crc32(body), body[1:])
 

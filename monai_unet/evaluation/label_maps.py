@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from monai.data import MetaTensor
@@ -24,7 +23,7 @@ _SAME_VOXEL = 0.01
 
 def read_label_map(
     path: str | Path, *, labels: Mapping[int, str] | None = None, images: str | Path = ""
-) -> tuple[NDArray[Any], Grid]:
+) -> tuple[NDArray[np.integer], Grid]:
     """Labels (S, A, R) of a file as unsigned integers, and their grid; nothing is resampled or repaired.
 
     Args:
@@ -48,7 +47,7 @@ def read_label_map(
     return np.ascontiguousarray(as_labels(working, where=str(path))), working_grid
 
 
-def read_probabilities(path: str | Path) -> tuple[NDArray[Any], Grid]:
+def read_probabilities(path: str | Path) -> tuple[NDArray[np.number], Grid]:
     """Voxels (S, A, R) of a file as they are, NaN too, and their grid.
 
     Raises:
@@ -88,10 +87,10 @@ def labels_in(paths: Iterable[tuple[str, str]]) -> dict[int, str]:
     return {value: f"label {value}" for value in sorted(values)} | dict(zip(free, sorted(names), strict=False))
 
 
-def _read_dicom(file: Path, labels: Mapping[int, str] | None, images: str | Path) -> tuple[NDArray[Any], Grid]:
+def _read_dicom(file: Path, labels: Mapping[int, str] | None, images: str | Path) -> tuple[NDArray[np.integer], Grid]:
     stored = _stored(file, images)
     wanted = {name.casefold(): value for value, name in (labels or {}).items() if value != 0}
-    found: NDArray[Any] | None = None
+    found: NDArray[np.integer] | None = None
     for segment in stored.segments:
         mask = stored.mask(segment.number)
         if found is None:
@@ -128,7 +127,7 @@ def _stored(file: Path, images: str | Path) -> StoredSegmentation:
     raise problem
 
 
-def labels_of(volume: MetaTensor, *, where: str) -> NDArray[Any]:
+def labels_of(volume: MetaTensor, *, where: str) -> NDArray[np.integer]:
     """Labels (S, A, R) of a MetaTensor (1, S, A, R) as unsigned integers.
 
     Raises:
@@ -141,15 +140,13 @@ def labels_of(volume: MetaTensor, *, where: str) -> NDArray[Any]:
     return as_labels(volume.as_tensor()[0].detach().cpu().numpy(), where=where)
 
 
-def as_labels(array: NDArray[Any], *, where: str) -> NDArray[Any]:
+def as_labels(array: NDArray[np.number] | NDArray[np.bool_], *, where: str) -> NDArray[np.integer]:
     """The same values as uint8 or uint16.
 
     Raises:
         InputError: NaN, fractions, negative values, or labels above 65535.
     """
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == bool:
+    if array.dtype in (np.uint8, bool):
         return array.view(np.uint8)
     lowest, highest, finite, whole = _range(np.asarray(array, array.dtype.newbyteorder("=")))
     if not finite:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from monai_unet.evaluation.pairs import Refusal
 from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.summary import Summary, summarise
 from monai_unet.evaluation.tables import write_cases_csv, write_lesions_csv, write_summary_json
+from monai_unet.mappings import Json
 
 OUTPUT_NAMES = ("cases.csv", "lesions.csv", "summary.json", "report.html")
 """Files of an evaluation."""
@@ -30,7 +30,7 @@ class Evaluation:
     settings: Settings
     results: Sequence[CaseResult]
     refusals: Sequence[Refusal]
-    provenance: Mapping[str, Any]
+    provenance: Mapping[str, object]
 
     def scores(self) -> Iterator[ClassScore]:
         """Rows of all scored cases."""
@@ -73,7 +73,7 @@ def collect(results: Sequence[CaseResult], refusals: Sequence[Refusal]) -> tuple
     return [result for result in results if not result.failure], [*refusals, *failed]
 
 
-def _sections(evaluation: Evaluation) -> dict[str, Any]:
+def _sections(evaluation: Evaluation) -> Json:
     calibration = evaluation.digest.calibration
     return {
         "volume_agreement_ml": {name: asdict(found) for name, found in evaluation.digest.volume_agreement().items()},
@@ -90,7 +90,7 @@ def _sections(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _lesion_section(found: LesionSummary) -> dict[str, Any]:
+def _lesion_section(found: LesionSummary) -> Json:
     return {
         **_detection_section(found.total),
         "by_long_axis_mm": {size_name(*size): _detection_section(part) for size, part in found.by_size.items()},
@@ -100,7 +100,7 @@ def _lesion_section(found: LesionSummary) -> dict[str, Any]:
     }
 
 
-def _detection_section(found: Detection) -> dict[str, Any]:
+def _detection_section(found: Detection) -> Json:
     return {**asdict(found), "sensitivity": found.sensitivity, "precision": found.precision, "f1": found.f1}
 
 

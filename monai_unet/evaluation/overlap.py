@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,9 @@ class Overlap:
     box: Box | None
 
 
-def overlaps(prediction: NDArray[Any], reference: NDArray[Any], labels: Mapping[int, str]) -> dict[int, Overlap]:
+def overlaps(
+    prediction: NDArray[np.integer], reference: NDArray[np.integer], labels: Mapping[int, str]
+) -> dict[int, Overlap]:
     """Overlap of each label value other than 0 (background) of two integer label maps of one shape.
 
     Raises:
@@ -67,7 +68,7 @@ def _refuse_unknown(where: str, found: list[int], labels: Mapping[int, str]) -> 
         )
 
 
-def _check(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
+def _check(prediction: NDArray[np.integer], reference: NDArray[np.integer]) -> None:
     if prediction.shape != reference.shape or prediction.ndim != 3:
         raise InputError(
             f"The prediction has shape {prediction.shape} and the reference {reference.shape}; "

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from monai_unet.errors import InputError
 from monai_unet.io import VOLUME_SUFFIXES, case_name, read_dataset
+from monai_unet.mappings import Json
 
 NNUNET_FOLDERS = {"training": "Tr", "test": "Ts"}
 
@@ -178,7 +178,7 @@ def pair_csv(path: str | Path) -> Pairing:
     return Pairing(tuple(pairs), tuple(dict.fromkeys(refusals)))
 
 
-def label_names(dataset: Mapping[str, Any]) -> dict[int, str] | None:
+def label_names(dataset: Mapping[str, object]) -> dict[int, str] | None:
     """Names of the label values of a parsed `dataset.json`, Decathlon's `{"1": "liver"}` or nnU-Net's `{"liver": 1}`.
 
     Raises:
@@ -216,7 +216,7 @@ def unique_names(paths: Sequence[str | Path]) -> list[str]:
     return names if parts else []
 
 
-def _entries(root: Path, content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+def _entries(root: Path, content: Mapping[str, object], key: str) -> list[Json]:
     listed = content.get(key)
     if isinstance(listed, list) and listed:
         entries = [entry for entry in listed if isinstance(entry, Mapping) and entry.get("label")]
@@ -244,7 +244,7 @@ def _entries(root: Path, content: Mapping[str, Any], key: str) -> list[dict[str,
     raise InputError(f"{root / 'dataset.json'} has no cases under '{key}'; it has {', '.join(lists) or 'none'}.")
 
 
-def _as_list(value: Any) -> list[str]:
+def _as_list(value: str | Iterable[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from monai_unet.geometry import PLANES
+from monai_unet.io import palette, unit_rgb
 from monai_unet.pictures import (
-    PLANES,
     box_with_margin,
     draw_contour,
     draw_directions,
@@ -23,19 +23,19 @@ from monai_unet.pictures import (
     plane_slice,
 )
 
-REFERENCE_COLOR, PREDICTION_COLOR = "#56b4e9", "#e69f00"
-"""Sky blue and orange of Okabe & Ito: apart for colour-blind readers, and in grey print by their dashes."""
+REFERENCE_COLOR, PREDICTION_COLOR = palette.SKY_BLUE, palette.ORANGE
+"""Apart for colour-blind readers, and in grey print by their dashes."""
 
 _MARGIN_MM = 25.0
 _NAMED = 3
 
 
 def case_picture(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: NDArray[np.integer],
+    reference: NDArray[np.integer],
     *,
     spacing: Sequence[float],
-    image: NDArray[Any] | None = None,
+    image: NDArray[np.number] | None = None,
     names: Mapping[int, str] | None = None,
 ) -> bytes:
     """PNG of the axial, coronal and sagittal slices in which the two label maps (S, A, R) differ in most voxels.
@@ -50,21 +50,24 @@ def case_picture(
     places = fullest_planes(differing if differing.any() else labelled)
     figure = Figure(figsize=(10.5, 3.8), facecolor="black", layout="constrained")
     low, high = grey_window(image) if image is not None else (0.0, 1.0)
-    for axes, (plane, (cut, up, across, letters)) in zip(figure.subplots(1, 3), PLANES.items(), strict=True):
-        expected, found = (plane_slice(m, box, cut, places[cut], up, across) for m in (reference, prediction))
-        grey = np.zeros(expected.shape)
+    for axes, plane in zip(figure.subplots(1, 3), PLANES.values(), strict=True):
+        place = places[plane.axis]
+        expected, found = (plane_slice(m, box, plane, place) for m in (reference, prediction))
+        grey: NDArray[np.number] = np.zeros(expected.shape)
         if image is not None:
-            grey = plane_slice(image, box, cut, places[cut], up, across)
-        axes.imshow(grey, cmap="gray", vmin=low, vmax=high, origin="lower", aspect=spacing[up] / spacing[across])
+            grey = plane_slice(image, box, plane, place)
+        axes.imshow(
+            grey, cmap="gray", vmin=low, vmax=high, origin="lower", aspect=spacing[plane.up] / spacing[plane.across]
+        )
         for value in np.unique(np.concatenate([expected[expected > 0], found[found > 0]])):
             draw_contour(axes, expected == value, REFERENCE_COLOR)
             draw_contour(axes, found == value, PREDICTION_COLOR, "dashed")
         _write_names(axes, expected, found, names or {})
-        axes.set_title(f"{plane}, slice {places[cut] + 1} of {reference.shape[cut]}", color="white", fontsize=9)
-        draw_directions(axes, letters)
+        axes.set_title(f"{plane.name}, slice {place + 1} of {reference.shape[plane.axis]}", color="white", fontsize=9)
+        draw_directions(axes, plane.letters)
     handles = [
-        Line2D([], [], color=REFERENCE_COLOR, label="reference"),
-        Line2D([], [], color=PREDICTION_COLOR, linestyle="dashed", label="prediction"),
+        Line2D([], [], color=unit_rgb(REFERENCE_COLOR), label="reference"),
+        Line2D([], [], color=unit_rgb(PREDICTION_COLOR), linestyle="dashed", label="prediction"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, labelcolor="white", frameon=False, fontsize=9)
     buffer = io.BytesIO()
@@ -72,7 +75,9 @@ def case_picture(
     return buffer.getvalue()
 
 
-def _write_names(axes: Axes, expected: NDArray[Any], found: NDArray[Any], names: Mapping[int, str]) -> None:
+def _write_names(
+    axes: Axes, expected: NDArray[np.integer], found: NDArray[np.integer], names: Mapping[int, str]
+) -> None:
     """Names of the structures that differ most in a plane, above each."""
     differing = {value: int(((expected == value) != (found == value)).sum()) for value in names}
     for value in sorted(differing, key=lambda value: -differing[value])[:_NAMED]:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from monai_unet.evaluation.calibration import Reliability
 from monai_unet.evaluation.statistics import Agreement
+from monai_unet.io import palette, unit_rgb
 
 Values = NDArray[np.float64]
 
-_BLUE, _ORANGE, _RED, _GREY = "#0072b2", "#d55e00", "#b00020", "#666666"
+_BLUE, _VERMILION = unit_rgb(palette.BLUE), unit_rgb(palette.VERMILION)
+_RED, _GREY = "#b00020", "#666666"
 _FEW = 10
 DOTS = 2000
 """Most dots that a figure shows for one class; lines and boxes are of all cases."""
@@ -64,7 +66,7 @@ def _class_row(axes: Axes, place: int, column: Values, crossed: NDArray[np.bool_
         orientation="horizontal",
         widths=0.3,
         showfliers=False,
-        medianprops={"color": _ORANGE, "linewidth": 1.6},
+        medianprops={"color": _VERMILION, "linewidth": 1.6},
     )
     random = np.random.default_rng(place)
     shown = _shown(column.size)
@@ -87,9 +89,9 @@ def bland_altman(measured: Values, reference: Values, found: Agreement, *, name:
         (found.low if apart else np.nan, f"−1.96 SD\n{found.low:+.3g}", "--"),
     ):
         if np.isfinite(level):
-            axes.axhline(level, color=_ORANGE, linestyle=style, linewidth=1.1)
+            axes.axhline(level, color=_VERMILION, linestyle=style, linewidth=1.1)
             place: Any = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "center"}
-            axes.annotate(label.replace("-", "−"), (1.01, level), **place, fontsize=8, color=_ORANGE)
+            axes.annotate(label.replace("-", "−"), (1.01, level), **place, fontsize=8, color=_VERMILION)
     axes.axhline(0, color=_GREY, linewidth=0.6)
     axes.margins(y=0.2)
     if not (measured - reference).any():
@@ -129,7 +131,7 @@ def differences(values: Mapping[str, Values], *, title: str, names: Sequence[str
         dots = known[_shown(known.size)]
         axes.plot(dots, place + random.uniform(-0.2, 0.2, dots.size), ".", color=_BLUE, markersize=5, alpha=0.6)
         if known.size:
-            axes.plot([np.mean(known)] * 2, [place - 0.32, place + 0.32], color=_ORANGE, linewidth=2)
+            axes.plot([np.mean(known)] * 2, [place - 0.32, place + 0.32], color=_VERMILION, linewidth=2)
     axes.axvline(0, color=_GREY, linewidth=0.8)
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()

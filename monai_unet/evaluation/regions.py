@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,8 @@ from monai_unet.evaluation.surface import Surface
 
 
 def score_regions(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: NDArray[np.integer],
+    reference: NDArray[np.integer],
     *,
     spacing: Sequence[float],
     regions: Mapping[str, Sequence[int]],

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
@@ -28,7 +27,7 @@ from monai_unet.evaluation.outputs import Evaluation, size_name
 from monai_unet.evaluation.pictures import case_picture
 from monai_unet.evaluation.score_table import ScoreTable
 from monai_unet.evaluation.scores import ClassScore, Status
-from monai_unet.evaluation.statistics import Interval
+from monai_unet.evaluation.statistics import Agreement, Interval
 from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.tables import EMPTY_POLICY
 from monai_unet.io import write_text
@@ -87,7 +86,7 @@ def write_report(evaluation: Evaluation, summary: Summary | None, path: str | Pa
     )
 
 
-def template(name: str) -> Any:
+def template(name: str) -> Template:
     """A template of this package; everything put into it is escaped."""
     environment = Environment(
         loader=PackageLoader("monai_unet", "evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -223,7 +222,7 @@ def link(file: str | Path, folder: Path) -> str:
         return Path(file).resolve().as_uri()
 
 
-def _volumes(evaluation: Evaluation, table: ScoreTable) -> list[tuple[str, Any, str]]:
+def _volumes(evaluation: Evaluation, table: ScoreTable) -> list[tuple[str, Agreement, str]]:
     found = []
     agreed = evaluation.digest.volume_agreement()
     for k, name in enumerate(table.labels.values()):
@@ -235,7 +234,7 @@ def _volumes(evaluation: Evaluation, table: ScoreTable) -> list[tuple[str, Any, 
     return found
 
 
-def _size_rows(found: LesionSummary) -> list[tuple[str, Any]]:
+def _size_rows(found: LesionSummary) -> list[tuple[str, object]]:
     return [*((size_name(*size), part) for size, part in found.by_size.items()), ("all", found.total)]
 
 
@@ -257,6 +256,6 @@ def _percent(value: float) -> str:
     return f"{value:.0%}" if isfinite(value) else "–"
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """A piece of provenance for a reader."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, indent=1)

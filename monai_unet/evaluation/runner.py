@@ -12,7 +12,6 @@ import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from multiprocessing.connection import wait as wait_for_any
-from typing import Any
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.case_work import CaseResult, Work
@@ -20,6 +19,28 @@ from monai_unet.evaluation.pairs import Pair
 
 ATTEMPTS = 3
 _QUEUED_PER_WORKER = 2
+
+
+def run_pairs(
+    pairs: Sequence[Pair], work: Work, *, workers: int | None = None, cluster: str = ""
+) -> Generator[CaseResult]:
+    """Cases where the user wants them: on a cluster, in several processes, or one after the other in this one.
+
+    Args:
+        workers: processes; None: one for each processor that this process may use.
+        cluster: address of a Dask scheduler; then `workers` is not used.
+
+    Raises:
+        InputError: fewer than one worker.
+    """
+    if cluster:
+        return run_on_cluster(pairs, work, address=cluster)
+    workers = default_workers() if workers is None else workers
+    if workers < 1:
+        raise InputError(f"--workers must be 1 or more, got {workers}.")
+    if workers == 1 or len(pairs) < 2:
+        return run_here(pairs, work)
+    return run_in_processes(pairs, work, workers=min(workers, len(pairs)))
 
 
 def run_here(pairs: Sequence[Pair], work: Work) -> Generator[CaseResult]:
@@ -81,7 +102,7 @@ def run_on_cluster(pairs: Sequence[Pair], work: Work, *, address: str) -> Genera
         raise InputError(f"No Dask scheduler answers at {address} ({error}); start one or check the address.") from None
     with client:
         waiting = list(reversed(pairs))
-        started: dict[Any, Pair] = {}
+        started: dict[object, Pair] = {}
         running = as_completed(loop=client.loop)
         while waiting or started:
             # asked again each time: on Slurm and Kubernetes workers come and go
@@ -103,7 +124,7 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _cluster_failure(error: Any) -> str:
+def _cluster_failure(error: object) -> str:
     if type(error).__name__ == "KilledWorker":
         return _killed("the cluster's worker")
     return f"the cluster gave up on it: {type(error).__name__}: {error}"

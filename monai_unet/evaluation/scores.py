@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import hypot, isfinite, nan, prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +19,7 @@ from monai_unet.errors import InputError
 from monai_unet.evaluation import metrics
 from monai_unet.evaluation.overlap import Overlap, overlaps
 from monai_unet.evaluation.surface import Spacing, Surface, SurfaceDistances, surface_distances
+from monai_unet.mappings import Json
 
 
 class Status(StrEnum):
@@ -132,7 +132,7 @@ def score_case(
     return scores
 
 
-def _measured(overlap: Overlap, distances: SurfaceDistances, tolerances: tuple[float, ...]) -> dict[str, Any]:
+def _measured(overlap: Overlap, distances: SurfaceDistances, tolerances: tuple[float, ...]) -> Json:
     return {
         "dice": metrics.dice(overlap),
         "iou": metrics.iou(overlap),
@@ -144,7 +144,7 @@ def _measured(overlap: Overlap, distances: SurfaceDistances, tolerances: tuple[f
     }
 
 
-def _constant(share: float, distance_mm: float, tolerances: tuple[float, ...]) -> dict[str, Any]:
+def _constant(share: float, distance_mm: float, tolerances: tuple[float, ...]) -> Json:
     shares = dict.fromkeys(("dice", "iou", "precision", "recall"), share)
     return {**shares, "hd95_mm": distance_mm, "assd_mm": distance_mm, "nsd": (share,) * len(tolerances)}
 
@@ -157,7 +157,7 @@ def _status(overlap: Overlap) -> Status:
     return Status.SCORED if overlap.reference else Status.SPURIOUS
 
 
-def _volume(labels: ArrayLike) -> NDArray[Any]:
+def _volume(labels: ArrayLike) -> NDArray[np.integer]:
     array = np.asarray(labels)
     return array[0] if array.ndim == 4 and array.shape[0] == 1 else array
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from monai.metrics.utils import create_table_neighbour_code_to_surface_area
@@ -58,8 +57,8 @@ class SurfaceDistances:
 
 
 def surface_distances(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: NDArray[np.integer],
+    reference: NDArray[np.integer],
     *,
     value: int,
     box: Box,

@@ -18,6 +18,7 @@ from monai_unet.evaluation.statistics import CONFIDENCE, Interval
 from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.surface import Surface
 from monai_unet.io import atomic_path, write_text
+from monai_unet.mappings import Json
 
 EMPTY_POLICY = (
     "Both masks empty: counted as n_both_empty, no score. Prediction or reference empty: Dice, IoU, precision, recall "
@@ -85,14 +86,14 @@ def write_summary_json(
     *,
     surface: Surface | str,
     failures: Sequence[Mapping[str, str]] = (),
-    provenance: Mapping[str, Any] | None = None,
-    more: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> None:
     """The summary with definitions, failed cases and provenance, as strict JSON (null for "no value"). Atomic.
 
     `more` adds sections of its own, for example the lesions.
     """
-    content: dict[str, Any] = {
+    content: Json = {
         "cases_scored": summary.cases if summary else 0,
         "cases_failed": [dict(failure) for failure in failures],
         "classes": [asdict(found) for found in summary.classes] if summary else [],
@@ -109,7 +110,7 @@ def write_summary_json(
     write_text(path, strict_json(content))
 
 
-def strict_json(content: Mapping[str, Any]) -> str:
+def strict_json(content: Mapping[str, object]) -> str:
     """Indented JSON that every reader takes: null instead of NaN and infinity."""
     return json.dumps(_strict(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -130,7 +131,7 @@ def _cell(value: Interval) -> str:
     return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]" if isfinite(value.mean) else "no case"
 
 
-def _strict(value: Any) -> Any:
+def _strict(value: object) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _strict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -11,13 +11,16 @@ from .grid import (
     to_working_frame,
 )
 from .placement import place
+from .planes import PLANES, Plane
 from .resample import SAME, onto_grid
 
 __all__ = [
+    "PLANES",
     "SAME",
     "WORKING_AXES",
     "Box",
     "Grid",
+    "Plane",
     "bounding_box",
     "box_shape",
     "crop_volume",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 Box = tuple[slice, slice, slice]
 
 
-def make_box(low: Sequence[int] | NDArray[Any], high: Sequence[int] | NDArray[Any]) -> Box:
+def make_box(low: Sequence[int] | NDArray[np.generic], high: Sequence[int] | NDArray[np.generic]) -> Box:
     """Box from its first voxel and the one behind its last."""
     a, b, c = (slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
     return a, b, c

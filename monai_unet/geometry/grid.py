@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from nibabel.orientations import (
@@ -24,6 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from monai.data import MetaTensor
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 WORKING_AXES = "SAR"
 
@@ -161,7 +163,7 @@ def spacing_of(affine: ArrayLike) -> tuple[float, float, float]:
     return float(lengths[0]), float(lengths[1]), float(lengths[2])
 
 
-def to_working_frame(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Grid]:
+def to_working_frame(array: NDArray[Scalar], grid: Grid) -> tuple[NDArray[Scalar], Grid]:
     """Array (spatial axes first, as `grid`) with its axes permuted and flipped to (S, A, R), and its new grid.
 
     A view where NumPy allows it: an array in the order in which NIfTI stores RAS+ volumes comes out C-contiguous.
@@ -169,7 +171,7 @@ def to_working_frame(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Gri
     return apply_orientation(array, _ornt(grid.affine, WORKING_AXES)), grid.to_working()
 
 
-def from_working_frame(array: NDArray[Any], grid: Grid) -> NDArray[Any]:
+def from_working_frame(array: NDArray[Scalar], grid: Grid) -> NDArray[Scalar]:
     """The inverse of `to_working_frame`: an array in (S, A, R) put on the voxels of `grid`."""
     working = grid.to_working()
     if array.shape[:3] != working.shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from monai_unet.errors import InputError
 from monai_unet.geometry.grid import Grid
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 TOLERANCE = 0.05
 """Largest distance between a voxel centre and its partner, in smallest voxel edges of the target grid."""
 
 
-def place(array: NDArray[Any], grid: Grid, onto: Grid, *, name: str) -> NDArray[Any]:
+def place(array: NDArray[Scalar], grid: Grid, onto: Grid, *, name: str) -> NDArray[Scalar]:
     """`array` on `grid` as an array on the voxels of `onto`: axes permuted, flipped, shifted; zero where it has none.
 
     Args:

@@ -1,3 +1,4 @@
+from .agreement import Runtime, agreeing_openvino, require_runtime
 from .averaging import SMALLEST, Activation, Averaged
 from .halo_strips import HaloStripInferer, smallest_halo
 from .labels import LabelSink, RegionSink, Zoom, in_pieces, require_numbers
@@ -23,6 +24,7 @@ __all__ = [
     "OpenVINONetwork",
     "Precision",
     "RegionSink",
+    "Runtime",
     "Slab",
     "Step",
     "StreamingInferer",
@@ -32,6 +34,7 @@ __all__ = [
     "WholeVolumeInferer",
     "Zoom",
     "activation_bytes_per_voxel",
+    "agreeing_openvino",
     "as_streaming",
     "batches_by_plane",
     "fitted",
@@ -40,6 +43,7 @@ __all__ = [
     "openvino_installed",
     "plan_windows",
     "require_numbers",
+    "require_runtime",
     "smallest_halo",
     "stepwise",
 ]

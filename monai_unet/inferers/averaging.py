@@ -60,7 +60,7 @@ class Averaged:
         """Whether the next call overwrites the result."""
         return len(self.networks) * len(self.mirrors) == 1 and borrowing(self.networks[0]) is not self.networks[0]
 
-    def __call__(self, tile: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, tile: Tensor, *args: object, **kwargs: object) -> Tensor:
         """(N, channels, *spatial) → (N, C, *spatial)."""
         count = len(self.networks) * len(self.mirrors)
         if count == 1:

@@ -14,6 +14,8 @@ import monai
 import torch
 from torch import nn
 
+from monai_unet.inferers.openvino_core import openvino_core
+
 KEPT = 8
 """Networks, and compiled models of them, that stay in the folder; those not used for longest go."""
 
@@ -76,7 +78,7 @@ def _digest(module: nn.Module) -> str:
     import openvino
 
     found = hashlib.sha256()
-    processor = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    processor = openvino_core().get_property("CPU", "FULL_DEVICE_NAME")
     for word in (torch.__version__, monai.__version__, openvino.__version__, processor, repr(module)):
         found.update(f"{word}\0".encode())
     for source in sorted({file for kind in {type(part) for part in module.modules()} if (file := _source(kind))}):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import nn
@@ -26,7 +25,7 @@ INSTANCE_STATISTICS: tuple[type[nn.Module], ...] = (
 """Layers whose output at a voxel depends on all voxels they are given."""
 
 
-def instance_statistics(network: Any) -> list[str]:
+def instance_statistics(network: object) -> list[str]:
     """Names of the layers that look at all of their input at once (`InstanceNorm3d`, …), each kind once."""
     network = getattr(network, "module", network)
     if not isinstance(network, nn.Module):
@@ -39,7 +38,7 @@ def instance_statistics(network: Any) -> list[str]:
     return sorted(kinds)
 
 
-def require_equivariance(network: Any, *, what: str) -> None:
+def require_equivariance(network: object, *, what: str) -> None:
     """Let only networks pass that give each part the result of the whole.
 
     Raises:
@@ -54,7 +53,7 @@ def require_equivariance(network: Any, *, what: str) -> None:
         )
 
 
-def tiling_of(network: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def tiling_of(network: object) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Total stride, which the network must declare, and receptive field per axis, declared or else measured once.
 
     Raises:

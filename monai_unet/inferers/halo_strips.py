@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -54,7 +54,7 @@ class HaloStripInferer(StreamingInferer):
         self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
         self.rung = ""
 
-    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
         """Infer one image (channels, S, A, R).
 
         Raises:
@@ -127,7 +127,7 @@ def smallest_halo(
     return min(halo, largest), agreements
 
 
-def _labels(logits: Tensor) -> NDArray[Any]:
+def _labels(logits: Tensor) -> NDArray[np.unsignedinteger] | NDArray[np.bool_]:
     return argmax(logits) if logits.shape[0] > 1 else (logits > 0).numpy()
 
 

@@ -6,10 +6,9 @@ size of the file costs more still, in time and in memory. Here each output row i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +28,10 @@ PIECE = 2**26
 """Bytes of scores that are decided on at once, so that no second copy of all classes of a slab is made."""
 
 
+Taps = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+"""Lower and upper input index of each output, and the weight of the upper one."""
+
+
 @dataclass(frozen=True)
 class Zoom:
     """Linear interpolation along one axis: output index i lies at `scale` · i + `offset` of `size` input voxels.
@@ -41,7 +44,7 @@ class Zoom:
     size: int
     outputs: int
 
-    def taps(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    def taps(self) -> Taps:
         """Lower and upper input index of each output, and the weight of the upper one."""
         position = np.clip(np.arange(self.outputs) * self.scale + self.offset, 0, self.size - 1)
         low = np.minimum(np.floor(position).astype(np.int64), max(self.size - 2, 0))
@@ -58,7 +61,7 @@ class LabelSink:
     def __init__(self, zooms: Sequence[Zoom] | None = None) -> None:
         self._taps = [zoom.taps() for zoom in zooms] if zooms is not None else None
         self._shape = tuple(zoom.outputs for zoom in zooms) if zooms is not None else ()
-        self._parts: list[NDArray[Any]] = []
+        self._parts: list[NDArray[np.unsignedinteger]] = []
         self._last: Tensor | None = None
         self._received, self._written = 0, 0
 
@@ -89,15 +92,15 @@ class LabelSink:
             self._written = ready
         self._last = scores[:, -1:].clone()
 
-    def finish(self) -> NDArray[Any]:
+    def finish(self) -> NDArray[np.unsignedinteger]:
         """The labels (S, A, R), uint8, or uint16 for more than 256 classes."""
         return self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts, axis=-3)
 
-    def _decided(self, scores: Tensor) -> NDArray[Any]:
+    def _decided(self, scores: Tensor) -> NDArray[np.unsignedinteger]:
         """Labels of planes that are not interpolated."""
         return argmax(scores)
 
-    def _interpolated(self, scores: Tensor, taps: Sequence[Any]) -> NDArray[Any]:
+    def _interpolated(self, scores: Tensor, taps: Sequence[Taps]) -> NDArray[np.unsignedinteger]:
         """Labels of the planes that `taps` makes from these."""
         array = scores.detach().float().cpu().contiguous().numpy()
         labels = np.empty((len(taps[0][0]), *self._shape[1:]), dtype=_label_type(array.shape[0]))
@@ -117,10 +120,10 @@ class RegionSink(LabelSink):
         super().__init__(zooms)
         self.threshold = threshold
 
-    def _decided(self, scores: Tensor) -> NDArray[Any]:
+    def _decided(self, scores: Tensor) -> NDArray[np.unsignedinteger]:
         return (scores >= self.threshold).to(torch.uint8).cpu().numpy()
 
-    def _interpolated(self, scores: Tensor, taps: Sequence[Any]) -> NDArray[Any]:
+    def _interpolated(self, scores: Tensor, taps: Sequence[Taps]) -> NDArray[np.unsignedinteger]:
         array = scores.detach().float().cpu().contiguous().numpy()
         masks = np.empty((array.shape[0], len(taps[0][0]), *self._shape[1:]), dtype=np.uint8)
         flat = [tap for axis in taps for tap in axis]
@@ -145,7 +148,7 @@ def require_numbers(scores: Tensor) -> None:
         raise InputError(NOT_A_NUMBER)
 
 
-def argmax(scores: Tensor) -> NDArray[Any]:
+def argmax(scores: Tensor) -> NDArray[np.unsignedinteger]:
     """Index of the highest score (C, S, A, R) → (S, A, R); NaN never wins."""
     kind = _label_type(scores.shape[0])
     if scores.device.type != "cpu":
@@ -160,11 +163,11 @@ def argmax(scores: Tensor) -> NDArray[Any]:
     return labels
 
 
-def _label_type(classes: int) -> Any:
+def _label_type(classes: int) -> type[np.uint8] | type[np.uint16]:
     return np.uint8 if classes <= 256 else np.uint16
 
 
-def _in_threads(kernel: Any, planes: int, *arguments: Any) -> None:
+def _in_threads(kernel: Callable[..., None], planes: int, *arguments: object) -> None:
     """Run a kernel that releases the GIL on equal parts of the planes, on as many threads as PyTorch uses."""
     threads = max(1, min(torch.get_num_threads(), planes))
     bounds = np.linspace(0, planes, threads + 1).astype(int).tolist()

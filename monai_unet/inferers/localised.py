@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,7 @@ from torch.nn import functional as F
 from monai_unet.geometry import Box
 from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
 
-PLANES = 8
+BACKGROUND_PLANES = 8
 """Planes of background handed out at once."""
 
 
@@ -51,7 +50,7 @@ class LocalisedInferer(StreamingInferer):
         other.inferer = inferer
         return other
 
-    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
         """Infer one image (channels, S, A, R)."""
         box = self.box(image)
         steps = self.inferer.stream(image[(slice(None), *box)].contiguous(), network, *args, **kwargs)
@@ -95,8 +94,8 @@ class LocalisedInferer(StreamingInferer):
 
 def _air(scores: Tensor, start: int, stop: int, image: Tensor, step: Step) -> Iterator[Step]:
     """Planes that the box does not reach, a few at a time."""
-    for low in range(start, stop, PLANES):
-        planes = min(PLANES, stop - low)
+    for low in range(start, stop, BACKGROUND_PLANES):
+        planes = min(BACKGROUND_PLANES, stop - low)
         yield Step(step.done, step.total, Slab(low, _background(scores, planes, image)))
 
 

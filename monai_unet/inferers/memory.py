@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from monai_unet.inferers.localised import LocalisedInferer
 from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
 from monai_unet.inferers.streaming import StreamingInferer
 from monai_unet.inferers.whole_volume import WholeVolumeInferer
+from monai_unet.mappings import Json
 
 MARGIN = 1.5
 """For what the modules' outputs do not show: padding, joined features, the library's own buffers."""
@@ -31,7 +31,7 @@ def activation_bytes_per_voxel(module: nn.Module, channels: int, *, size: int = 
         nonlocal alive
         alive -= count
 
-    def watch(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    def watch(_module: nn.Module, _inputs: object, output: object) -> None:
         nonlocal alive, peak
         if isinstance(output, Tensor) and output.grad_fn is None:
             count = output.numel() * output.element_size()
@@ -123,6 +123,6 @@ def _strips(
         return inferer, f"{needed}, more than the {limit / 2**30:.1f} GiB allowed, and is mirrored along S."
     halo = rounded_up(field // 2, stride)
     height = next((h for h in STRIPS if (h + 2 * halo) * plane <= limit), STRIPS[-1])
-    mirrors: dict[str, Any] = {"flips": inferer.flips, "mirrored_pairs": inferer.mirrored_pairs}
+    mirrors: Json = {"flips": inferer.flips, "mirrored_pairs": inferer.mirrored_pairs}
     strips = HaloStripInferer(height, exact=True, activation=inferer.activation, **mirrors)
     return strips, f"{needed}; it was computed in strips of {strips.height} planes, which gives the same labels."

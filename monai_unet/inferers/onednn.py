@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+T = TypeVar("T")
 
 SMALL = 20480
 """Batch × channels × planes × rows up to which PyTorch takes its own convolution for a single image."""
@@ -20,14 +23,16 @@ class OneDNNForSingleImages(TorchFunctionMode):
     about twice the time for small networks. Computation without gradients in float32 on the CPU alone is touched.
     """
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Callable[..., T], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> T | Tensor:
         """Called by PyTorch for each of its functions."""
         if func is F.conv3d and not kwargs and _is_small(*args):
             return _convolved(*args)
         return func(*args, **(kwargs or {}))
 
 
-def _is_small(image: Tensor, weight: Tensor, *rest: Any) -> bool:
+def _is_small(image: Tensor, weight: Tensor, *rest: object) -> bool:
     plain = image.dim() == 5 and image.shape[0] == 1 and image.numel() > 0 and not torch.is_grad_enabled()
     kind = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (image, weight))
     named_padding = len(rest) > 2 and isinstance(rest[2], str)
@@ -38,12 +43,12 @@ def _convolved(
     image: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Tensor:
     """The arguments of `conv3d`, by oneDNN."""
     sizes = [(value,) * 3 if isinstance(value, int) else tuple(value) for value in (padding, stride, dilation)]
-    convolve: Any = torch.mkldnn_convolution
-    return convolve(image, weight, bias, *sizes, groups)
+    padding, stride, dilation = sizes
+    return torch.mkldnn_convolution(image, weight, bias, padding, stride, dilation, groups)

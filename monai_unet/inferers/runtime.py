@@ -16,9 +16,13 @@ from torch.nn import functional as F
 from monai_unet.errors import InputError
 from monai_unet.inferers.converted import ConvertedNetwork
 from monai_unet.inferers.onednn import OneDNNForSingleImages
+from monai_unet.inferers.openvino_core import openvino_core
 from monai_unet.inferers.streaming import single_output
 
 Precision = Literal["fp32", "bf16", "fp16"]
+AGREEMENT = 1e-3
+"""Largest difference of OpenVINO's logits to PyTorch's, relative to their spread, with which it is used."""
+
 COMPILED_SHAPES = 4
 """Shapes kept compiled for a network that does not declare its stride; a sliding window needs two or three."""
 
@@ -47,14 +51,14 @@ class TorchNetwork:
             module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._call: Any = torch.compile(module, mode="reduce-overhead") if compiled else module
 
-    def __call__(self, tiles: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, tiles: Tensor, *args: object, **kwargs: object) -> Tensor:
         """(N, channels, *spatial) → logits (N, C, *spatial), float32."""
         with self._scope():
             logits = single_output(self._call(tiles, *args, **kwargs)).float()
         # a CUDA graph writes its next result to the same place
         return logits.clone() if self.compiled else logits
 
-    def _scope(self) -> contextlib.AbstractContextManager[Any]:
+    def _scope(self) -> contextlib.AbstractContextManager[object]:
         kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
         if self.precision in kinds:
             return torch.autocast(self.device.type, dtype=kinds[self.precision])
@@ -97,7 +101,7 @@ class OpenVINONetwork:
         crop: Any = (..., *(slice(n) for n in size))
         return output[crop]
 
-    def check(self, tolerance: float = 1e-3) -> float:
+    def check(self, tolerance: float = AGREEMENT) -> float:
         """Largest difference to PyTorch on a random tile, relative to the spread of the logits.
 
         A network that was compiled for every size but fixed some number of its example (attention windows, say) shows
@@ -150,7 +154,7 @@ class OpenVINONetwork:
     def _compile(self, shape: tuple[int, ...]) -> Any:
         import openvino
 
-        core = openvino.Core()
+        core = openvino_core()
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         kept = self._kept if self._use_kept and self._stride is not None else None
         # a conversion that may be kept is compiled from its file at the next start, under another name

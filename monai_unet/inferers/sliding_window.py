@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby, product
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from monai.data.utils import compute_importance_map, dense_patch_slices
@@ -79,7 +79,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         window = fall_back_tuple(self.roi_size, tuple(size))
         return window[0] * math.prod(max(w, n) for w, n in zip(window[1:], size[1:], strict=True))
 
-    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
         """Infer one image (channels, S, A, R)."""
         self.rung = ""
         size = tuple(image.shape[1:])
@@ -103,7 +103,9 @@ class StreamingSlidingWindowInferer(StreamingInferer):
             self.rung = self.rung or slab.rung
         yield Step(len(batches), len(batches), slab.advance(image.shape[1]))
 
-    def _infer(self, image: Tensor, batch: Sequence[Window], network: Network, *args: Any, **kwargs: Any) -> Tensor:
+    def _infer(
+        self, image: Tensor, batch: Sequence[Window], network: Network, *args: object, **kwargs: object
+    ) -> Tensor:
         """Logits of a batch of windows; in halves where the memory does not suffice."""
         tiles = torch.stack([image[(slice(None), *window)] for window in batch])
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from monai.inferers import SimpleInferer, SlidingWindowInferer
 
 from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
@@ -11,7 +9,7 @@ from monai_unet.inferers.streaming import StreamingInferer
 from monai_unet.inferers.whole_volume import WholeVolumeInferer
 
 
-def as_streaming(inferer: Any) -> StreamingInferer | None:
+def as_streaming(inferer: object) -> StreamingInferer | None:
     """A streaming inferer with the same windows, weights and padding, or None where that cannot be said."""
     if isinstance(inferer, StreamingInferer):
         return inferer

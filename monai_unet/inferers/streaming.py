@@ -5,14 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import Tensor
 
-Network = Callable[..., Any]
+Network = Callable[..., object]
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,10 @@ class StreamingInferer(Inferer):
     """A MONAI inferer that can also hand out its result slab by slab, in order, each plane once."""
 
     @abstractmethod
-    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
         """Infer one image (channels, S, A, R)."""
 
-    def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, inputs: Tensor, network: Network, *args: object, **kwargs: object) -> Tensor:
         """(N, channels, S, A, R) → logits (N, C, S, A, R) with the metadata of the input."""
         images = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
         found = [collect(self.stream(image, network, *args, **kwargs)) for image in images]
@@ -76,7 +75,7 @@ def collect(steps: Iterator[Step]) -> Tensor:
     return slabs[0] if len(slabs) == 1 else torch.cat(slabs, dim=1)
 
 
-def single_output(output: Any) -> Tensor:
+def single_output(output: object) -> Tensor:
     """The full-resolution logits (N, C, *spatial) of what a network returns.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -57,7 +56,7 @@ class WholeVolumeInferer(StreamingInferer):
             self.windows, flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs
         )
 
-    def stream(self, image: Tensor, network: Network, *args: Any, **kwargs: Any) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
         """Infer one image (channels, S, A, R): one step with everything.
 
         Raises:

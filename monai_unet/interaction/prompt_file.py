@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def read_prompts(path: str | Path) -> list[Prompt]:
     return [_prompt(entry, f"{path}, prompt {number}") for number, entry in enumerate(entries, start=1)]
 
 
-def _prompt(entry: Any, where: str) -> Prompt:
+def _prompt(entry: object, where: str) -> Prompt:
     if not isinstance(entry, dict) or entry.get("kind") not in get_args(PromptKind):
         raise InputError(f"{where}: kind must be one of {', '.join(get_args(PromptKind))}.")
     try:

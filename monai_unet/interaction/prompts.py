@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class Answerer(Protocol):
 
     name: str
 
-    def start(self, image: NDArray[Any], grid: Grid) -> None:
+    def start(self, image: NDArray[np.number], grid: Grid) -> None:
         """Take the image, (S, A, R), any real type, and do once what does not depend on prompts."""
 
     def answer(self, prompts: Sequence[Prompt], current: NDArray[np.bool_]) -> Answer:

@@ -1,3 +1,4 @@
+from . import palette
 from .atomic import (
     Batch,
     atomic_folder,
@@ -17,13 +18,25 @@ from .datasets.sequences import find_sequence_cases, match_sequence, sequence_ca
 from .dicom.read import read_series
 from .dicom.series import DicomSeries, find_series
 from .formats.label_table import LabelEntry
+from .hashes import file_hash, sha256_of
 from .mask_file import MaskFile, parse_names, read_mask_file
+from .mask_split import files_of_structures, write_each_structure
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
 from .notes import NOTES, notes_of
 from .outputs import claim_file, claim_folder, claim_names, input_at, unused_folder
+from .palette import Color, label_color, unit_rgb
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
-from .volume import VOLUME_SUFFIXES, case_name, read_label_table, read_volume, write_label_map, write_volume
+from .smallest_type import in_smallest_type
+from .volume import (
+    VOLUME_SUFFIXES,
+    case_name,
+    read_grid,
+    read_label_table,
+    read_volume,
+    write_label_map,
+    write_volume,
+)
 
 __all__ = [
     "NOTES",
@@ -32,6 +45,7 @@ __all__ = [
     "AlgorithmIdentity",
     "Batch",
     "CaseStream",
+    "Color",
     "DicomSeries",
     "LabelEntry",
     "LesionMeasurements",
@@ -50,14 +64,20 @@ __all__ = [
     "claim_folder",
     "claim_names",
     "dataset_cases",
+    "file_hash",
+    "files_of_structures",
     "find_cases",
     "find_sequence_cases",
     "find_series",
+    "in_smallest_type",
     "input_at",
+    "label_color",
     "match_sequence",
     "notes_of",
+    "palette",
     "parse_names",
     "read_dataset",
+    "read_grid",
     "read_label_table",
     "read_mask_file",
     "read_series",
@@ -66,10 +86,13 @@ __all__ = [
     "remove_unfinished",
     "sequence_cases",
     "settle",
+    "sha256_of",
     "sync_file",
     "sync_folder",
     "together",
+    "unit_rgb",
     "unused_folder",
+    "write_each_structure",
     "write_label_map",
     "write_text",
     "write_volume",

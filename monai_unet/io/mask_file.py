@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from monai.data import MetaTensor
@@ -18,6 +17,7 @@ from monai_unet.io.dicom import SourceSeries, kind_of, read_rtstruct, read_seg
 from monai_unet.io.formats import LabelEntry
 from monai_unet.io.results import AlgorithmIdentity, Segment, StoredSegmentation
 from monai_unet.io.volume import case_name, read_label_table, read_volume
+from monai_unet.mappings import Json
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _volume(path: Path) -> MaskFile:
     return MaskFile(MetaTensor(labels, meta=dict(volume.meta)), tuple(segments), algorithm)
 
 
-def _provenance(path: Path) -> dict[str, Any]:
+def _provenance(path: Path) -> Json:
     """What `monai-unet segment` wrote beside the mask; empty where there is nothing of the kind."""
     try:
         stated = json.loads(path.with_name(case_name(path) + ".json").read_text(encoding="utf-8"))

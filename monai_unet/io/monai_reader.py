@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from monai.config import KeysCollection, PathLike
 from monai.data import ImageReader, MetaTensor
 from monai.transforms import LoadImaged, MapTransform
@@ -15,6 +17,10 @@ from numpy.typing import NDArray
 from monai_unet.io.formats import LabelEntry
 from monai_unet.io.outputs import claim_file
 from monai_unet.io.volume import case_name, read_volume, write_label_map
+from monai_unet.mappings import CaseData, CaseDict
+
+# MONAI says at every construction of a reader that NVIDIA's decoder is not there; nobody can act on it
+logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
 
 class VolumeReader(ImageReader):
@@ -35,11 +41,11 @@ class VolumeReader(ImageReader):
         """Whether this reader is the one to use: always, it names what it cannot read."""
         return True
 
-    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[MetaTensor]:
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: object) -> list[MetaTensor]:
         """Volumes of the named files or DICOM folders."""
         return [read_volume(Path(name), **self.options) for name in ensure_tuple(data)]
 
-    def get_data(self, img: Any) -> tuple[NDArray[Any], dict[str, Any]]:
+    def get_data(self, img: object) -> tuple[NDArray[np.number], CaseDict]:
         """Array (S, A, R), or (C, S, A, R) for several files on one grid, and its metadata."""
         from monai_unet.io.datasets import stack_channels
 
@@ -56,11 +62,13 @@ class LoadVolumed(LoadImaged):
     of `VolumeReader`.
     """
 
-    def __init__(self, keys: KeysCollection, *, reader_options: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, keys: KeysCollection, *, reader_options: Mapping[str, object] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(keys, reader=None, ensure_channel_first=True, image_only=True, **kwargs)
         self.reader_options = dict(reader_options or {})
 
-    def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData, reader: ImageReader | None = None) -> CaseDict:
         """Load each key's path (or list of paths, one per channel)."""
         return super().__call__(data, reader=reader or VolumeReader(**self.reader_options))
 
@@ -72,7 +80,7 @@ class LoadChannelsd(LoadVolumed):
     `monai_unet.io.datasets.read_channels`.
     """
 
-    def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData, reader: ImageReader | None = None) -> CaseDict:
         """Load each key's sequences."""
         from monai_unet.io.datasets import read_channels
 
@@ -109,7 +117,7 @@ class SaveLabelMapd(MapTransform):
         self.table = {int(value): LabelEntry(name) for value, name in (names or {}).items()}
         self._written: set[Path] = set()
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Write, and pass the data on."""
         for key in self.key_iterator(dict(data)):
             labels = data[key]

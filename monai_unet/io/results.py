@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, meta_of, place, to_working_frame
 from monai_unet.io.dicom import Meaning, meaning_of
 from monai_unet.io.notes import NOTES
+from monai_unet.io.palette import Color, label_color
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 RESEARCH_USE = "For research use; not a medical device"
 
@@ -54,7 +57,7 @@ class Segment:
         number: its value in the label map, from 1.
         name: what a person calls it.
         meaning: its SNOMED codes; looked up from the name when not given.
-        color: RGB, 0 to 255; None leaves the choice to `palette_color(number)`.
+        color: RGB, 0 to 255; None leaves the choice to `label_color(number)`.
         tracking_id, tracking_uid: the same lesion has the same ones in every file and every study.
         made_by: "AUTOMATIC", "SEMIAUTOMATIC", "MANUAL", or empty when the file does not say.
         algorithm: name of what drew it, as the file says.
@@ -63,7 +66,7 @@ class Segment:
     number: int
     name: str
     meaning: Meaning | None = None
-    color: tuple[int, int, int] | None = None
+    color: Color | None = None
     tracking_id: str = ""
     tracking_uid: str = ""
     made_by: str = ""
@@ -75,30 +78,9 @@ class Segment:
         return self.meaning or meaning_of(self.name)
 
     @property
-    def rgb(self) -> tuple[int, int, int]:
+    def rgb(self) -> Color:
         """The given colour, or the one of its number."""
-        return self.color if self.color is not None else palette_color(self.number)
-
-
-_PALETTE = (
-    (230, 25, 75),
-    (60, 180, 75),
-    (255, 225, 25),
-    (0, 130, 200),
-    (245, 130, 48),
-    (145, 30, 180),
-    (70, 240, 240),
-    (240, 50, 230),
-    (210, 245, 60),
-    (250, 190, 212),
-    (0, 128, 128),
-    (170, 110, 40),
-)
-
-
-def palette_color(number: int) -> tuple[int, int, int]:
-    """A colour that differs from those of the neighbouring numbers."""
-    return _PALETTE[(number - 1) % len(_PALETTE)]
+        return self.color if self.color is not None else label_color(self.number)
 
 
 @dataclass(frozen=True)
@@ -129,7 +111,7 @@ class LesionMeasurements:
     finding: Code | None = None
 
 
-Planes = Callable[[int], Iterator[tuple[int, NDArray[Any]]]]
+Planes = Callable[[int], Iterator[tuple[int, NDArray[np.number] | NDArray[np.bool_]]]]
 """Segment number → (slice index k, mask (row j, column i)) of each slice where that segment has something."""
 
 
@@ -168,7 +150,7 @@ class StoredSegmentation:
 
     def mask(self, number: int) -> MetaTensor:
         """Mask of one segment, (1, S, A, R), bool, or float32 from 0 to 1 when fractional."""
-        array = _blank(self._own_grid, np.float32 if self.fractional else bool)
+        array = _blank(self._own_grid, np.float32 if self.fractional else np.bool_)
         for k, plane in self._planes(number):
             array[k] = plane
         return self._volume(array)
@@ -193,7 +175,7 @@ class StoredSegmentation:
         labels = _blank(self._own_grid, np.uint8 if highest < 256 else np.uint16)
         for segment in self.segments:
             for k, plane in self._planes(segment.number):
-                inside = plane >= threshold if self.fractional else plane.astype(bool)
+                inside = plane >= threshold if threshold is not None and self.fractional else plane.astype(bool)
                 taken = labels[k][inside]
                 if taken.any():
                     other = int(taken[taken > 0][0])
@@ -207,7 +189,7 @@ class StoredSegmentation:
     def _name(self, number: int) -> str:
         return next(segment.name for segment in self.segments if segment.number == number)
 
-    def _volume(self, array: NDArray[Any]) -> MetaTensor:
+    def _volume(self, array: NDArray[np.generic]) -> MetaTensor:
         placed = place(array.transpose(2, 1, 0), self._own_grid, self.grid, name=self.path)
         working, grid = to_working_frame(placed, self.grid)
         meta = {
@@ -218,6 +200,6 @@ class StoredSegmentation:
         return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)
 
 
-def _blank(grid: Grid, dtype: type) -> NDArray[Any]:
+def _blank(grid: Grid, dtype: type[Scalar]) -> NDArray[Scalar]:
     columns, rows, slices = grid.shape
     return np.zeros((slices, rows, columns), dtype=dtype)

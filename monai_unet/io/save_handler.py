@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ignite.engine import Events
 from monai.engines import Evaluator
+
+from monai_unet.mappings import Json
 
 
 class SaveHandler:
@@ -16,7 +17,7 @@ class SaveHandler:
         save: for example `SaveLabelMapd`; called with batch and output of one case, joined.
     """
 
-    def __init__(self, save: Callable[[dict[str, Any]], Any]) -> None:
+    def __init__(self, save: Callable[[Json], object]) -> None:
         self.save = save
 
     def attach(self, engine: Evaluator) -> None:

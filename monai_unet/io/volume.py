@@ -5,22 +5,26 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, from_working_frame, meta_of, source_grid, to_working_frame
-from monai_unet.io.dicom import is_dicom, read_series
+from monai_unet.io.dicom import DICOM_SUFFIXES, is_dicom, read_series
 from monai_unet.io.formats import VOLUME_SUFFIXES, LabelEntry, LabelTable, format_of, format_to_write
+from monai_unet.io.limits import named
 from monai_unet.io.notes import NOTES
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 __all__ = [
     "VOLUME_SUFFIXES",
     "case_name",
+    "read_grid",
     "read_label_table",
     "read_volume",
     "write_label_map",
@@ -33,7 +37,7 @@ _EXACT_IN_FLOAT32 = 1 << 24
 def read_volume(
     path: str | Path,
     *,
-    dtype: Any = np.float32,
+    dtype: DTypeLike = np.float32,
     series: str | None = None,
     uneven: Literal["refuse", "resample"] = "refuse",
     tilt: Literal["keep", "resample"] = "keep",
@@ -63,8 +67,13 @@ def read_volume(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
-    if path.is_dir() or zipfile.is_zipfile(path) or is_dicom(path):
-        return read_series(path, series=series, dtype=dtype, uneven=uneven, tilt=tilt)
+    with named(path):
+        if path.is_dir() or zipfile.is_zipfile(path) or is_dicom(path):
+            return read_series(path, series=series, dtype=dtype, uneven=uneven, tilt=tilt)
+        return _of_file(path, dtype)
+
+
+def _of_file(path: Path, dtype: DTypeLike) -> MetaTensor:
     array, grid, notes = format_of(path).read(path)
     data, more = _finite(_in_working_frame(array, grid, np.dtype(dtype)), path)
     more += _precision_lost(array, data.dtype)
@@ -78,17 +87,17 @@ def read_volume(
     return MetaTensor(torch.from_numpy(data[None]), meta=meta)
 
 
-def _in_working_frame(array: NDArray[Any], grid: Grid, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _in_working_frame(array: NDArray[np.generic], grid: Grid, dtype: np.dtype[Scalar]) -> NDArray[Scalar]:
     """Turned, cast and made contiguous in one pass over the voxels."""
     working, working_grid = to_working_frame(array, grid)
     if working.dtype == dtype and working.flags.c_contiguous:
-        return working
+        return working.astype(dtype, copy=False)
     out = np.empty(working_grid.shape, dtype=dtype)
     np.copyto(out, working, casting="unsafe")
     return out
 
 
-def _finite(data: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:
+def _finite(data: NDArray[Scalar], path: Path) -> tuple[NDArray[Scalar], list[str]]:
     """NaN and infinity replaced by the lowest finite value: they mark what was not measured."""
     # The sum is not finite as soon as one voxel is not, and costs less than asking each.
     if data.dtype.kind != "f" or np.isfinite(data.sum(dtype=np.float64)):
@@ -102,7 +111,7 @@ def _finite(data: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:
     return data, [f"{count} voxels without a finite value were set to the lowest value, {lowest:g}"]
 
 
-def _precision_lost(array: NDArray[Any], dtype: np.dtype[Any]) -> list[str]:
+def _precision_lost(array: NDArray[np.generic], dtype: np.dtype[np.generic]) -> list[str]:
     if dtype != np.float32 or array.dtype.kind not in "iu" or array.dtype.itemsize < 4:
         return []
     if int(array.min()) >= -_EXACT_IN_FLOAT32 and int(array.max()) <= _EXACT_IN_FLOAT32:
@@ -111,7 +120,7 @@ def _precision_lost(array: NDArray[Any], dtype: np.dtype[Any]) -> list[str]:
 
 
 def write_label_map(
-    labels: ArrayLike, path: str | Path, *, like: Mapping[str, Any], table: LabelTable | None = None
+    labels: ArrayLike, path: str | Path, *, like: Mapping[str, object], table: LabelTable | None = None
 ) -> None:
     """Write integer labels (S, A, R) onto the grid of the file that `like` (a volume's `meta`) was read from.
 
@@ -148,14 +157,27 @@ def write_volume(volume: MetaTensor, path: str | Path) -> None:
 
 def read_label_table(path: str | Path) -> dict[int, LabelEntry]:
     """Names and colours that a NIfTI or NRRD file gives to its labels; empty where there are none."""
-    return format_of(Path(path)).read_label_table(Path(path))
+    path = Path(path)
+    with named(path):
+        return format_of(path).read_label_table(path)
 
 
-def _source_file(meta: Mapping[str, Any]) -> Path:
+def read_grid(path: str | Path) -> tuple[Grid, tuple[str, ...]]:
+    """Grid and notes of a NIfTI, NRRD or MetaImage file from its header alone, in the file's axis order.
+
+    Raises:
+        InputError: as `read_volume`, as far as the header shows.
+    """
+    path = Path(path)
+    with named(path):
+        return format_of(path).read_grid(path)
+
+
+def _source_file(meta: Mapping[str, object]) -> Path:
     return Path(str(meta["filename_or_obj"]))
 
 
-def _smallest_integer(labels: NDArray[Any], path: str | Path) -> NDArray[Any]:
+def _smallest_integer(labels: NDArray[np.number], path: str | Path) -> NDArray[np.unsignedinteger]:
     lowest, highest = labels.min(initial=0), labels.max(initial=0)
     if labels.dtype.kind == "f" and not np.array_equal(labels, np.rint(labels)):
         raise InputError(f"{path} was to hold labels, but some values are not whole numbers; write it as a volume.")
@@ -165,9 +187,9 @@ def _smallest_integer(labels: NDArray[Any], path: str | Path) -> NDArray[Any]:
 
 
 def case_name(path: str | Path) -> str:
-    """File or folder name without the suffixes of a volume: `sub-01_T1w.nii.gz` → `sub-01_T1w`."""
+    """File or folder name without the suffixes of a volume: `sub-01_T1w.nii.gz` → `sub-01_T1w`; of a zip likewise."""
     name = Path(path).name
-    for suffix in sorted(VOLUME_SUFFIXES, key=len, reverse=True):
+    for suffix in sorted((*VOLUME_SUFFIXES, ".zip", *DICOM_SUFFIXES), key=len, reverse=True):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name

@@ -7,7 +7,6 @@ outline that marching squares and marching cubes draw at half height (`skimage.m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +89,7 @@ def _outline(mask: NDArray[np.bool_]) -> Points:
     return (ends[:, None] + steps).reshape(-1, mask.ndim)
 
 
-def _perpendicular(hull_mm: Points, ends_mm: Points, basis: NDArray[Any]) -> Axis:
+def _perpendicular(hull_mm: Points, ends_mm: Points, basis: NDArray[np.generic]) -> Axis:
     """Longest chord of the hull across the line between `ends_mm`, in the plane of `basis`."""
     origin = ends_mm[0]
     along = (ends_mm[1] - ends_mm[0]) / np.linalg.norm(ends_mm[1] - ends_mm[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -169,7 +168,7 @@ def _measure(
     number: int,
     box: tuple[slice, ...],
     affine: NDArray[np.float64],
-    image: NDArray[Any] | None,
+    image: NDArray[np.number] | None,
     label: int,
     name: str,
     normal_axis: int,

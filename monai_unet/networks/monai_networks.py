@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from monai.networks.nets import AttentionUnet, BasicUNetPlusPlus, SegResNetDS, SwinUNETR
 from torch import nn
 
 from monai_unet.errors import InputError
+from monai_unet.mappings import Json
 from monai_unet.networks.shapes import Padded
 
-Base = dict[str, Any]
+Base = Json
 """spatial_dims, in_channels, out_channels"""
 
 

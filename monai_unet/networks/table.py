@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from monai_unet.errors import InputError
+from monai_unet.mappings import Json
 from monai_unet.networks import monai_networks
 from monai_unet.networks.anisotropy import strides_and_kernels
 from monai_unet.networks.diffusion import DiffusionUNet
@@ -61,7 +62,7 @@ class Network:
         return "spacing" in self.options
 
 
-def _levels(size: str, spacing: Sequence[float] | None, options: dict[str, Any]) -> dict[str, Any]:
+def _levels(size: str, spacing: Sequence[float] | None, options: Json) -> Json:
     """Channels and strides from the size, the spacing and the options; `kernels` where there is a spacing."""
     channels = options.pop("channels", CHANNELS[size])
     if spacing is None:
@@ -72,13 +73,15 @@ def _levels(size: str, spacing: Sequence[float] | None, options: dict[str, Any])
     return {"channels": channels, "strides": strides, "kernels": kernels}
 
 
-def _unet(size: str, base: dict[str, Any], *, residual: bool, spacing: Any = None, **options: Any) -> nn.Module:
+def _unet(
+    size: str, base: Json, *, residual: bool, spacing: Sequence[float] | None = None, **options: Any
+) -> nn.Module:
     levels = _levels(size, spacing, options)
     levels.pop("kernels", None)  # the U-Net's kernels are 3 everywhere, nnU-Net's follow the spacing as well
     return UNet(**base, **levels, residual=residual, **options)
 
 
-def _dynunet(size: str, base: dict[str, Any], *, spacing: Any = None, **options: Any) -> nn.Module:
+def _dynunet(size: str, base: Json, *, spacing: Sequence[float] | None = None, **options: Any) -> nn.Module:
     levels = _levels(size, spacing, options)
     return DynUNet(**base, **levels, **options)
 
@@ -90,19 +93,19 @@ _TRANSFORMER: dict[str, dict[str, int]] = {
 }
 
 
-def _transunet(size: str, base: dict[str, Any], *, spacing: Any = None, **options: Any) -> nn.Module:
+def _transunet(size: str, base: Json, *, spacing: Sequence[float] | None = None, **options: Any) -> nn.Module:
     levels = _levels(size, spacing, options)
     levels.pop("kernels", None)
     return TransUNet(**base, **levels, **{**_TRANSFORMER[size], **options})
 
 
-def _unet_plus_plus(size: str, base: dict[str, Any], **options: Any) -> nn.Module:
+def _unet_plus_plus(size: str, base: Json, **options: Any) -> nn.Module:
     first = CHANNELS[size][0]
     features = (first, first, 2 * first, 4 * first, 8 * first, first)
     return monai_networks.unet_plus_plus(base, **{"features": features, **options})
 
 
-_DIFFUSION: dict[str, dict[str, Any]] = {
+_DIFFUSION: dict[str, Json] = {
     "s": {"channels": (16, 32, 64), "attention": (False, False, True), "blocks": 1},
     "m": {"channels": (32, 64, 128), "attention": (False, False, True), "blocks": 1},
     "l": {"channels": (32, 64, 128, 256), "attention": (False, False, True, True), "blocks": 2},

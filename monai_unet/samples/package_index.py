@@ -5,7 +5,6 @@ Public volumes that travel inside packages are the one kind of data that every m
 
 from __future__ import annotations
 
-import hashlib
 import html
 import os
 import re
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_unet.errors import InputError
-from monai_unet.io import atomic_path
+from monai_unet.io import atomic_path, sha256_of
 from monai_unet.paths import cache_folder
 
 TIMEOUT_SECONDS = 60
@@ -41,7 +40,7 @@ def fetch(project: str, filename: str, *, sha256: str) -> Path:
         InputError: no index can be reached, the file is not there, or its hash differs.
     """
     target = cache_folder() / filename
-    if target.is_file() and _sha256(target) == sha256:
+    if target.is_file() and sha256_of(target) == sha256:
         return target
     problems = []
     for index in index_urls():
@@ -52,7 +51,7 @@ def fetch(project: str, filename: str, *, sha256: str) -> Path:
             with atomic_path(target) as temporary:
                 with _open(link) as response, temporary.open("wb") as file:
                     shutil.copyfileobj(response, file)
-                found = _sha256(temporary)
+                found = sha256_of(temporary)
                 if found != sha256:
                     raise InputError(f"{filename} from the package index has sha256 {found}, expected {sha256}.")
             return target
@@ -141,8 +140,3 @@ def _open(url: str) -> Any:
     context = ssl.create_default_context(cafile=certificates) if url.startswith("https:") else None
     request = urllib.request.Request(url, headers={"Accept": "text/html", "User-Agent": "monai-unet"})
     return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,9 +13,10 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from monai_unet.evaluation.clicks import Curve, run_case
+from monai_unet.generators import drain
 from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
-from monai_unet.io import atomic_path, read_volume, unused_folder, write_label_map, write_text
+from monai_unet.io import atomic_path, palette, read_volume, unused_folder, write_label_map, write_text
 from monai_unet.measurement import find_lesions
 from monai_unet.pictures import contour_figure
 from monai_unet.samples.package_index import cache_folder, fetch, member
@@ -35,7 +36,7 @@ WORTH_CORRECTING = 0.3
 """Dice below which a user would rather begin anew."""
 
 SHOWN = {1: "automatic", 2: "after three clicks", 3: "mask by hand"}
-COLORS = {1: (0.90, 0.62, 0.0), 2: (0.34, 0.71, 0.91), 3: (0.8, 0.47, 0.65)}
+COLORS = {1: palette.ORANGE, 2: palette.SKY_BLUE, 3: palette.PURPLE}
 
 
 @dataclass(frozen=True)
@@ -100,19 +101,16 @@ def run_tumour_demo(
 
 
 def _clicked(image: MetaTensor, reference: NDArray[np.bool_], automatic: NDArray[np.bool_], editor: str) -> Curve:
-    steps = run_case(
-        np.asarray(image[0]),
-        grid_of(image),
-        reference,
-        build_answerer(editor),
-        clicks=CLICKS,
-        initial=automatic if automatic.any() else None,
+    return drain(
+        run_case(
+            np.asarray(image[0]),
+            grid_of(image),
+            reference,
+            build_answerer(editor),
+            clicks=CLICKS,
+            initial=automatic if automatic.any() else None,
+        )
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def _dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

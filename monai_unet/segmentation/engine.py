@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 import torch
@@ -16,31 +16,30 @@ from monai.data import MetaTensor
 from monai.transforms import Activationsd
 from torch import Tensor, nn
 
-from monai_unet import paths
 from monai_unet.bundle_format import BundleParts, load_weights
 from monai_unet.errors import InputError
+from monai_unet.generators import WithResult
 from monai_unet.inferers import (
     Activation,
     Averaged,
     OneDNNForSingleImages,
     OpenVINONetwork,
     Precision,
+    Runtime,
     Step,
     TorchNetwork,
     UnsuitableOutputError,
     activation_bytes_per_voxel,
+    agreeing_openvino,
     as_streaming,
     fitted,
     openvino_installed,
+    require_runtime,
     stepwise,
 )
 
-Runtime = Literal["auto", "torch", "openvino"]
 OPENVINO_FROM = 128**3
 """Voxels of an image from which compiling the network for OpenVINO pays, in the runtime "auto"."""
-
-AGREEMENT = 1e-3
-"""Largest difference of OpenVINO's logits to PyTorch's, relative to their spread, with which it is used."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,17 +79,16 @@ class Engine:
         compiled: bool = False,
         memory_limit: float | None = None,
     ) -> None:
-        if runtime not in ("auto", "torch", "openvino"):
-            raise InputError(f"there is no runtime '{runtime}'; use auto, torch or openvino.")
-        if runtime == "openvino" and not openvino_installed():
-            raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
+        require_runtime(runtime)
         if runtime == "openvino" and (parts.device.type != "cpu" or precision != "fp32"):
             raise InputError("OpenVINO computes on the CPU in fp32 here; use --device cpu, or the runtime torch.")
         if memory_limit is not None and memory_limit <= 0:
             raise InputError(f"the memory limit must be more than 0 GiB, got {memory_limit:g}.")
         self.parts, self.runtime, self.precision, self.memory_limit = parts, runtime, precision, memory_limit
         self.streaming = as_streaming(parts.inferer)
-        self.modules = [parts.network, *(_member(parts, path) for path in members)]
+        further = [_member(parts, path) for path in members]
+        self.modules = [parts.network, *(module for module, _ in further)]
+        self.members_sha256 = [sha256 for _, sha256 in further]
         self._torch = [TorchNetwork(module, precision=precision, compiled=compiled) for module in self.modules]
         self._openvino: list[OpenVINONetwork] | None = None
         self._bytes_per_voxel: float | None = None
@@ -129,7 +127,7 @@ class Engine:
         network = self._averaged(self._torch) if len(self.modules) > 1 else self.parts.network
 
         def compute(report: Callable[[], None]) -> Tensor:
-            def watched(*args: Any, **kwargs: Any) -> Any:
+            def watched(*args: object, **kwargs: object) -> Any:
                 with OneDNNForSingleImages():
                     result = network(*args, **kwargs)
                 report()
@@ -138,18 +136,12 @@ class Engine:
             with torch.no_grad(), self._autocast():
                 return self.parts.inferer(image.as_tensor().to(self.parts.device)[None], watched)[0].float()
 
-        calls, run = 0, stepwise(compute)
-        try:
-            while True:
-                try:
-                    next(run)
-                except StopIteration as end:
-                    yield Step.last(calls, end.value)
-                    return
-                calls += 1
+        calls = 0
+        with contextlib.closing(stepwise(compute)) as run:
+            steps = WithResult(run)
+            for calls, _ in enumerate(steps, start=1):
                 yield Step(calls, 0)
-        finally:
-            run.close()
+            yield Step.last(calls, steps.result)
 
     def _averaged(self, networks: Sequence[Any]) -> Any:
         return networks[0] if len(networks) == 1 else Averaged(networks, activation=activation_of(self.parts))
@@ -161,24 +153,8 @@ class Engine:
         if self.runtime == "torch" or (self.runtime == "auto" and not pays):
             return self._torch
         if self._openvino is None:
-            cache = paths.openvino_folder()
-            compiled = [OpenVINONetwork(module, channels=image.shape[0], cache=cache) for module in self.modules]
-            self._openvino = compiled if self._agree(compiled) else []
+            self._openvino = agreeing_openvino(self.modules, channels=image.shape[0], runtime=self.runtime)
         return self._openvino or self._torch
-
-    def _agree(self, compiled: Sequence[OpenVINONetwork]) -> bool:
-        try:
-            differences = [network.check() for network in compiled]
-        except Exception as error:
-            if self.runtime == "openvino":
-                raise InputError(f"OpenVINO cannot run this network ({error}); use the runtime torch.") from error
-            logger.info("OpenVINO cannot run this network: %s", error)
-            return False
-        if max(differences) < AGREEMENT:
-            return True
-        if self.runtime == "openvino":
-            raise InputError("OpenVINO's result for this network differs from PyTorch's; use the runtime torch.")
-        return False
 
     def _per_voxel(self, image: MetaTensor) -> float:
         """Bytes of activations per voxel; 0 where the network does not take the size that is tried."""
@@ -198,7 +174,7 @@ class Engine:
             return 0.8 * torch.cuda.mem_get_info(self.parts.device)[0]
         return 0.8 * psutil.virtual_memory().available
 
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.parts.amp and self.parts.device.type == "cuda":
             return torch.autocast("cuda")
         return contextlib.nullcontext()
@@ -227,7 +203,8 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _member(parts: BundleParts, path: Path) -> nn.Module:
+def _member(parts: BundleParts, path: Path) -> tuple[nn.Module, str]:
+    """A further network of an ensemble, and the SHA-256 of the weights that were loaded."""
     network = copy.deepcopy(parts.network)
-    load_weights(network, path)
-    return network.to(parts.device).eval()
+    sha256 = load_weights(network, path)
+    return network.to(parts.device).eval(), sha256

@@ -10,18 +10,19 @@ Anything else takes the stock path.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Activationsd, AsDiscreted, Compose, Invertd, Orientation
+from monai.transforms import Activationsd, AsDiscreted, Compose, Invertd, Orientation, Transform
 from monai.utils import TraceKeys
 from torch import Tensor
 
 from monai_unet.bundle_format import BundleParts
 from monai_unet.inferers import LabelSink, RegionSink, Zoom
+from monai_unet.mappings import CaseDict, Json
 
 SAME = 1e-3
 """Within this, in voxels per voxel, MONAI takes two affines as equal and does not resample (AFFINE_TOL)."""
@@ -46,7 +47,7 @@ class FusedPostprocessing:
     zooms: list[Zoom] | None
     affine: np.ndarray
     turns: list[np.ndarray]
-    meta: dict[str, Any]
+    meta: Json
     rest: Compose
 
     def sink(self) -> LabelSink:
@@ -59,14 +60,15 @@ class FusedPostprocessing:
             return logits.sigmoid()
         return logits.softmax(0) if self.activation == "softmax" else logits
 
-    def finish(self, sink: LabelSink, data: dict[Any, Any]) -> Tensor:
+    def finish(self, sink: LabelSink, data: CaseDict) -> Tensor:
         """The bundle's final `pred`."""
         found = sink.finish()
         channels = found[None] if self.threshold is None else found
-        labels: Any = MetaTensor(torch.from_numpy(channels).float(), meta=dict(self.meta))
+        labels = MetaTensor(torch.from_numpy(channels).float(), meta=dict(self.meta))
         labels.affine = torch.as_tensor(self.affine)
         for affine in self.turns:
-            labels = Orientation(axcodes="".join(nib.orientations.aff2axcodes(affine)), labels=None)(labels)
+            axcodes = "".join(nib.orientations.aff2axcodes(affine))
+            labels = cast(MetaTensor, Orientation(axcodes=axcodes, labels=None)(labels))
         labels.applied_operations = []
         return self.rest({**data, "pred": labels})["pred"] if self.rest.transforms else labels
 
@@ -89,38 +91,42 @@ def plan_fused(parts: BundleParts, image: MetaTensor) -> FusedPostprocessing | N
     return FusedPostprocessing(activation, threshold, zooms, affine, turns, image.meta, Compose(transforms[2:]))
 
 
-def _activation(transform: Any) -> str:
-    plain = type(transform) is Activationsd and tuple(transform.keys) == ("pred",) and not any(transform.other)
-    if not plain or set(transform.converter.kwargs) - {"dim"} or transform.converter.kwargs.get("dim", 0) != 0:
+def _activation(transform: Transform) -> str:
+    if type(transform) is not Activationsd or tuple(transform.keys) != ("pred",) or any(transform.other):
+        return ""
+    if set(transform.converter.kwargs) - {"dim"} or transform.converter.kwargs.get("dim", 0) != 0:
         return ""
     asked = [name for name in ("softmax", "sigmoid") if tuple(getattr(transform, name)) == (True,)]
     return asked[0] if len(asked) == 1 else ""
 
 
-def _is_inversion(transform: Any, parts: BundleParts) -> bool:
-    plain = type(transform) is Invertd and tuple(transform.keys) == ("pred",)
-    return plain and (
-        transform.transform is parts.preprocessing
+def _is_inversion(transform: Transform, parts: BundleParts) -> bool:
+    return (
+        type(transform) is Invertd
+        and tuple(transform.keys) == ("pred",)
+        and transform.transform is parts.preprocessing
         and tuple(transform.orig_keys) == (parts.image_key,)
         and tuple(transform.nearest_interp) == (False,)
         and not any(transform.post_func)
     )
 
 
-def _is_argmax(transform: Any) -> bool:
-    plain = type(transform) is AsDiscreted and tuple(transform.keys) == ("pred",)
-    return plain and (
-        tuple(transform.argmax) == (True,)
+def _is_argmax(transform: Transform) -> bool:
+    return (
+        type(transform) is AsDiscreted
+        and tuple(transform.keys) == ("pred",)
+        and tuple(transform.argmax) == (True,)
         and not any(value is not None for value in (*transform.to_onehot, *transform.threshold, *transform.rounding))
         and set(transform.converter.kwargs) <= {"dim"}
         and transform.converter.kwargs.get("dim", 0) == 0
     )
 
 
-def _threshold(transform: Any) -> float | None:
-    plain = type(transform) is AsDiscreted and tuple(transform.keys) == ("pred",)
-    others = (*transform.argmax, *transform.to_onehot, *transform.rounding) if plain else (True,)
-    return None if not plain or any(others) or transform.converter.kwargs else transform.threshold[0]
+def _threshold(transform: Transform) -> float | None:
+    if type(transform) is not AsDiscreted or tuple(transform.keys) != ("pred",):
+        return None
+    others = (*transform.argmax, *transform.to_onehot, *transform.rounding)
+    return None if any(others) or transform.converter.kwargs else transform.threshold[0]
 
 
 def _grid_change(image: MetaTensor) -> tuple[list[Zoom] | None, np.ndarray, list[np.ndarray]] | None:

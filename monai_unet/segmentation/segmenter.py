@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import monai
 import torch
@@ -22,12 +22,13 @@ from monai_unet.bundle_format import (
     named_files,
     ordered_files,
     require_trust,
-    sha256_of,
 )
 from monai_unet.errors import InputError
-from monai_unet.inferers import Precision, in_pieces, is_out_of_memory, require_numbers
+from monai_unet.generators import drain
+from monai_unet.inferers import Precision, Runtime, in_pieces, is_out_of_memory, require_numbers
 from monai_unet.io import LabelEntry
-from monai_unet.segmentation.engine import Engine, Runtime, Used, activation_of, choose_device
+from monai_unet.mappings import CaseDict, Json
+from monai_unet.segmentation.engine import Engine, Used, activation_of, choose_device
 from monai_unet.segmentation.fused_postprocessing import plan_fused
 from monai_unet.segmentation.source_grid import Source, given_volume, label_map, read_source
 from monai_unet.segmentation.uncertainty import entropy, on_source
@@ -62,7 +63,7 @@ class Segmentation:
     labels: MetaTensor
     label_names: dict[int, str]
     colors: dict[int, tuple[int, int, int]]
-    provenance: dict[str, Any]
+    provenance: Json
     uncertainty: MetaTensor | None = None
 
     @property
@@ -82,7 +83,7 @@ class Case:
         seconds: wall time per stage so far.
     """
 
-    data: dict[Any, Any]
+    data: CaseDict
     source: Source
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -135,9 +136,6 @@ class Segmenter:
         files = [checkpoint] if single else list(checkpoint)  # type: ignore[arg-type]
         parts = build_parts(found, device=choose_device(device), checkpoint=files[0])  # type: ignore[arg-type]
         members = [Path(str(file)) for file in files[1:]]
-        if members:
-            hashes = parts.weights_sha256 + "".join(sha256_of(path) for path in members if path.is_file())
-            parts.weights_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
         engine = Engine(
             parts,
             members=members,
@@ -146,18 +144,14 @@ class Segmenter:
             compiled=compiled,
             memory_limit=memory_limit,
         )
+        if members:
+            hashes = parts.weights_sha256 + "".join(engine.members_sha256)
+            parts.weights_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
         return cls(parts, engine, uncertainty=uncertainty)
 
     def segment(self, images: Images, *, progress: Callable[[Progress], None] | None = None) -> Segmentation:
         """Segment one case, see `steps`."""
-        steps = self.steps(images)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            if progress is not None:
-                progress(step)
+        return drain(self.steps(images), progress)
 
     def steps(self, images: Images) -> Generator[Progress, None, Segmentation]:
         """Segment one case step by step; returns the `Segmentation`. Closing the generator stops between two tiles.
@@ -250,10 +244,10 @@ class Segmenter:
 
     def _as_given(self, images: Images) -> list[Path | None] | MetaTensor:
         """Files in the order of the channels, or the volume."""
-        name, channels = self.parts.bundle.name, self.parts.channel_table
+        name, channels = self.parts.bundle.name, self.parts.channels
         if isinstance(images, MetaTensor):
             if channels and len(images) != len(channels):
-                names = ", ".join(str(channel["name"]) for channel in channels)
+                names = ", ".join(channel.name for channel in channels)
                 raise InputError(
                     f"'{name}' needs {len(channels)} image{'s' if len(channels) > 1 else ''}, in this order: {names}; "
                     f"{len(images)} {'was' if len(images) == 1 else 'were'} given."
@@ -263,7 +257,7 @@ class Segmenter:
             return named_files(images, channels, bundle=name)
         listed = [images] if isinstance(images, (str, Path)) else list(images)
         if len(listed) == len(channels) and any(path is None for path in listed):
-            by_name = zip((str(channel["name"]) for channel in channels), listed, strict=True)
+            by_name = zip((channel.name for channel in channels), listed, strict=True)
             return named_files(dict(by_name), channels, bundle=name)
         return ordered_files([Path(path) for path in listed if path is not None], channels, bundle=name)
 
@@ -276,25 +270,25 @@ class Segmenter:
         used: Used,
         seconds: dict[str, float],
     ) -> Segmentation:
-        names, colors = self.parts.labels()
-        for value in torch.unique(labels.as_tensor()).tolist():
-            if value and value not in names:
-                names[value] = f"label {value}"
-        parts = self.parts
+        parts, description = self.parts, self.parts.bundle.description
+        found = [int(value) for value in torch.unique(labels.as_tensor()).tolist() if value]
+        table = [*description.labels, *(description.label(v) for v in found if v not in description.label_names)]
+        names = {label.value: label.name for label in table}
         provenance = {
             "bundle": parts.bundle.name,
-            "version": str(parts.bundle.metadata.get("version", "")),
+            "version": description.version,
             "weights_sha256": parts.weights_sha256,
             "device": str(parts.device),
             "inferer": used.inferer,
             "runtime": used.runtime,
             "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
             "source": case.source.name,
+            "labels": {str(value): name for value, name in sorted(names.items())},
             "notes": [note for note in notes if note],
             "versions": {"monai-unet": __version__, "monai": monai.__version__, "torch": torch.__version__},
             "use": "For research use; not a medical device",
         }
-        return Segmentation(labels, names, colors, provenance, doubt)
+        return Segmentation(labels, names, {label.value: label.color for label in table}, provenance, doubt)
 
 
 def _finite(image: MetaTensor, name: str) -> tuple[MetaTensor, list[str]]:

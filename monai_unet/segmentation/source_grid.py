@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, from_working_frame, grid_of, meta_of, source_grid, to_working_frame
 from monai_unet.io import NOTES, LoadChannelsd, notes_of, read_volume
 from monai_unet.io.datasets import read_channels, stack_channels
+from monai_unet.mappings import Json
 
 if TYPE_CHECKING:
     from monai_unet.bundle_format import BundleParts
@@ -42,7 +43,7 @@ class Source:
     notes: tuple[str, ...] = ()
 
     @property
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> Json:
         """Metadata for a volume in the working frame, as `read_volume` gives it."""
         return {
             **meta_of(self.grid.to_working(), of_file=self.grid),

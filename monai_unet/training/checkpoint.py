@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from monai_unet.bundle_format import read_tensors
 from monai_unet.errors import InputError
 from monai_unet.io import atomic_path
+from monai_unet.mappings import Json
 from monai_unet.training.reproducible import EpochSampler, derived_seed
 from monai_unet.training.weight_average import WeightAverage
 
@@ -64,7 +65,7 @@ class TrainingCheckpoint:
         self.output_dir, self.resume, self.seed, self.writes = Path(output_dir), resume, seed, writes
         self.overwrite = overwrite
         self._refuse_loss()
-        self.parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
+        self.parts: Json = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
         if average is not None:
             self.parts["average"] = average.model
         self.validated = average.average if average is not None else network

@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from monai_unet.bundle_format import read_tensors
 from monai_unet.interaction import Mark, first_box, first_lasso, next_click, scribble
 from monai_unet.interaction.answering import Marks, network_input
 from monai_unet.io import atomic_path, claim_names
+from monai_unet.mappings import Json
 from monai_unet.training.editor_windows import EditorWindows, Sample
 from monai_unet.training.weight_average import WeightAverage
 
@@ -278,7 +278,7 @@ class EditorTraining:
         table = np.array(self._scores)
         dice = {int(n) + 1: round(float(table[table[:, 0] == n, 1].mean()), 3) for n in np.unique(table[:, 0])}
         loss, self._scores = float(table[:, 2].mean()), []
-        line: dict[str, Any] = {
+        line: Json = {
             "step": self.step,
             "minutes": round(self.seconds / 60, 1),
             "loss": round(loss, 4),

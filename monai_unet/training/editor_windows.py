@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import Window
 from monai_unet.io import read_volume
+from monai_unet.mappings import Json
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class EditorCase:
     objects: list[EditorObject]
 
 
-def editor_cases(sources: Sequence[dict[str, Any]], *, key: str = "training", seed: int = 0) -> list[list[EditorCase]]:
+def editor_cases(sources: Sequence[Json], *, key: str = "training", seed: int = 0) -> list[list[EditorCase]]:
     """The cases of each source, kept in memory.
 
     Args:
@@ -76,7 +76,7 @@ def editor_cases(sources: Sequence[dict[str, Any]], *, key: str = "training", se
     return result
 
 
-def _entries(source: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
+def _entries(source: Json, key: str) -> Iterator[Json]:
     path = Path(source["dataset"])
     try:
         entries = json.loads(path.read_text(encoding="utf-8")).get(key)
@@ -89,11 +89,11 @@ def _entries(source: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
         yield {"label": path.parent / entry["label"], "images": [path.parent / entry[name] for name in names]}
 
 
-def _is_image(name: str, value: Any) -> bool:
+def _is_image(name: str, value: object) -> bool:
     return name not in ("label", "brainmask") and isinstance(value, str) and ".nii" in value
 
 
-def _read(entry: dict[str, Any], source: dict[str, Any], random: np.random.Generator) -> Iterator[EditorCase]:
+def _read(entry: Json, source: Json, random: np.random.Generator) -> Iterator[EditorCase]:
     labels = np.asarray(read_volume(entry["label"])[0]).round().astype(np.int16)
     wanted = source.get("objects") or [[int(value)] for value in np.unique(labels) if value > 0]
     masks = [np.isin(labels, values) for values in wanted]

@@ -13,6 +13,8 @@ from ignite.engine import Events
 from monai.engines import Evaluator, SupervisedTrainer
 from tqdm import tqdm
 
+from monai_unet.mappings import Json
+
 logger = logging.getLogger(__name__)
 COLUMNS = ("epoch", "loss", "learning_rate", "seconds", "validation")
 
@@ -72,7 +74,7 @@ class History:
             best += f" (best {state.best_metric:.4f} in epoch {state.best_metric_epoch})"
         logger.info("epoch %d/%d: loss %.4f%s", epoch, engine.state.max_epochs, row["loss"], best)
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def _write(self, row: Json) -> None:
         path = self.output_dir / "history.csv"
         new = not path.exists()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from monai_unet.errors import InputError
+from monai_unet.mappings import Json
 
 _NOTHING = -100
 """Class index of ignored voxels inside this module; PyTorch's cross-entropy skips it."""
@@ -161,7 +162,7 @@ class DeepSupervision(nn.Module):
 
 
 # soft Dice over the whole batch: a crop without a structure then does not count as a miss of everything
-_OVERLAP: dict[str, Any] = {"to_onehot_y": True, "softmax": True, "batch": True, "include_background": False}
+_OVERLAP: Json = {"to_onehot_y": True, "softmax": True, "batch": True, "include_background": False}
 
 
 def _dice(weights: Tensor | None) -> nn.Module:

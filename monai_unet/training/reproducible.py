@@ -8,12 +8,14 @@ workers, and a run resumed in the middle of an epoch goes on exactly as the unbr
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from monai.data import list_data_collate
+from monai.transforms import Compose
 from torch.utils.data import DataLoader, Dataset, Sampler
+
+from monai_unet.mappings import CaseData, CaseDict
 
 Key = tuple[int, int]
 """(epoch, index of the case)"""
@@ -33,13 +35,13 @@ class SeededDataset(Dataset):
         seed: the run's seed.
     """
 
-    def __init__(self, data: Sequence[Any], augmentation: Any, *, seed: int = 0) -> None:
+    def __init__(self, data: Sequence[CaseData], augmentation: Compose, *, seed: int = 0) -> None:
         self.data, self.augmentation, self.seed = data, augmentation, seed
 
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, key: Key) -> Any:
+    def __getitem__(self, key: Key) -> CaseDict:
         epoch, index = key
         self.augmentation.set_random_state(seed=derived_seed(self.seed, epoch, index))
         return self.augmentation(self.data[index])

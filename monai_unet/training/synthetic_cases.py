@@ -7,7 +7,6 @@ import multiprocessing
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -17,6 +16,7 @@ from monai.transforms import Compose
 
 from monai_unet.geometry import Grid, from_working_frame, grid_of
 from monai_unet.io import atomic_path, write_text
+from monai_unet.mappings import Json
 from monai_unet.training.reproducible import derived_seed
 
 _STORED = 4000
@@ -41,7 +41,7 @@ class SyntheticCases:
 
     def __init__(
         self,
-        bases: Sequence[Mapping[str, Any]],
+        bases: Sequence[Mapping[str, object]],
         draw: Compose,
         output_dir: str | Path,
         *,
@@ -51,7 +51,7 @@ class SyntheticCases:
         workers: int = 0,
         image_key: str = "image",
         label_key: str = "label",
-        provenance: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, object] | None = None,
     ) -> None:
         self.bases, self.draw, self.output_dir = bases, draw, Path(output_dir)
         self.channels, self.counts, self.seed = tuple(channels), dict(counts), seed
@@ -74,7 +74,7 @@ class SyntheticCases:
         with ProcessPoolExecutor(self.workers, context, initializer=_start_worker, initargs=(self,)) as pool:
             return list(pool.map(_entry_of_worker, wanted))
 
-    def case(self, number: int, place: int) -> dict[str, Any]:
+    def case(self, number: int, place: int) -> Json:
         """Case `number` of the list at `place`."""
         self.draw.set_random_state(seed=derived_seed(self.seed, place, number))
         return dict(self.draw(dict(self.bases[number % len(self.bases)])))
@@ -107,7 +107,7 @@ def _entry_of_worker(which: tuple[str, int, int]) -> dict[str, str]:
     return _of_worker._entry(*which)
 
 
-def _write(array: torch.Tensor, image: MetaTensor, path: Path, dtype: type) -> None:
+def _write(array: torch.Tensor, image: MetaTensor, path: Path, dtype: type[np.number]) -> None:
     """An array (S, A, R) as NIfTI in RAS+ order."""
     values = np.asarray(array, dtype=np.float32)
     if dtype is np.int16:

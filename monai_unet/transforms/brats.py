@@ -6,8 +6,7 @@ doi:10.1109/TMI.2014.2377694; Baid et al. 2021, arXiv:2107.02314).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 
 CORE, OEDEMA, ENHANCING = 1, 2, 3
 
@@ -90,7 +90,7 @@ class ConvertBratsLabelsd(MapTransform):
         super().__init__(keys)
         self.convention_key = convention_key
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Convert one case."""
         result = dict(data)
         for key in self.key_iterator(result):
@@ -106,7 +106,7 @@ class ConvertBratsLabelsd(MapTransform):
 class RegionsOfLabelsd(MapTransform):
     """Label maps (1, S, A, R) of BraTS 2023 as three overlapping masks (3, S, A, R), see `REGIONS`."""
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Replace the label maps of one case."""
         result = dict(data)
         for key in self.key_iterator(result):
@@ -135,7 +135,7 @@ class LabelsOfRegionsd(MapTransform):
         super().__init__(keys)
         self.smallest_ml = float(smallest_ml)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Replace the masks of one case."""
         result = dict(data)
         for key in self.key_iterator(result):
@@ -161,7 +161,7 @@ def without_specks(labels: np.ndarray, smallest: float) -> np.ndarray:
     return np.where(kept[parts], labels, 0).astype(labels.dtype)
 
 
-def _like(tensor: Tensor, given: Any) -> Tensor:
+def _like(tensor: Tensor, given: object) -> Tensor:
     if isinstance(given, Tensor):
         tensor = tensor.to(given.device)
     if not isinstance(given, MetaTensor):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from monai.config import KeysCollection
@@ -12,6 +9,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 
 
 class AddCentreNearnessd(MapTransform):
@@ -31,7 +29,7 @@ class AddCentreNearnessd(MapTransform):
             raise ValueError(f"sigma_mm must be positive, got {sigma_mm}")
         self.sigma_mm = sigma_mm
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Append it to one case."""
         result = dict(data)
         for key in self.key_iterator(result):

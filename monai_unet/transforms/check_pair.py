@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Hashable
 
 import torch
 from monai.transforms import Transform
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import source_grid
+from monai_unet.mappings import CaseData
 
 
 class CheckPaird(Transform):
@@ -28,7 +28,7 @@ class CheckPaird(Transform):
     ) -> None:
         self.image_key, self.label_key, self.classes, self.tolerance = image_key, label_key, classes, tolerance
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> Mapping[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseData:
         """Check one case.
 
         Raises:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,10 +10,12 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import BorderPad, MapTransform, Randomizable
 from numpy.random import RandomState
+from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt, gaussian_filter
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 BRIGHTNESS: dict[str, dict[str, tuple[float, float]]] = {
@@ -65,7 +66,7 @@ class RandHeadd(Randomizable, MapTransform):
                 raise InputError(f"there is no sequence '{sequence}'; choose one of {', '.join(BRIGHTNESS)}.")
         self.sequences, self.also, self.prob, self.pad_mm = tuple(sequences), tuple(also), prob, tuple(pad_mm)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Paint around one case, or leave it."""
         result = dict(data)
         if self.R.uniform() >= self.prob:
@@ -111,7 +112,7 @@ class RandHeadd(Randomizable, MapTransform):
 
 
 def _layers(
-    outside: FloatArray, brain: np.ndarray[Any, Any], spacing: Sequence[float], random: RandomState
+    outside: FloatArray, brain: NDArray[np.bool_], spacing: Sequence[float], random: RandomState
 ) -> dict[str, FloatArray]:
     """How much of each tissue is in each voxel (S, A, R), 0 to 1, by the distance in mm from the brain."""
     shape = outside.shape

@@ -7,9 +7,8 @@ thick slices are `monai_unet.transforms.scan_effects`, to be applied after it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from scipy.ndimage import gaussian_filter
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.lesion_synthesis_appearance import (
     BRIGHTNESS,
     Look,
@@ -88,7 +88,7 @@ class RandSynthesiseLesionsd(Randomizable, MapTransform):
         self.sequences, self.tissue_key, self.label_key = tuple(sequences), tissue_key, label_key
         self.kind, self.prob = kind, prob
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Paint one case."""
         result = dict(data)
         images = [result[key] for key in self.key_iterator(result)]
@@ -115,7 +115,7 @@ def _drawn_kind(random: RandomState) -> str:
     return str(random.choice([name for name, _ in GLIOMA], p=[share for _, share in GLIOMA]))
 
 
-def _like(array: NDArray[Any], given: Any) -> torch.Tensor:
+def _like(array: NDArray[np.generic], given: object) -> torch.Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     if not isinstance(given, MetaTensor):
         return tensor

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
 
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
+
+from monai_unet.mappings import CaseData, CaseDict
 
 
 class RandMirrorSidesd(RandomizableTransform, MapTransform):
@@ -35,7 +36,7 @@ class RandMirrorSidesd(RandomizableTransform, MapTransform):
         self.label_keys, self.axis = tuple(label_keys), spatial_axis
         self.pairs = [(int(a), int(b)) for a, b in pairs]
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Mirror one case, or leave it."""
         self.randomize(None)
         out = dict(data)

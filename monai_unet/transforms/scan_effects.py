@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from numpy.random import RandomState
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 
@@ -47,7 +47,7 @@ class RandScanEffectsd(Randomizable, MapTransform):
         self.bias, self.gamma, self.slice_mm, self.thick = bias, gamma, slice_mm, thick
         self.blur_mm, self.noise, self.prob = blur_mm, noise, prob
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Degrade one case."""
         result = dict(data)
         for key in self.key_iterator(result):

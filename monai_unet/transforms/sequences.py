@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable
 from numpy.typing import NDArray
+
+from monai_unet.mappings import CaseData, CaseDict
 
 _STRIPPED = 0.5
 """Share of the voxels on the volume's faces that have one exact value where the background was set to it."""
@@ -32,7 +31,7 @@ class NormalizeSequencesd(MapTransform):
         super().__init__(keys)
         self.lowest, self.highest = lowest, highest
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Normalise one case."""
         result = dict(data)
         for key in self.key_iterator(result):
@@ -86,7 +85,7 @@ class RandDropChannelsd(Randomizable, MapTransform):
         super().__init__(keys)
         self.prob, self.keep = prob, keep
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Drop channels of one case."""
         result = dict(data)
         for key in self.key_iterator(result):
@@ -127,7 +126,7 @@ class RandSequenceIntensitiesd(Randomizable, MapTransform):
         super().__init__(keys)
         self.scale, self.shift, self.noise, self.prob = tuple(scale), shift, noise, prob
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Change one case."""
         result = dict(data)
         for key in self.key_iterator(result):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from monai.transforms import MapTransform
 from scipy.ndimage import gaussian_filter
 
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 
 _FWHM = math.sqrt(8 * math.log(2))
 """Full width at half maximum of a Gaussian of standard deviation 1."""
@@ -35,7 +35,7 @@ class SmoothForSpacingd(MapTransform):
         super().__init__(keys)
         self.pixdim = tuple(float(mm) for mm in pixdim)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Blur one case; the grid and the affine stay."""
         result = dict(data)
         for key in self.key_iterator(result):

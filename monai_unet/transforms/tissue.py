@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
@@ -11,11 +10,13 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable, Transform
 from numpy.random import RandomState
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_multiotsu
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
+from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
 CONTRASTS: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
@@ -44,7 +45,7 @@ class TissueMapsd(Transform):
     def __init__(self, image_key: Hashable, *, tissue_key: Hashable = "tissue") -> None:
         self.image_key, self.tissue_key = image_key, tissue_key
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Add the maps.
 
         Raises:
@@ -62,7 +63,7 @@ class TissueMapsd(Transform):
         return {**data, self.tissue_key: MetaTensor(torch.from_numpy(maps), meta=dict(image.meta))}
 
 
-def tissue_maps(t1: FloatArray, brain: Any, spacing: Sequence[float]) -> FloatArray:
+def tissue_maps(t1: FloatArray, brain: NDArray[np.bool_], spacing: Sequence[float]) -> FloatArray:
     """See `TissueMapsd`; arrays (S, A, R)."""
     widths = [25.0 / s for s in spacing]
     weight = gaussian_filter(brain.astype(np.float32), widths)
@@ -91,7 +92,7 @@ class JoinTissued(Transform):
         self.grey_key, self.white_key = grey_key, white_key
         self.brain_key, self.tissue_key = brain_key, tissue_key
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Join them."""
         grey, white = (np.asarray(data[key], dtype=np.float32) for key in (self.grey_key, self.white_key))
         grey, white = grey / max(float(grey.max()), 1e-6), white / max(float(white.max()), 1e-6)
@@ -123,7 +124,7 @@ class RandTissueContrastd(Randomizable, MapTransform):
         super().__init__(keys)
         self.sequences, self.tissue_key, self.prob = tuple(sequences), tissue_key, prob
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: CaseData) -> CaseDict:
         """Change one case."""
         result = dict(data)
         maps = np.asarray(result[self.tissue_key], dtype=np.float32)

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from monai_unet.io.datasets import Entry, UnrelatedFramesError
+from monai_unet.mappings import Json
 from napari_plugin.case.opening import OpenImage, best_of, list_images, onto, open_image, title
-from napari_plugin.case.work import Work, once
+from napari_plugin.case.work import Result, Step, Work, once
 from napari_plugin.viewer import METADATA, go_to, hang, image_layer, show_plane, widen_contrast_range
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+    from napari.utils.events import Event
 
 INFO, WARNING, ERROR = "info", "warning", "error"
 
@@ -76,10 +81,10 @@ class Controller(QObject):
 
     def run(
         self,
-        make: Callable[[], Generator[Any, None, Any]],
+        make: Callable[[], Generator[Step, None, Result]],
         *,
-        done: Callable[[Any], None],
-        progress: Callable[[Any], None] = lambda step: None,
+        done: Callable[[Result], None],
+        progress: Callable[[Step], None] = lambda step: None,
         stopped: str = "Stopped; nothing was changed.",
         current: Callable[[], bool] = lambda: True,
     ) -> bool:
@@ -89,7 +94,7 @@ class Controller(QObject):
         computation was asked about is still open and chosen.
         """
 
-        def end(result: Any) -> None:
+        def end(result: Result) -> None:
             self.progressed.emit(0, -1)
             if current():
                 done(result)
@@ -169,7 +174,7 @@ class Controller(QObject):
             if isinstance(image, OpenImage) and image.entry == entry and image is not self.reference:
                 self.viewer.layers.remove(layer)
 
-    def layer_of(self, image: OpenImage) -> Any:
+    def layer_of(self, image: OpenImage) -> Image | None:
         """The layer that shows an image; None where the user has removed it."""
         return next((layer for layer in self.viewer.layers if layer.metadata.get(METADATA) is image), None)
 
@@ -199,10 +204,10 @@ class Controller(QObject):
         # below the segmentation and what is marked on it
         self.viewer.layers.insert(len(self.images), _image(data, state))
 
-    def _on_inserted(self, event: Any) -> None:
+    def _on_inserted(self, event: Event) -> None:
         self._adopt(event.value)
 
-    def _adopt(self, layer: Any) -> None:
+    def _adopt(self, layer: Layer) -> None:
         """Take in a layer that our reader made, whoever asked for it."""
         image = layer.metadata.get(METADATA)
         if not isinstance(image, OpenImage) or any(image is known for known in self.images):
@@ -229,7 +234,7 @@ class Controller(QObject):
         self.images_changed.emit()
         self.say(_opened(image), WARNING if image.notes or image.moved else INFO)
 
-    def _on_removed(self, event: Any) -> None:
+    def _on_removed(self, event: Event) -> None:
         image = event.value.metadata.get(METADATA)
         kept = [known for known in self.images if known is not image]
         if len(kept) < len(self.images):
@@ -241,7 +246,7 @@ class Controller(QObject):
             self.images_changed.emit()
 
 
-def _image(data: Any, state: dict[str, Any]) -> Any:
+def _image(data: NDArray[np.number], state: Json) -> Image:
     from napari.layers import Image
 
     return Image(data, **state)

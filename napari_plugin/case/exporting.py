@@ -11,13 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_unet.bundle_format import find_bundle
+from monai_unet.bundle_format import BundleDescription, find_bundle
 from monai_unet.errors import InputError
+from monai_unet.generators import drain
 from monai_unet.geometry import grid_of, place
 from monai_unet.interaction.session import SegmentObject
 from monai_unet.io import (
@@ -31,9 +31,10 @@ from monai_unet.io import (
     write_text,
     write_volume,
 )
-from monai_unet.io.datasets import read_dataset
+from monai_unet.io.datasets import dataset_labels, read_dataset
 from monai_unet.io.dicom import DicomSeries, meaning_of, new_uid, write_rtstruct, write_seg, write_sr
 from monai_unet.io.formats import LabelEntry
+from monai_unet.mappings import Json
 from monai_unet.measurement import Lesion, for_report
 from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_beside, claim_named
@@ -56,19 +57,14 @@ class Outcome:
     """
 
     image: OpenImage
-    labels: NDArray[Any]
+    labels: NDArray[np.integer]
     objects: tuple[SegmentObject, ...]
-    made_by: Mapping[str, Any]
+    made_by: Mapping[str, object]
     notes: tuple[str, ...] = ()
 
     def measured(self) -> dict[int, Lesion | None]:
         """The measurements of each object."""
-        steps = measure_objects(self.labels, self.image.array, self.image.grid, [o.value for o in self.objects])
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return dict(end.value)
+        return drain(measure_objects(self.labels, self.image.array, self.image.grid, [o.value for o in self.objects]))
 
     def algorithm(self) -> AlgorithmIdentity:
         """Who drew it: the editor, from an automatic result where there was one."""
@@ -82,7 +78,7 @@ class Outcome:
         """The notes of the automatic result and of the images, each once."""
         return tuple(dict.fromkeys([*notes_of(self.made_by), *self.notes]))
 
-    def numbered(self) -> tuple[NDArray[Any], list[Segment]]:
+    def numbered(self) -> tuple[NDArray[np.integer], list[Segment]]:
         """Labels with the values 1, 2, … in the order of the objects, as DICOM numbers segments, and the segments."""
         highest = max((item.value for item in self.objects), default=0)
         table = np.zeros(highest + 1, dtype=np.uint16)
@@ -103,7 +99,7 @@ def save_mask(outcome: Outcome, path: Path) -> list[Path]:
     provenance = path.with_name(case_name(path) + ".json")
     names = {str(item.value): item.name for item in outcome.objects}
     algorithm = outcome.algorithm()
-    stated = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
+    stated: Json = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
     stated |= {"notes": list(outcome.stated_notes())}
     stated |= {"source": outcome.image.entry.path, "corrected": True, "use": RESEARCH_USE, "labels": names}
     write_text(provenance, json.dumps({**dict(outcome.made_by), **stated}, indent=2) + "\n")
@@ -168,18 +164,21 @@ def save_csv(outcome: Outcome, path: Path) -> list[Path]:
 def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
     """Append image and mask to a dataset in Decathlon layout, which is begun where there is none.
 
-    A label there is a class: lesions of one class become one label, that of the dataset where it knows the class.
+    A label there is a class: lesions of one class become one label. A class keeps the value that the dataset gives it,
+    else the one that the model gives it (also under a new name, where the model has none for it), else, where no model
+    was at work and each object is a class of its own, the one it has; only a class that has none gets a new one.
 
     Raises:
-        InputError: `dataset.json` is not readable.
+        InputError: `dataset.json` is not readable, or gives the value of a model's class to another.
     """
     description = folder / "dataset.json"
-    dataset = read_dataset(folder) if description.is_file() else _new_dataset(outcome)
-    classes = {str(name): int(value) for value, name in dict(dataset["labels"]).items()}
+    begun = description.is_file()
+    dataset = read_dataset(folder) if begun else _new_dataset(outcome)
+    stated = dataset_labels(folder) if begun else {}
+    values = _class_values(outcome, stated, folder)
     table = np.zeros(max((item.value for item in outcome.objects), default=0) + 1, dtype=np.uint16)
     for item in outcome.objects:
-        name = item.class_name or item.name
-        table[item.value] = classes.setdefault(name, max(classes.values(), default=0) + 1)
+        table[item.value] = values[_class_of(item)]
     base = case_name(outcome.image.entry.path) or "case"
     taken = {Path(case["image"]).name for case in dataset["training"]}
     # what the list does not name is somebody's file all the same
@@ -188,14 +187,15 @@ def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
     image, mask = (f"{kind}/{base}_{number:03d}.nii.gz" for kind in ("imagesTr", "labelsTr"))
     write_volume(outcome.image.volume, folder / image)
     write_label_map(table[outcome.labels], folder / mask, like=outcome.image.volume.meta)
-    dataset["labels"] = {str(value): name for name, value in sorted(classes.items(), key=lambda pair: pair[1])}
+    named = {**stated, **{value: name for name, value in values.items()}}
+    dataset["labels"] = {"0": "background", **{str(value): named[value] for value in sorted(named)}}
     dataset["training"] = [*dataset["training"], {"image": f"./{image}", "label": f"./{mask}"}]
     dataset["numTraining"] = len(dataset["training"])
     write_text(description, json.dumps(dataset, indent=2) + "\n")
     return [folder / image, folder / mask, description]
 
 
-def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[Any], list[SegmentObject]]:
+def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[np.integer], list[SegmentObject]]:
     """Labels (S, A, R) on the voxels of an image, and their names, from a mask, a SEG or an RTSTRUCT.
 
     Raises:
@@ -221,7 +221,7 @@ def _numbers(lesion: Lesion) -> Sequence[float]:
     ]
 
 
-def _named(outcome: Outcome) -> tuple[NDArray[Any], list[Segment]]:
+def _named(outcome: Outcome) -> tuple[NDArray[np.integer], list[Segment]]:
     if not outcome.objects:
         raise InputError("There is nothing to save yet; segment or paint a lesion first.")
     return outcome.numbered()
@@ -236,13 +236,13 @@ def _series(outcome: Outcome) -> DicomSeries:
     return series
 
 
-def _new_dataset(outcome: Outcome) -> dict[str, Any]:
+def _new_dataset(outcome: Outcome) -> Json:
     return {
         "name": "corrected cases",
         "description": f"Corrected with {EDITED_BY} {__version__}. {RESEARCH_USE}.",
         "tensorImageSize": "3D",
         "modality": {"0": outcome.image.modality or "image"},
-        "labels": {"0": "background", **_labels_of_model(outcome)},
+        "labels": {},
         "numTraining": 0,
         "training": [],
         "validation": [],
@@ -250,10 +250,47 @@ def _new_dataset(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _labels_of_model(outcome: Outcome) -> dict[str, str]:
+def _class_values(outcome: Outcome, stated: Mapping[int, str], folder: Path) -> dict[str, int]:
+    """Class → label value in a dataset whose labels are `stated` (value → name; none: a new one)."""
+    model = _labels_of_model(outcome)
+    of_model = {name: value for value, name in model.items()}
+    classes: dict[str, list[int]] = {}
+    for item in outcome.objects:
+        classes.setdefault(_class_of(item), []).append(item.value)
+    each_its_own = not model and len(classes) == len(outcome.objects)
+    reserved = {*model, *(value for objects in classes.values() if each_its_own for value in objects)}
+    values = {name: value for value, name in stated.items()} or dict(of_model)
+    for name, objects in classes.items():
+        if name in values:
+            continue
+        wanted, only = of_model.get(name), objects[0] if len(objects) == 1 else 0
+        stand_in = BundleDescription().label(only).name
+        if wanted is None and model.get(only) == stand_in:
+            # the user has given a name to a label that had none
+            wanted = only
+            values.pop(stand_in, None)
+        taken = set(values.values())
+        if wanted in taken:
+            raise InputError(
+                f"In {folder} the label {wanted} is {stated.get(wanted, '')}, and for the model that marked this case "
+                f"it is {name}; choose another folder, so that no label changes its meaning."
+            )
+        if wanted is None and each_its_own and only not in taken:
+            wanted = only
+        values[name] = wanted or max(taken | reserved, default=0) + 1
+    return values
+
+
+def _class_of(item: SegmentObject) -> str:
+    return item.class_name or item.name
+
+
+def _labels_of_model(outcome: Outcome) -> dict[int, str]:
     """Value → name as the model numbers them that the result began with, so that it can learn from the corrections."""
+    stated = outcome.made_by.get("labels")
+    if isinstance(stated, Mapping):
+        return {int(value): str(name) for value, name in stated.items()}
     try:
-        metadata = find_bundle(str(outcome.made_by.get("bundle", ""))).metadata
+        return find_bundle(str(outcome.made_by.get("bundle", ""))).description.label_names
     except InputError:
         return {}
-    return {str(label["value"]): str(label["name"]) for label in metadata.get("monai_unet", {}).get("labels", [])}

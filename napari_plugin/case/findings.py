@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ Findings = dict[int, Lesion | None]
 
 
 def measure_objects(
-    labels: NDArray[Any], image: NDArray[Any], grid: Grid, values: Iterable[int]
+    labels: NDArray[np.integer], image: NDArray[np.number], grid: Grid, values: Iterable[int]
 ) -> Generator[None, None, Findings]:
     """Lesion of each value of a label map (S, A, R), None for one without voxels; yields between two.
 

@@ -15,19 +15,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
 
 from monai_unet import paths
-from monai_unet.bundle_format import Bundle, is_trusted, sha256_of, trust, user_folder
+from monai_unet.bundle_format import Bundle, is_trusted, read_object, trust, trusted_copy, tuned_metadata, user_folder
 from monai_unet.errors import InputError
-from monai_unet.io import write_text
-from monai_unet.io.datasets import dataset_cases, read_dataset
-from napari_plugin.case.models import channels_of
+from monai_unet.io import sha256_of, write_text
+from monai_unet.io.datasets import dataset_cases, dataset_labels
+from monai_unet.mappings import Json
 
 _NEEDED = {"dataset_dir", "output_dir", "ckpt", "epochs", "val_interval", "learning_rate", "ema_decay"}
 _EVERY = 5
@@ -48,8 +47,8 @@ class Plan:
     """
 
     bundle: Bundle
-    training: list[dict[str, Any]]
-    validation: list[dict[str, Any]]
+    training: list[Json]
+    validation: list[Json]
     held_out: bool
     epochs: int
     learning_rate: float
@@ -78,7 +77,7 @@ def plan(bundle: Bundle, folder: Path, epochs: int) -> Plan:
     if not is_trusted(bundle):
         raise InputError(f"'{bundle.name}' is not built in; allow it first.")
     cases = dataset_cases(folder, "training")
-    channels = [channel.name for channel in channels_of(bundle)]
+    channels = [channel.name for channel in bundle.description.inputs]
     count = max(len(case["image"]) if isinstance(case["image"], list) else 1 for case in cases)
     if count != len(channels):
         raise InputError(
@@ -97,8 +96,10 @@ def steps(chosen: Plan, run: Path) -> Generator[Epoch, None, Bundle]:
     """Train in the folder `run`; yields where it is, returns the new bundle. Stopped, it ends the process.
 
     Raises:
-        InputError: the training failed; the message ends with the last line of its log.
+        InputError: the bundle was never agreed to as it is now, or the training failed; the message ends with the last
+            line of its log.
     """
+    chosen = replace(chosen, bundle=trusted_copy(chosen.bundle))
     paths.make_private(run)
     lists = {"training": chosen.training, "validation": chosen.validation}
     write_text(run / "dataset.json", json.dumps(lists, indent=2, default=str) + "\n")
@@ -122,7 +123,7 @@ def new_run(bundle: Bundle) -> Path:
     return paths.trainings_folder() / f"{bundle.name}_{time.strftime('%Y%m%d_%H%M%S')}"
 
 
-def _training_config(bundle: Bundle) -> dict[str, Any]:
+def _training_config(bundle: Bundle) -> Json:
     path = bundle.root / "configs" / "train.yaml"
     if not bundle.has_weights or not path.is_file():
         raise InputError(f"'{bundle.name}' brings no training to go on with; choose a built-in model in box 2.")
@@ -135,9 +136,7 @@ def _training_config(bundle: Bundle) -> dict[str, Any]:
 
 
 def _check_labels(bundle: Bundle, folder: Path) -> None:
-    stated_labels = bundle.metadata.get("monai_unet", {}).get("labels", [])
-    own = {int(label["value"]): str(label["name"]) for label in stated_labels}
-    stated = {int(value): str(name) for value, name in read_dataset(folder).get("labels", {}).items() if int(value)}
+    own, stated = bundle.description.label_names, dataset_labels(folder)
     wrong = {value: name for value, name in stated.items() if own.get(value) != name}
     if wrong or not stated:
         raise InputError(
@@ -154,7 +153,7 @@ def _command(chosen: Plan, run: Path) -> list[str]:
     root = chosen.bundle.root
     arguments = {
         "config_file": root / "configs" / "train.yaml",
-        "meta_file": root / "configs" / "metadata.json",
+        "meta_file": chosen.bundle.metadata_file,
         "dataset_dir": run / "dataset.json",
         "output_dir": run,
         "ckpt": root / "models" / "model.pt",
@@ -173,7 +172,7 @@ def _give_way(pid: int) -> None:
         psutil.Process(pid).nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
@@ -216,10 +215,9 @@ def _as_bundle(chosen: Plan, run: Path) -> Bundle:
         shutil.copytree(root, made, ignore=shutil.ignore_patterns("models", "__pycache__"))
         (made / "models").mkdir()
         shutil.copyfile(run / "best.pt", made / "models" / "model.pt")
-        metadata = chosen.bundle.metadata
-        metadata["description"] = f"{said} {metadata.get('description', '')}"
-        metadata["eval_metrics"] = {} if best is None else {"mean_dice_of_fine_tuning": best}
-        metadata["monai_unet"]["weights_sha256"] = sha256_of(made / "models" / "model.pt")
+        metadata = read_object(chosen.bundle.metadata_file)
+        weights = sha256_of(made / "models" / "model.pt")
+        metadata = tuned_metadata(metadata, said=said, dice=best, weights_sha256=weights)
         write_text(made / "configs" / "metadata.json", json.dumps(metadata, indent=2) + "\n")
         card = made / "docs" / "README.md"
         old = card.read_text(encoding="utf-8") if card.is_file() else ""

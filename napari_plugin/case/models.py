@@ -14,19 +14,10 @@ from monai_unet.bundle_format import Bundle, find_bundles
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, crop_volume, make_box
 from monai_unet.interaction.session import SegmentObject
-from monai_unet.io.datasets import match_sequence, stack_channels
+from monai_unet.io import label_color
+from monai_unet.io.datasets import Channel, match_sequence, stack_channels
 from monai_unet.segmentation import Progress, Segmentation, Segmenter
 from napari_plugin.case.opening import OpenImage, onto
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One input of a model: its name, words that series descriptions use for it, and whether it may be missing."""
-
-    name: str
-    synonyms: tuple[str, ...] = ()
-    modality: str = ""
-    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,36 +38,13 @@ class Result:
 
 
 def usable_bundles() -> list[Bundle]:
-    """Bundles found that have weights and segment by themselves, those of the package first."""
-    return [bundle for bundle in find_bundles() if bundle.has_weights and bundle.kind == "segmentation"]
+    """Bundles found that have weights, sound metadata, and segment by themselves, those of the package first."""
+    return [b for b in find_bundles() if b.has_weights and not b.problem and b.kind == "segmentation"]
 
 
 def editor_bundles() -> list[Bundle]:
     """Bundles of this package that answer prompts."""
-    return [b for b in find_bundles() if b.built_in and b.has_weights and b.kind == "editor"]
-
-
-def channels_of(bundle: Bundle) -> list[Channel]:
-    """What a bundle wants to be given, in order."""
-    metadata = bundle.metadata
-    own = metadata.get("monai_unet", {}).get("channels")
-    if own:
-        return [
-            Channel(
-                str(channel["name"]),
-                tuple(map(str, channel.get("synonyms", ()))),
-                str(channel.get("modality", "")),
-                bool(channel.get("optional")),
-            )
-            for channel in own
-        ]
-    inputs = metadata.get("network_data_format", {}).get("inputs", {})
-    image = inputs.get("image") or next(iter(inputs.values()), {})
-    names = image.get("channel_def", {})
-    count = int(image.get("num_channels", 1))
-    return [
-        Channel(str(names.get(str(n), f"channel {n + 1}")), (), str(image.get("modality", ""))) for n in range(count)
-    ]
+    return [b for b in find_bundles() if b.built_in and b.has_weights and not b.problem and b.kind == "editor"]
 
 
 def guess(channels: Sequence[Channel], images: Sequence[OpenImage]) -> list[int]:
@@ -84,8 +52,7 @@ def guess(channels: Sequence[Channel], images: Sequence[OpenImage]) -> list[int]
 
     A model of one channel gets the first image of its modality where no description speaks of it.
     """
-    table = [{"name": channel.name, "synonyms": channel.synonyms} for channel in channels]
-    spoken = [match_sequence(image.name, table) for image in images]
+    spoken = [match_sequence(image.name, channels) for image in images]
     chosen = [spoken.index(channel.name) if channel.name in spoken else -1 for channel in channels]
     if len(channels) == 1 and chosen == [-1] and images:
         fits = [index for index, image in enumerate(images) if image.modality == channels[0].modality]
@@ -110,7 +77,8 @@ def run(
     found: Segmentation = yield from segmenter.steps(_stacked(images, region))
     table = found.table
     objects = [
-        SegmentObject(value, entry.name, entry.name, entry.color or (255, 255, 255)) for value, entry in table.items()
+        SegmentObject(value, entry.name, entry.name, entry.color or label_color(value))
+        for value, entry in table.items()
     ]
     labels = found.labels.numpy()[0]
     doubt = None if found.uncertainty is None else found.uncertainty.numpy()[0]

@@ -97,7 +97,7 @@ def _pictures(outcome: Outcome, measured: dict[int, Lesion | None]) -> list[dict
             np.where(outcome.labels == value, 1, 0),
             spacing=outcome.image.grid.spacing,
             names={1: item.name},
-            colors={1: tuple(channel / 255 for channel in item.color)},
+            colors={1: item.color},
             title=item.name,
         )
         buffer = io.BytesIO()

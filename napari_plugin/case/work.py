@@ -5,12 +5,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Signal
 from superqt.utils import GeneratorWorker
 
 from monai_unet.errors import InputError
+
+Step = TypeVar("Step")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,6 @@ class Work(QObject):
         self._worker: GeneratorWorker | None = None
         self._stopped = False
         self._closed = False
-        self._callbacks: tuple[Callable[[Any], None], ...] = ()
 
     @property
     def running(self) -> bool:
@@ -41,11 +43,11 @@ class Work(QObject):
 
     def start(
         self,
-        make: Callable[[], Generator[Any, None, Any]],
+        make: Callable[[], Generator[Step, None, Result]],
         *,
-        done: Callable[[Any], None],
+        done: Callable[[Result], None],
         failed: Callable[[str], None],
-        progress: Callable[[Any], None] = lambda step: None,
+        progress: Callable[[Step], None] = lambda step: None,
         stopped: Callable[[], None] = lambda: None,
     ) -> bool:
         """Run what `make` returns; False, and nothing is done, while another computation runs.
@@ -57,11 +59,14 @@ class Work(QObject):
         self._stopped = False
         worker = _Worker(make)
         self._worker = worker
-        self._done, self._failed, self._when_stopped, self._progress = done, failed, stopped, progress
-        self._result: Any = None
+        self._failed, self._when_stopped = failed, stopped
+        # of this computation's own types, which only its maker knows
+        self._done: Callable[[Any], None] = done
+        self._progress: Callable[[Any], None] = progress
+        self._result: tuple[object] | None = None
         worker.yielded.connect(self._on_step)
         worker.returned.connect(self._on_returned)
-        worker.finished.connect(self._on_finished)
+        worker.finished.connect(self._on_finished)  # type: ignore[arg-type]
         worker.start()
         self.changed.emit(True)
         return True
@@ -77,11 +82,11 @@ class Work(QObject):
         self._closed = True
         self.stop()
 
-    def _on_step(self, step: Any) -> None:
+    def _on_step(self, step: object) -> None:
         if not self._closed and not self._stopped:
             self._progress(step)
 
-    def _on_returned(self, result: Any) -> None:
+    def _on_returned(self, result: object) -> None:
         self._result = (result,)
 
     def _on_finished(self) -> None:
@@ -97,10 +102,10 @@ class Work(QObject):
             self._done(result[0])
 
 
-def once(function: Callable[[], Any]) -> Callable[[], Generator[Any, None, Any]]:
+def once(function: Callable[[], Result]) -> Callable[[], Generator[None, None, Result]]:
     """A plain function as a computation of one step."""
 
-    def run() -> Generator[Any, None, Any]:
+    def run() -> Generator[None, None, Result]:
         yield None
         return function()
 
@@ -126,30 +131,25 @@ class _Worker(GeneratorWorker):
     What a generator has to clear away (a process, a half-written file) would otherwise wait for the last reference.
     """
 
-    def __init__(self, make: Callable[[], Generator[Any, None, Any]]) -> None:
+    def __init__(self, make: Callable[[], Generator[Step, None, Result]]) -> None:
         self._steps = _guarded(make)
 
-        def relay() -> Generator[Any, None, Any]:
+        def relay() -> Generator[Step, None, Result | _Failed]:
             return (yield from self._steps)
 
         super().__init__(relay)
 
-    def work(self) -> Any:
+    def work(self) -> object:
         try:
             return super().work()
         finally:
             self._steps.close()
 
 
-def _guarded(make: Callable[[], Generator[Any, None, Any]]) -> Generator[Any, None, Any]:
+def _guarded(make: Callable[[], Generator[Step, None, Result]]) -> Generator[Step, None, Result | _Failed]:
     steps = make()
     try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            yield step
+        return (yield from steps)
     except GeneratorExit:
         raise
     except BaseException as error:

@@ -14,10 +14,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from monai_unet.bundle_format import Bundle, unpack, user_folder
+from monai_unet.bundle_format import Bundle, is_bundle, unpack, user_folder
 from monai_unet.errors import InputError
 
 INDEX = "https://raw.githubusercontent.com/Project-MONAI/model-zoo/dev/models/model_info.json"
@@ -85,18 +86,21 @@ def download(model: ZooModel, folder: Path | None = None) -> Generator[tuple[int
                 f"(SHA-1 {found[:12]}… instead of {model.sha1[:12]}…); nothing was installed."
             )
         root = unpack(archive, Path(temporary) / "unpacked")
-        if not (root / "configs" / "metadata.json").is_file():
+        if not is_bundle(root):
             raise InputError(f"{model.name} holds no configs/metadata.json and is no MONAI bundle.")
+        problem = Bundle(model.name, root, built_in=False).problem
+        if problem:
+            raise InputError(f"{model.name} was not installed: {problem.replace(str(root), model.name)}")
         root.rename(folder / model.name)
     return Bundle(model.name, folder / model.name, built_in=False)
 
 
 def licence_of(bundle: Bundle) -> str:
     """What a bundle says about its copyright and licences, its files in full; a warning where it says nothing."""
-    metadata = bundle.metadata
-    parts = [str(metadata[key]) for key in ("copyright", "license") if metadata.get(key)]
-    if metadata.get("data_source"):
-        parts.append(f"Trained on: {metadata['data_source']}")
+    description = bundle.description
+    parts = [text for text in (description.copyright, description.license) if text]
+    if description.data_source:
+        parts.append(f"Trained on: {description.data_source}")
     for name in _LICENCE_FILES:
         path = bundle.root / name
         if path.is_file():
@@ -120,8 +124,8 @@ def _fetch(url: str, path: Path) -> Generator[tuple[int, int], None, str]:
     return digest.hexdigest()
 
 
-def _open(url: str) -> Any:
-    return urllib.request.urlopen(urllib.request.Request(url), timeout=_SECONDS)
+def _open(url: str) -> HTTPResponse:
+    return cast(HTTPResponse, urllib.request.urlopen(urllib.request.Request(url), timeout=_SECONDS))
 
 
 def _unreachable(error: Exception) -> str:

@@ -9,13 +9,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QComboBox, QFileDialog, QListWidget, QListWidgetItem
 
+from monai_unet.geometry import PLANES
 from monai_unet.io.datasets import Entry
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from napari_plugin.case import Controller, details, refusal, title
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
-from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, PLANES, limits_of, plane_of, show_plane
+from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane
 
 _ENTRY = Qt.ItemDataRole.UserRole
 
@@ -48,17 +49,17 @@ class CasePanel(Panel):
         self.side_by_side = button(
             "Side by side", "Show each ticked series in a canvas of its own, linked", toggle_series, checkable=True
         )
-        self.window = QComboBox()
-        self.window.setToolTip("Grey-level window")
+        self.grey_window = QComboBox()
+        self.grey_window.setToolTip("Grey-level window")
         for name in (AUTOMATIC, *CT_WINDOWS):
-            self.window.addItem(f"Window: {name}  {key_of(f'window {name}')}", name)
-        self.window.activated.connect(lambda index: self.set_window(self.window.itemData(index)))
+            self.grey_window.addItem(f"Window: {name}  {key_of(f'window {name}')}", name)
+        self.grey_window.activated.connect(lambda index: self.set_window(self.grey_window.itemData(index)))
         self.add(self.file_button, self.folder_button)
         self.add(self.series)
         self.add(self.geometry_line)
         self.add(*self.plane_buttons.values())
         self.add(self.planes_button, self.side_by_side)
-        self.add(self.window)
+        self.add(self.grey_window)
         controller.entries_changed.connect(self._list)
         controller.images_changed.connect(self._list)
         controller.viewer.dims.events.order.connect(self._mark_plane)
@@ -72,7 +73,7 @@ class CasePanel(Panel):
 
     def set_window(self, name: str) -> None:
         """Apply a window to every image shown; the presets are in Hounsfield units and left alone for other images."""
-        self.window.setCurrentIndex(self.window.findData(name))
+        self.grey_window.setCurrentIndex(self.grey_window.findData(name))
         for image in self.controller.images:
             layer = self.controller.layer_of(image)
             if layer is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QLineEdit, QTableWidget, QTableWidgetItem
 
-from monai_unet.interaction.session import SegmentObject
+from monai_unet.interaction.session import Change, EditSession, SegmentObject
 from monai_unet.measurement import Lesion
 from napari_plugin.case import Editing, Findings, Work, centre_voxel, counted, measure_objects, sum_of_long_axes
 from napari_plugin.panels.icons import padlock, swatch
@@ -103,7 +103,9 @@ class FindingsPanel(Panel):
         lock = QTableWidgetItem(padlock(), "")
         lock.setToolTip("Lock: nothing changes a locked lesion")
         table.setHorizontalHeaderItem(_LOCK, lock)
-        table.horizontalHeaderItem(_AXES).setToolTip("Long × short axis in mm (RECIST 1.1)")
+        axes = table.horizontalHeaderItem(_AXES)
+        assert axes is not None
+        axes.setToolTip("Long × short axis in mm (RECIST 1.1)")
         header = table.horizontalHeader()
         header.setMinimumSectionSize(24)
         for column in range(1, len(_COLUMNS)):
@@ -123,7 +125,7 @@ class FindingsPanel(Panel):
         self._fill_table()
         self._timer.start()
 
-    def _on_change(self, change: Any) -> None:
+    def _on_change(self, change: Change) -> None:
         if change.objects or change.values:
             self._stale |= set(change.values)
             session = self.editing.session
@@ -192,7 +194,7 @@ class FindingsPanel(Panel):
             value = self._value(row)
             if value in self.findings:
                 for column, text in zip((_ML, _AXES, _MEAN), _numbers(self.findings[value]), strict=True):
-                    self.table.item(row, column).setText(text)
+                    self._cell(row, column).setText(text)
         self.table.blockSignals(False)
         self._show_total()
 
@@ -217,7 +219,12 @@ class FindingsPanel(Panel):
         self.kind.setText(known[0].class_name if known else "")
 
     def _value(self, row: int) -> int:
-        return int(self.table.item(row, _NAME).data(_VALUE))
+        return int(self._cell(row, _NAME).data(_VALUE))
+
+    def _cell(self, row: int, column: int) -> QTableWidgetItem:
+        found = self.table.item(row, column)
+        assert found is not None
+        return found
 
     def _on_clicked(self, row: int, column: int) -> None:
         value = self._value(row)
@@ -247,12 +254,19 @@ class FindingsPanel(Panel):
 
     def _classify(self) -> None:
         text = self.kind.text().strip()
-        for value in self.selected():
-            self.editing.do(lambda session, value=value: session.update_object(value, class_name=text))
+        self._each(lambda session, value: session.update_object(value, class_name=text))
 
     def _delete(self) -> None:
+        self._each(lambda session, value: session.delete_object(value), "Deleted; Ctrl+Z takes it back.")
+
+    def _each(self, operation: Callable[[EditSession, int], Change], said: str = "") -> None:
+        """One step of the session for each chosen object."""
         for value in self.selected():
-            self.editing.do(lambda session, value=value: session.delete_object(value), "Deleted; Ctrl+Z takes it back.")
+
+            def one(session: EditSession, value: int = value) -> Change:
+                return operation(session, value)
+
+            self.editing.do(one, said)
 
     def _split(self) -> None:
         if self.selected():

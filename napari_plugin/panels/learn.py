@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QSpinBox
 
@@ -48,7 +47,7 @@ class LearnPanel(Panel):
             return
         run = fine_tuning.new_run(bundle)
 
-        def work() -> Generator[Any, None, Bundle]:
+        def work() -> Generator[fine_tuning.Epoch, None, Bundle]:
             chosen = fine_tuning.plan(bundle, folder, epochs)
             return (yield from fine_tuning.steps(chosen, run))
 
@@ -78,7 +77,7 @@ class LearnPanel(Panel):
         self.line.setText(text)
 
     def _done(self, bundle: Bundle) -> None:
-        self.line.setText(str(bundle.metadata["description"]).partition(" Not evaluated")[0])
+        self.line.setText(bundle.description.description.partition(" Not evaluated")[0])
         self._use(bundle)
         self.controller.say(f"The training is done: '{bundle.name}' is chosen in box 2. Check what it marks.")
 

@@ -115,6 +115,7 @@ class ModelPanel(Panel):
         elif self.controller.reference is None:
             self.controller.say("Open an image first.", WARNING)
         elif not is_trusted(bundle):
+            self._offer_trust()
             self.controller.say(f"'{bundle.name}' is not built in; allow it first.", WARNING)
         elif images:
             self._start(bundle, images, checked=bool(self._warned))
@@ -192,7 +193,7 @@ class ModelPanel(Panel):
         bundle, shown = self.chosen, self.controller.images
         indices = [combo.currentData() for combo in self.channels]
         given: list[OpenImage | None] = [None if i is None or i < 0 else shown[i] for i in indices]
-        channels = models.channels_of(bundle) if bundle is not None else []
+        channels = bundle.description.inputs if bundle is not None else []
         lacking = [c.name for c, image in zip(channels, given, strict=True) if image is None and not c.optional]
         if lacking or not any(given):
             names = " and ".join(lacking or [c.name for c in channels])
@@ -214,23 +215,28 @@ class ModelPanel(Panel):
             self.mapping_rows.removeRow(0)
         self.channels = []
         if bundle is not None:
-            for channel in models.channels_of(bundle):
+            for channel in bundle.description.inputs:
                 combo = QComboBox()
                 combo.setToolTip(f"Which image is the model's {channel.name}")
                 combo.activated.connect(lambda index: self._warn([]))
                 self.channels.append(combo)
                 self.mapping_rows.addRow(channel.name, combo)
-            self.bundle.setToolTip(str(bundle.metadata.get("description", "")))
+            self.bundle.setToolTip(bundle.description.description)
+        self._offer_trust()
+        self._on_images()
+
+    def _offer_trust(self) -> None:
+        """The licence and the button of a bundle that needs consent, or needs it again."""
+        bundle = self.chosen
         asks = bundle is not None and not is_trusted(bundle)
         self.licence.setPlainText(licence_of(bundle) if bundle is not None and asks else "")
         self.licence.setVisible(asks)
         self.trust_button.setVisible(asks)
-        self._on_images()
 
     def _on_images(self) -> None:
         self._warn([])
         images, bundle = self.controller.images, self.chosen
-        guessed = models.guess(models.channels_of(bundle), images) if bundle is not None else []
+        guessed = models.guess(bundle.description.inputs, images) if bundle is not None else []
         for combo, best in zip(self.channels, guessed, strict=True):
             combo.clear()
             combo.addItem("– none –", -1)
@@ -261,10 +267,16 @@ class ModelPanel(Panel):
             self.controller.say(f"Only a box of {mm[2]:.0f} × {mm[1]:.0f} × {mm[0]:.0f} mm is segmented.")
 
     def _trust(self) -> None:
-        if self.chosen is not None:
+        if self.chosen is None:
+            return
+        try:
             trust(self.chosen)
-            self._on_bundle()
-            self.controller.say(f"'{self.chosen.name}' may run; a change of its files asks again.")
+        except InputError as error:
+            self.controller.say(str(error), WARNING)
+            return
+        self._loaded = None  # of the files before the change that was agreed to
+        self._on_bundle()
+        self.controller.say(f"'{self.chosen.name}' may run; a change of its files asks again.")
 
     def _ask_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "A MONAI bundle's folder")
@@ -274,6 +286,9 @@ class ModelPanel(Panel):
             bundle = find_bundle(folder)
         except InputError as error:
             self.controller.say(str(error), WARNING)
+            return
+        if bundle.problem:
+            self.controller.say(bundle.problem, WARNING)
             return
         self.choose(bundle)
         if not is_trusted(bundle):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem
+from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem, QPushButton
 
-from monai_unet.interaction import Prompt, PromptKind
+from monai_unet.interaction import Answerer, Prompt, PromptKind
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
 from napari_plugin.case import Editing
 from napari_plugin.panels.layout import Panel, button
@@ -107,7 +107,7 @@ class RefinePanel(Panel):
         self._name_step(self.undo, "Undo", session.undo_text if session is not None else "")
         self._name_step(self.redo, "Redo", session.redo_text if session is not None else "")
 
-    def _name_step(self, made: Any, verb: str, step: str) -> None:
+    def _name_step(self, made: QPushButton, verb: str, step: str) -> None:
         made.setEnabled(bool(step))
         made.setToolTip(f"{verb} {step}" if step else f"Nothing to {verb.lower()}")
 
@@ -131,7 +131,7 @@ class RefinePanel(Panel):
             self.editing.remove_prompt(int(item.data(_NUMBER)))
 
 
-def default_answerer() -> Any:
+def default_answerer() -> Answerer:
     """What answers where the user has not chosen: the network where it is there, else the classical method."""
     return build_answerer(_methods()[0][0])
 

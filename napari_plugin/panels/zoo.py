@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
@@ -34,7 +33,8 @@ class ZooPicker(QWidget):
 
     def open(self) -> None:
         """Fetch the list and show it; pressed again, hide it."""
-        if self.isVisibleTo(self.parentWidget()):
+        parent = self.parentWidget()
+        if parent is not None and self.isVisibleTo(parent):
             self.hide()
             return
         self.controller.say("Asking MONAI's Model Zoo what there is …")
@@ -52,7 +52,7 @@ class ZooPicker(QWidget):
         if model is None:
             return
 
-        def work() -> Generator[Any, None, Bundle]:
+        def work() -> Generator[tuple[int, int], None, Bundle]:
             return (yield from zoo.download(model))
 
         self.controller.say(f"Downloading {model.name} …")

@@ -1,6 +1,6 @@
 from .canvases import SideCanvases
 from .compile_ahead import compile_ahead
-from .hanging import METADATA, PLANES, go_to, hang, image_layer, plane_of, show_plane, widen_contrast_range
+from .hanging import METADATA, go_to, hang, image_layer, plane_of, show_plane, widen_contrast_range
 from .marks import EXCLUDE, INCLUDE
 from .planes import SidePlanes
 from .readout import Readout
@@ -14,7 +14,6 @@ __all__ = [
     "EXCLUDE",
     "INCLUDE",
     "METADATA",
-    "PLANES",
     "TOOLS",
     "CaseView",
     "PromptTool",

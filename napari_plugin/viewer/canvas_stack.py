@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from napari.components import ViewerModel
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, Qt, Signal
@@ -23,7 +21,7 @@ class CanvasStack(QWidget):
         super().__init__()
         self._docked = False
         self.models = [ViewerModel() for _ in range(count)]
-        self.canvases: list[Any] = [QtViewer(model) for model in self.models]
+        self.canvases: list[QtViewer] = [QtViewer(model) for model in self.models]
         splitter = QSplitter(Qt.Orientation.Vertical)
         for canvas in self.canvases:
             canvas.dims.setVisible(False)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 if TYPE_CHECKING:
     import napari
+    from napari.components import ViewerModel
+    from napari.layers import Labels
 
+    from napari_plugin.viewer.canvas_stack import CanvasStack
     from napari_plugin.viewer.planes import SidePlanes
     from napari_plugin.viewer.series_views import SeriesViews
     from napari_plugin.viewer.tools import PromptTool
@@ -24,7 +27,9 @@ class SideCanvases(QObject):
     changed = Signal()
     """One was opened or closed, by whomever."""
 
-    def __init__(self, viewer: napari.Viewer, tool: PromptTool, beside: QWidget, attach: Callable[[Any], None]) -> None:
+    def __init__(
+        self, viewer: napari.Viewer, tool: PromptTool, beside: QWidget, attach: Callable[[ViewerModel], None]
+    ) -> None:
         """Args: they go to the left of the dock of `beside`; `attach` gets the model of each new canvas."""
         super().__init__(beside)
         self.viewer, self.tool, self._beside, self._attach = viewer, tool, beside, attach
@@ -75,7 +80,7 @@ class SideCanvases(QObject):
             keep_width(self._beside)
             self.changed.emit()
 
-    def refresh(self, layer: Any) -> None:
+    def refresh(self, layer: Labels) -> None:
         """Draw a label layer of the main viewer anew where its array has changed."""
         for shown in (self.planes, self.series):
             if shown is not None:
@@ -92,14 +97,14 @@ class SideCanvases(QObject):
         if self.planes is not None:
             self.toggle_planes()
 
-    def _show(self, widget: Any, name: str) -> None:
+    def _show(self, widget: CanvasStack, name: str) -> None:
         for model in widget.models:
             self._attach(model)
         holder = self.viewer.window.add_dock_widget(widget, area="right", name=name, tabify=False)
         put_beside(holder, self._beside, [WIDTH, self._beside.minimumWidth()])
 
 
-def put_beside(holder: Any, widget: QWidget, widths: list[int]) -> None:
+def put_beside(holder: QDockWidget, widget: QWidget, widths: list[int]) -> None:
     """Give a dock widget a column of its own, left of the dock that holds `widget`; widths in pixels of both."""
     # a plugin's viewer hands out proxies, which Qt does not take
     holder = getattr(holder, "__wrapped__", holder)

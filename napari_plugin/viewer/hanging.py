@@ -7,18 +7,24 @@ and paints wrong voxels. World coordinates of the viewer are therefore voxel ind
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.components.overlays import TextOverlay
+from numpy.typing import ArrayLike, NDArray
 
-from monai_unet.geometry import Grid
+from monai_unet.geometry import PLANES, Grid, Plane
+from monai_unet.mappings import Json
 from napari_plugin.case import OpenImage
 from napari_plugin.viewer.windows import AUTOMATIC, limits_of, range_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Image
+    from napari.types import LayerDataTuple
+
+    from napari_plugin.case import OpenImage
+    from napari_plugin.viewer.events import MouseEvent
 
 CAMERA = ("away", "up", "left")
 """Orientation of the camera under which (S, A, R) is in radiological convention in all planes, unmirrored in 3D."""
@@ -26,26 +32,6 @@ CAMERA = ("away", "up", "left")
 AXES = ("S", "A", "R")
 METADATA = "monai_unet"
 _SIDES = ("middle_left", "middle_right", "top_center", "bottom_center")
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A viewing plane: `axis` of (S, A, R) counts slices, `order` is napari's, `letters` left, right, top, bottom."""
-
-    name: str
-    axis: int
-    order: tuple[int, int, int]
-    letters: str
-
-
-PLANES = {
-    plane.name: plane
-    for plane in (
-        Plane("axial", 0, (0, 1, 2), "RLAP"),
-        Plane("coronal", 1, (1, 0, 2), "RLSI"),
-        Plane("sagittal", 2, (2, 0, 1), "APSI"),
-    )
-}
 
 
 def hang(viewer: ViewerModel, *, letters: int = 15) -> None:
@@ -88,7 +74,7 @@ def plane_of(viewer: ViewerModel) -> Plane:
     return next((plane for plane in PLANES.values() if plane.axis == order[0]), PLANES["axial"])
 
 
-def image_layer(image: OpenImage, *, window: str = AUTOMATIC) -> tuple[Any, dict[str, Any], str]:
+def image_layer(image: OpenImage, *, window: str = AUTOMATIC) -> LayerDataTuple:
     """A napari layer-data tuple of an open image, sharing its memory."""
     data = image.array
     return (
@@ -106,12 +92,12 @@ def image_layer(image: OpenImage, *, window: str = AUTOMATIC) -> tuple[Any, dict
     )
 
 
-def placed(grid: Grid) -> dict[str, Any]:
+def placed(grid: Grid) -> Json:
     """Keywords that put any layer on the voxels of a grid (S, A, R) in napari's world of millimetres."""
     return {"scale": grid.spacing, "units": ("mm",) * 3, "axis_labels": AXES}
 
 
-def widen_contrast_range(layer: Any) -> None:
+def widen_contrast_range(layer: Image) -> None:
     """Let the contrast slider reach every value, which napari limits to the first window given."""
     low, high = range_of(layer.data)
     shown = layer.contrast_limits
@@ -125,13 +111,13 @@ def voxel_of(world: Sequence[float], grid: Grid) -> tuple[int, int, int]:
     return int(index[0]), int(index[1]), int(index[2])
 
 
-def patient_of(world: Any, grid: Grid) -> Any:
+def patient_of(world: ArrayLike, grid: Grid) -> NDArray[np.float64]:
     """napari world positions (..., 3) → patient RAS mm (..., 3)."""
     index = np.asarray(world, dtype=float)[..., -3:] / np.asarray(grid.spacing)
     return grid.to_world(index)
 
 
-def world_of(patient: Any, grid: Grid) -> Any:
+def world_of(patient: ArrayLike, grid: Grid) -> NDArray[np.float64]:
     """Patient RAS mm (..., 3) → napari world positions (..., 3)."""
     return grid.to_index(patient) * np.asarray(grid.spacing)
 
@@ -146,7 +132,7 @@ def go_to(viewer: ViewerModel, voxel: Sequence[int]) -> None:
     viewer.dims.current_step = tuple(int(i) for i in voxel)
 
 
-def _on_wheel(viewer: ViewerModel, event: Any) -> None:
+def _on_wheel(viewer: ViewerModel, event: MouseEvent) -> None:
     """One slice for each notch, up is towards superior, anterior, right."""
     if viewer.dims.ndisplay != 2 or viewer.dims.ndim != 3 or len(event.modifiers):
         return

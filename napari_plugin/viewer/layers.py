@@ -6,18 +6,22 @@ session.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
 
-from monai_unet.interaction.session import Change, EditSession
+from monai_unet.geometry import Box, union
+from monai_unet.interaction.session import Atom, Change, EditSession
+from monai_unet.io import unit_rgb
 from napari_plugin.viewer.hanging import placed
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.utils.events import Event
 
 SEGMENTATION, CANDIDATE = "Segmentation", "Candidate"
 CANDIDATE_COLOR = "#ff4fd8"
@@ -33,9 +37,9 @@ class SessionLayers:
         session: EditSession,
         *,
         opacity: float,
-        record: Callable[[Any], Change | None],
+        record: Callable[[Sequence[Atom]], Change | None],
         chosen: Callable[[int], None],
-        redrawn: Callable[[Any], None] = lambda layer: None,
+        redrawn: Callable[[Labels], None] = lambda layer: None,
     ) -> None:
         """Args: `record` makes one session step of a stroke's atoms; `chosen` hears which label the user picked;
         `redrawn` is called with each layer whose array has changed."""
@@ -51,11 +55,11 @@ class SessionLayers:
         self.candidate = Labels(self._outline, name=CANDIDATE, colormap=DirectLabelColormap(color_dict=colors), **place)
         self.candidate.contour = 1
         self.candidate.editable = False
-        self._drawn: Any = None
+        self._drawn: Box | None = None
         for layer in (self.labels, self.candidate):
             viewer.layers.append(layer)
         viewer.layers.selection.active = self.labels
-        self._strokes: list[Any] = []
+        self._strokes: list[Atom] = []
         self.labels.events.paint.connect(self._on_paint)
         self.labels.events.labels_update.connect(self._record_strokes)
         self.labels.events.selected_label.connect(self._on_selected_label)
@@ -96,7 +100,7 @@ class SessionLayers:
         if change.candidate or self._drawn is not None:
             self._show_candidate()
 
-    def _redraw(self, layer: Labels, box: Any) -> None:
+    def _redraw(self, layer: Labels, box: Box) -> None:
         shown = layer.ndim - len(self.viewer.dims.displayed)
         hidden = self.viewer.dims.not_displayed
         here = [self.viewer.dims.current_step[axis] for axis in hidden]
@@ -114,7 +118,7 @@ class SessionLayers:
         if candidate is not None:
             _, self._drawn, mask = candidate
             self._outline[self._drawn] = mask
-            box = self._drawn if box is None else _around(box, self._drawn)
+            box = union(box, self._drawn)
         if box is not None:
             self._redraw(self.candidate, box)
 
@@ -123,19 +127,18 @@ class SessionLayers:
 
     def _colormap(self) -> DirectLabelColormap:
         self._shown_looks = self._looks()
-        colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+        colors: dict[int | None, str | NDArray[np.float32]] = {None: "transparent", 0: "transparent"}
         for item in self.session.objects:
-            rgb = [channel / 255 for channel in item.color]
-            colors[item.value] = np.array([*rgb, 1.0 if item.visible else 0.0], dtype=np.float32)
+            colors[item.value] = np.array([*unit_rgb(item.color), 1.0 if item.visible else 0.0], dtype=np.float32)
         return DirectLabelColormap(color_dict=colors)
 
-    def _on_paint(self, event: Any) -> None:
+    def _on_paint(self, event: Event) -> None:
         """A stroke: recorded now, or, where napari tells of it before it writes (polygons), once it is written."""
         self._strokes += event.value
         if _is_written(self.session.labels, event.value[-1]):
             self._record_strokes()
 
-    def _record_strokes(self, event: Any = None) -> None:
+    def _record_strokes(self, event: Event | None = None) -> None:
         if not self._strokes:
             return
         strokes, self._strokes = self._strokes, []
@@ -147,12 +150,12 @@ class SessionLayers:
             # nothing was recorded: show what the session holds
             self.labels.refresh(extent=False, highlight=False, thumbnail=False)
 
-    def _on_selected_label(self, event: Any = None) -> None:
+    def _on_selected_label(self, event: Event | None = None) -> None:
         if not self._quiet:
             self._chosen(int(self.labels.selected_label))
 
 
-def _is_written(labels: Any, atom: Any) -> bool:
+def _is_written(labels: NDArray[np.integer], atom: Atom) -> bool:
     """Whether the label map holds what a change of napari's `Labels.events.paint` says it does."""
     if len(atom) == 4:
         place, mask, _, new = atom
@@ -160,7 +163,3 @@ def _is_written(labels: Any, atom: Any) -> bool:
         return bool(np.all((part if mask is None else part[mask]) == new))
     place, _, new = atom
     return bool(np.all(labels[place] == new))
-
-
-def _around(one: Any, other: Any) -> Any:
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))

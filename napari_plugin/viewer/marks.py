@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Points, Shapes
+from numpy.typing import NDArray
 
 from monai_unet.geometry import Grid
 from monai_unet.interaction import Prompt
@@ -28,7 +29,7 @@ class Marks:
 
     def __init__(self, viewer: ViewerModel, grid: Grid) -> None:
         self.viewer, self.grid = viewer, grid
-        self._layers: dict[str, Any] = {}
+        self._layers: dict[str, Points | Shapes] = {}
         self._prompts: tuple[Prompt, ...] = ()
         self._stroke: Stroke | None = None
 
@@ -87,13 +88,13 @@ class Marks:
         if lines or LINES in self._layers:
             self._replace_shapes(LINES, lines, colors)
 
-    def _line(self, prompt: Prompt) -> Any:
+    def _line(self, prompt: Prompt) -> NDArray[np.float64]:
         path = world_of(prompt.world, self.grid)
         axis = 0 if prompt.axis is None else prompt.axis
         return _drawable(outline_of(prompt.kind, path, axis) / np.asarray(self.grid.spacing))
 
     def _replace_shapes(
-        self, name: str, lines: list[Any], colors: list[str], widths: Sequence[float] | None = None
+        self, name: str, lines: list[NDArray[np.float64]], colors: list[str], widths: Sequence[float] | None = None
     ) -> None:
         layer = self._layer(name)
         if layer is None:
@@ -109,11 +110,11 @@ class Marks:
         # napari counts the width of a line in voxels
         return _LINE_MM / min(self.grid.spacing)
 
-    def _layer(self, name: str) -> Any:
+    def _layer(self, name: str) -> Points | Shapes | None:
         """The layer of that name; None where the user has removed it."""
         if name not in self._layers:
             active = self.viewer.layers.selection.active
-            made: Any
+            made: Points | Shapes
             if name == POINTS:
                 size = _POINT_MM / min(self.grid.spacing)
                 made = Points(ndim=3, name=name, size=size, border_color="black", symbol="disc", **placed(self.grid))
@@ -132,7 +133,7 @@ def _colors(prompts: Iterable[Prompt]) -> list[str]:
     return [INCLUDE if prompt.positive else EXCLUDE for prompt in prompts]
 
 
-def _drawable(path: Any) -> Any:
+def _drawable(path: NDArray[np.float64]) -> NDArray[np.float64]:
     """A path needs two different places."""
     if len(path) > 1 and np.ptp(path, axis=0).max() > 1e-6:
         return path

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
 
 _FOLLOWED = {
     Image: ("contrast_limits", "visible", "opacity", "colormap", "gamma"),
@@ -19,7 +22,7 @@ class Mirror:
     With `always_shown` it is seen although the original is hidden.
     """
 
-    def __init__(self, original: Any, *, always_shown: bool = False) -> None:
+    def __init__(self, original: Image | Labels, *, always_shown: bool = False) -> None:
         self.original = original
         data, state, kind = original.as_layer_data_tuple()
         state.pop("metadata", None)
@@ -38,7 +41,7 @@ class Mirror:
         for emitter, follow in self._connected:
             emitter.connect(follow)
 
-    def redraw(self, event: Any = None) -> None:
+    def redraw(self, event: Event | None = None) -> None:
         """Draw it anew where the array has changed."""
         self.layer.refresh(extent=False, highlight=False)
 
@@ -47,8 +50,8 @@ class Mirror:
         for emitter, follow in self._connected:
             emitter.disconnect(follow)
 
-    def _follower(self, name: str) -> Callable[[Any], None]:
-        def follow(event: Any = None) -> None:
+    def _follower(self, name: str) -> Callable[[Event], None]:
+        def follow(event: Event | None = None) -> None:
             setattr(self.layer, name, getattr(self.original, name))
 
         return follow

@@ -5,20 +5,24 @@ Each is a `ViewerModel` of its own whose layers share the arrays of the main one
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from monai_unet.geometry import PLANES
 from napari_plugin.viewer.canvas_stack import LETTER_SIZE, CanvasStack
-from napari_plugin.viewer.hanging import AXES, PLANES, hang, plane_of, show_plane
+from napari_plugin.viewer.hanging import AXES, hang, plane_of, show_plane
 from napari_plugin.viewer.mirrors import Mirror
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Layer
+    from napari.utils.events import Event
 
+    from napari_plugin.viewer.events import MouseEvent
     from napari_plugin.viewer.tools import PromptTool
 
 CROSSHAIR = "Crosshair"
@@ -33,7 +37,7 @@ class SidePlanes(CanvasStack):
     def __init__(self, viewer: napari.Viewer, tool: PromptTool) -> None:
         super().__init__(2)
         self.viewer, self.tool = viewer, tool
-        self._mirrors: list[dict[Any, Mirror]] = [{}, {}]
+        self._mirrors: list[dict[Layer, Mirror]] = [{}, {}]
         self._moving = False
         for model in self.models:
             hang(model, letters=LETTER_SIZE)
@@ -63,13 +67,13 @@ class SidePlanes(CanvasStack):
         for canvas in self.canvases:
             canvas.close()
 
-    def refresh(self, layer: Any) -> None:
+    def refresh(self, layer: Layer) -> None:
         """Draw a label layer of the main viewer anew where its array has changed."""
         for mirrors in self._mirrors:
             if layer in mirrors:
                 mirrors[layer].redraw()
 
-    def _on_layers(self, event: Any = None) -> None:
+    def _on_layers(self, event: Event | None = None) -> None:
         """The same images and label maps as the main viewer."""
         # a first layer moves a viewer to its middle slice, which the main viewer must not follow
         self._moving = True
@@ -93,7 +97,7 @@ class SidePlanes(CanvasStack):
             if mirrors and CROSSHAIR not in model.layers:
                 self._add_crosshair(model, wanted[0])
 
-    def _on_order(self, event: Any = None) -> None:
+    def _on_order(self, event: Event | None = None) -> None:
         if self.viewer.dims.ndim != 3:
             return
         others = [plane for plane in PLANES.values() if plane.axis != plane_of(self.viewer).axis]
@@ -102,7 +106,7 @@ class SidePlanes(CanvasStack):
                 show_plane(model, plane.name)
         self._on_main_step()
 
-    def _on_main_step(self, event: Any = None) -> None:
+    def _on_main_step(self, event: Event | None = None) -> None:
         if self._moving or self.viewer.dims.ndim != 3:
             return
         self._moving = True
@@ -114,19 +118,19 @@ class SidePlanes(CanvasStack):
         finally:
             self._moving = False
 
-    def _on_side_step(self, event: Any) -> None:
+    def _on_side_step(self, event: Event) -> None:
         if not self._moving and event.source.ndim == 3 == self.viewer.dims.ndim:
             self.viewer.dims.point = event.source.point
 
-    def _fitter(self, model: ViewerModel) -> Callable[[Any], None]:
-        def fit(event: Any = None) -> None:
+    def _fitter(self, model: ViewerModel) -> Callable[[Event], None]:
+        def fit(event: Event | None = None) -> None:
             if model.layers:
                 model.reset_view()
                 self._draw_crosshair(model)
 
         return fit
 
-    def _on_click(self, model: ViewerModel, event: Any) -> Any:
+    def _on_click(self, model: ViewerModel, event: MouseEvent) -> Generator[None, None, None]:
         """A click without a tool in hand moves the crosshair there; a drag pans, as in the main canvas."""
         if self.tool.kind is not None or event.button != 1:
             return
@@ -137,7 +141,7 @@ class SidePlanes(CanvasStack):
         if np.abs(np.asarray(event.pos) - start).max() <= _CLICK_PIXELS:
             self.viewer.dims.set_point(range(3), list(event.position[-3:]))
 
-    def _add_crosshair(self, model: ViewerModel, image: Any) -> None:
+    def _add_crosshair(self, model: ViewerModel, image: Image) -> None:
         # of the image's scale: a finer one would change what napari counts as a step of the slider
         model.add_vectors(
             np.zeros((2, 2, 3)),

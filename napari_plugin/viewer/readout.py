@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from napari_plugin.viewer.hanging import inside, patient_of, voxel_of
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_plugin.case import Controller
+    from napari_plugin.viewer.events import MouseEvent
 
 _DIRECTIONS = (("R", "L"), ("A", "P"), ("S", "I"))
 
@@ -39,7 +40,7 @@ class Readout:
                 viewer.mouse_move_callbacks.remove(self._on_move)
         self._viewers = []
 
-    def text_at(self, world: Any) -> str:
+    def text_at(self, world: Sequence[float]) -> str:
         """One line for a napari world position; empty outside the image."""
         reference = self._controller.reference
         if reference is None:
@@ -57,6 +58,6 @@ class Readout:
         ]
         return "   ".join(filter(None, [f"{place} mm", " / ".join(values), self._label_at(voxel)]))
 
-    def _on_move(self, viewer: ViewerModel, event: Any) -> None:
+    def _on_move(self, viewer: ViewerModel, event: MouseEvent) -> None:
         if viewer.dims.ndisplay == 2 and viewer.dims.ndim == 3:
             self._show(self.text_at(event.position))

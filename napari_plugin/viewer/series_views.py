@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
 from napari.components.overlays import TextOverlay
@@ -14,6 +14,7 @@ from napari_plugin.viewer.mirrors import Mirror
 
 if TYPE_CHECKING:
     import napari
+    from napari.utils.events import Event
 
     from napari_plugin.viewer.tools import PromptTool
 
@@ -60,7 +61,7 @@ class SeriesViews(CanvasStack):
         for canvas in self.canvases:
             canvas.close()
 
-    def refresh(self, layer: Any) -> None:
+    def refresh(self, layer: Labels) -> None:
         """Draw a label layer of the main viewer anew where its array has changed."""
         for mirror in self._mirrors:
             if mirror.original is layer:
@@ -78,7 +79,7 @@ class SeriesViews(CanvasStack):
             self._mirrors.append(mirror)
             model.layers.append(mirror.layer)
 
-    def _follow(self, event: Any = None) -> None:
+    def _follow(self, event: Event | None = None) -> None:
         """Plane, slice, place and scale (pixels for a mm) of the main canvas."""
         if self._moving or self.viewer.dims.ndim != 3 or self.viewer.dims.ndisplay != 2:
             return
@@ -93,11 +94,11 @@ class SeriesViews(CanvasStack):
         finally:
             self._moving = False
 
-    def _on_side_step(self, event: Any) -> None:
+    def _on_side_step(self, event: Event) -> None:
         if not self._moving and event.source.ndim == 3 == self.viewer.dims.ndim:
             self.viewer.dims.point = event.source.point
 
-    def _on_side_camera(self, event: Any) -> None:
+    def _on_side_camera(self, event: Event) -> None:
         if not self._moving:
             self.viewer.scene.camera.center = event.source.center
             self.viewer.scene.camera.zoom = event.source.zoom

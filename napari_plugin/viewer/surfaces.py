@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Surface
@@ -25,7 +25,7 @@ _DARKEST = 0.3
 _SMOOTH_MM = 1.5
 
 
-def surface_of(session: EditSession, value: int) -> tuple[NDArray[Any], NDArray[Any]] | None:
+def surface_of(session: EditSession, value: int) -> tuple[NDArray[np.float64], NDArray[np.integer]] | None:
     """Vertices (napari world mm) and faces of an object's surface; None where it has no voxel."""
     found = _padded(session, value)
     if found is None:
@@ -35,7 +35,7 @@ def surface_of(session: EditSession, value: int) -> tuple[NDArray[Any], NDArray[
     return (vertices + start) * np.asarray(session.grid.spacing), faces
 
 
-def light_on(session: EditSession, value: int, vertices: NDArray[Any]) -> NDArray[np.float64]:
+def light_on(session: EditSession, value: int, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
     """How bright each vertex (napari world mm) of an object's surface is, 0 to 1: dark only where it looks away.
 
     napari's own light comes from behind under a camera with flipped axes.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from napari_plugin.viewer.hanging import patient_of, plane_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.utils.events import Event
+
+    from napari_plugin.viewer.events import MouseEvent
 
 TOOLS: tuple[PromptKind, ...] = ("point", "scribble", "box", "lasso")
 _LEAST_MM = 1e-3
@@ -84,18 +87,20 @@ class PromptTool:
         viewer.scene.camera.mouse_pan = self.kind is None
         viewer.cursor.style = "standard" if self.kind is None else "cross"
 
-    def _on_mouse_pan(self, event: Any) -> None:
+    def _on_mouse_pan(self, event: Event) -> None:
         # napari lets the camera go whenever another layer is selected
         if self.kind is not None and event.source.mouse_pan:
             event.source.mouse_pan = False
 
-    def _on_press(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None] | None:
+    def _on_press(self, viewer: ViewerModel, event: MouseEvent) -> Generator[None, None, None] | None:
         grid = self._grid()
         if self.kind is None or grid is None or event.button != 1 or viewer.dims.ndisplay != 2:
             return None
         return self._stroke(viewer, event, grid, self.kind)
 
-    def _stroke(self, viewer: ViewerModel, event: Any, grid: Grid, kind: PromptKind) -> Generator[None, None, None]:
+    def _stroke(
+        self, viewer: ViewerModel, event: MouseEvent, grid: Grid, kind: PromptKind
+    ) -> Generator[None, None, None]:
         # Shift turns include into exclude for one stroke, as in nnInteractive and micro-sam
         positive = self.positive != ("Shift" in event.modifiers)
         path = [np.asarray(event.position, dtype=float)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ _LEAST = 0.3
 
 
 def uncertain_places(
-    doubt: NDArray[Any], spacing: Sequence[float], *, most: int = 30
+    doubt: NDArray[np.floating], spacing: Sequence[float], *, most: int = 30
 ) -> list[tuple[tuple[int, int, int], float]]:
     """(voxel (S, A, R), doubt 0 to 1) of the places where a model is least sure, falling.
 

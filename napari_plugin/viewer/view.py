@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image
+from numpy.typing import NDArray
 
-from monai_unet.interaction.session import Change
+from monai_unet.interaction.session import Atom, Change
+from monai_unet.io import unit_rgb
 from monai_unet.measurement import Lesion
-from napari_plugin.case import Editing
 from napari_plugin.viewer.hanging import METADATA, go_to, inside, placed, plane_of, show_plane
 from napari_plugin.viewer.layers import SessionLayers
 from napari_plugin.viewer.marks import Marks
@@ -20,6 +21,10 @@ from napari_plugin.viewer.uncertainty import uncertain_places
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Labels, Surface
+    from napari.utils.events import Event
+
+    from napari_plugin.case import Editing
 
 UNCERTAINTY = "Uncertainty"
 
@@ -33,15 +38,15 @@ class CaseView:
         editing: Editing,
         *,
         opacity: float,
-        redrawn: Callable[[Any], None],
+        redrawn: Callable[[Labels], None],
     ) -> None:
         self.viewer, self.editing, self._opacity, self._redrawn = viewer, editing, opacity, redrawn
         self.layers: SessionLayers | None = None
         self.marks: Marks | None = None
-        self._doubt: Any = None
+        self._doubt: Image | None = None
         self._places: list[tuple[tuple[int, int, int], float]] = []
         self._next = 0
-        self._surfaces: list[Any] = []
+        self._surfaces: list[Surface] = []
         # whoever leaves 3D, by a key of a plane or napari's own button, gets the slices back
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         editing.session_changed.connect(self._on_session)
@@ -109,7 +114,7 @@ class CaseView:
 
     # -- uncertainty --------------------------------------------------------------------------------------------
 
-    def show_uncertainty(self, doubt: Any) -> None:
+    def show_uncertainty(self, doubt: NDArray[np.floating] | None) -> None:
         """Lay doubt (S, A, R), 0 to 1, over the image; None takes it away."""
         self._remove_doubt()
         session = self.editing.session
@@ -164,7 +169,7 @@ class CaseView:
         if session is None or not session.labels.any():
             return "There is no lesion to show yet."
         for item in session.objects:
-            layer = surface_layer(session, item.value, [c / 255 for c in item.color]) if item.visible else None
+            layer = surface_layer(session, item.value, unit_rgb(item.color)) if item.visible else None
             if layer is not None:
                 self._surfaces.append(layer)
         if not self._surfaces:
@@ -190,7 +195,7 @@ class CaseView:
             show_plane(self.viewer, plane_of(self.viewer).name)
         self.viewer.dims.point = self._place
 
-    def _on_ndisplay(self, event: Any) -> None:
+    def _on_ndisplay(self, event: Event) -> None:
         if self.viewer.dims.ndisplay == 2:
             self._hide_surfaces()
 
@@ -232,7 +237,7 @@ class CaseView:
             self.layers.choose(value)
             self.marks.show_prompts(session.prompts(value) if value else ())
 
-    def _record(self, atoms: Any) -> Change | None:
+    def _record(self, atoms: Sequence[Atom]) -> Change | None:
         change: Change | None = self.editing.do(lambda session: session.record_external_change(atoms))
         return change
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +39,14 @@ CT_WINDOWS = {
 }
 
 
-def is_ct(image: NDArray[Any], modality: str = "") -> bool:
+def is_ct(image: NDArray[np.number], modality: str = "") -> bool:
     """Whether values are Hounsfield units: DICOM says CT, or in a file air lies far below zero."""
     if modality:
         return modality == "CT"
     return bool(_sample(image).min() < _CT_BELOW)
 
 
-def limits_of(name: str, image: NDArray[Any], modality: str = "") -> tuple[float, float]:
+def limits_of(name: str, image: NDArray[np.number], modality: str = "") -> tuple[float, float]:
     """Black and white level of a named window for an image (S, A, R).
 
     "automatic" is the abdomen window for CT; otherwise the 1st and 99.5th percentile of what is brighter than the
@@ -62,13 +62,13 @@ def limits_of(name: str, image: NDArray[Any], modality: str = "") -> tuple[float
     return float(low), float(max(high, low + 1e-6))
 
 
-def range_of(image: NDArray[Any]) -> tuple[float, float]:
+def range_of(image: NDArray[np.number]) -> tuple[float, float]:
     """Lowest and highest value, for the ends of the contrast slider."""
     low, high = float(image.min()), float(image.max())
     return low, max(high, low + 1e-6)
 
 
-def _sample(image: NDArray[Any]) -> NDArray[Any]:
+def _sample(image: NDArray[np.number]) -> NDArray[np.floating]:
     """At most about a quarter of a million voxels, evenly spread: enough for a percentile, whatever the size."""
     step = max(1, round((image.size / 250_000) ** (1 / 3)))
-    return image[::step, ::step, ::step]
+    return cast("NDArray[np.floating]", image)[::step, ::step, ::step]

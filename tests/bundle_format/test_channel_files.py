@@ -6,14 +6,15 @@ import pytest
 
 from monai_unet.bundle_format.channel_files import named_files, ordered_files
 from monai_unet.errors import InputError
+from monai_unet.io.datasets.channel import Channel
 
 BRAIN = [
-    {"name": "FLAIR", "synonyms": ["flair", "t2f"], "optional": True},
-    {"name": "T1", "synonyms": ["t1"], "optional": True},
-    {"name": "T1c", "synonyms": ["t1c", "t1ce", "t1 gd"], "optional": True},
+    Channel("FLAIR", ("flair", "t2f"), optional=True),
+    Channel("T1", ("t1",), optional=True),
+    Channel("T1c", ("t1c", "t1ce", "t1 gd"), optional=True),
 ]
-NEEDED = [{"name": "FLAIR", "synonyms": ["flair"]}, {"name": "T1", "synonyms": ["t1"], "optional": True}]
-BOTH = [{"name": "CT", "synonyms": ["ct"]}, {"name": "PET", "synonyms": ["pet"]}]
+NEEDED = [Channel("FLAIR", ("flair",)), Channel("T1", ("t1",), optional=True)]
+BOTH = [Channel("CT", ("ct",)), Channel("PET", ("pet",))]
 
 
 def test_files_by_name_and_by_synonym_in_any_case():

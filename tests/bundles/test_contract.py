@@ -12,7 +12,9 @@ from metadata_rules import violations
 from monai.bundle import ckpt_export, create_workflow, onnx_export, verify_net_in_out
 
 from monai_unet.bundle_format.catalogue import find_bundles
-from monai_unet.bundle_format.weights import load_weights, read_tensors, sha256_of
+from monai_unet.bundle_format.json_values import read_object
+from monai_unet.bundle_format.weights import load_weights, read_tensors
+from monai_unet.io import sha256_of
 
 BUNDLES = {bundle.name: bundle for bundle in find_bundles() if bundle.built_in}
 SHARED_PARTS = ("network_def", "preprocessing", "inferer", "postprocessing")
@@ -29,12 +31,12 @@ def bundle(request):
 
 @pytest.fixture
 def dataset(bundle, tmp_path):
-    return make_dataset(tmp_path / "phantom", classes=len(bundle.metadata["monai_unet"]["labels"]) + 1)
+    return make_dataset(tmp_path / "phantom", classes=len(bundle.description.labels) + 1)
 
 
 def _dataset_of(bundle, dataset, folder):
     """The phantom with its image once for each channel of the bundle, named by channel."""
-    channels = [channel["name"] for channel in bundle.metadata["monai_unet"]["channels"]]
+    channels = [channel.name for channel in bundle.description.channels]
     if len(channels) == 1:
         return dataset
     content = json.loads((dataset / "dataset.json").read_text())
@@ -85,7 +87,7 @@ def test_weights_are_a_small_plain_state_dict(bundle):
     assert state
     assert all(isinstance(tensor, torch.Tensor) and bool(tensor.isfinite().all()) for tensor in state.values())
     assert path.stat().st_size <= MAX_WEIGHTS
-    assert sha256_of(path) == bundle.metadata["monai_unet"]["weights_sha256"]
+    assert sha256_of(path) == bundle.description.weights_sha256
 
 
 @pytest.mark.parametrize("part", SHARED_PARTS)
@@ -110,7 +112,7 @@ def test_numbers_are_numbers(bundle):
 
 
 def test_metadata_follows_our_rules(bundle):
-    assert list(violations(bundle.metadata)) == []
+    assert list(violations(read_object(bundle.metadata_file))) == []
 
 
 def test_the_card_says_what_must_be_said(bundle):
@@ -159,7 +161,7 @@ def _network(bundle):
 
 
 def _volume(bundle, size):
-    channels = bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"]
+    channels = read_object(bundle.metadata_file)["network_data_format"]["inputs"]["image"]["num_channels"]
     return torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(0))
 
 
@@ -181,7 +183,7 @@ def test_onnx_export_with_dynamic_shape_gives_the_same_labels(bundle, tmp_path):
         "dynamic_axes": {"image": axes, "pred": axes},
         "dynamo": False,
     }
-    channels = bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"]
+    channels = read_object(bundle.metadata_file)["network_data_format"]["inputs"]["image"]["num_channels"]
     onnx_export(
         "network_def",
         filepath=str(tmp_path / "model.onnx"),

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from monai.networks.nets import UNet
@@ -120,6 +123,38 @@ def test_of_kept_networks_those_not_used_for_longest_go(ours, tmp_path, monkeypa
     there = [ConvertedNetwork(tmp_path, network).there for network in networks]
     assert there == [True, False, True]
     assert len(list(tmp_path.glob("*.bin"))) == 2
+
+
+TWO_NETWORKS_GO = """
+import signal, sys, threading
+import torch
+from monai_unet.inferers.runtime import OpenVINONetwork
+
+
+def compiled():
+    network = OpenVINONetwork(torch.nn.Conv3d(1, 1, 1).eval(), channels=1)
+    network(torch.zeros(1, 1, 8, 8, 8))
+    return network
+
+
+networks = [compiled(), compiled()]
+if sys.argv[1] == "elsewhere":
+    thread = threading.Thread(target=networks.clear)
+    thread.start()
+    thread.join()
+while networks:
+    networks.pop(0)
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+@needs_openvino
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_signals_are_handled_after_compiled_networks_are_gone(where):
+    command = [sys.executable, "-W", "ignore", "-c", TWO_NETWORKS_GO, where]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 @needs_openvino

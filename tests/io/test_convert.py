@@ -17,7 +17,7 @@ from pydicom.sr.codedict import codes
 from monai_unet.cli import main
 from monai_unet.geometry.grid import to_working_frame
 from monai_unet.io import read_label_table, read_volume
-from monai_unet.io.dicom.rtstruct import read_rtstruct
+from monai_unet.io.dicom.rtstruct_read import read_rtstruct
 from monai_unet.io.dicom.seg import read_seg
 from monai_unet.io.dicom.sr import read_sr
 

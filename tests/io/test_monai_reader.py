@@ -11,7 +11,7 @@ import torch
 from synthetic_dicom import write_series
 
 from monai_unet.errors import input_error_behind
-from monai_unet.io import LabelEntry, LoadVolumed, SaveLabelMapd, read_label_table
+from monai_unet.io import LabelEntry, LoadVolumed, SaveLabelMapd, label_color, read_label_table
 
 
 def test_a_mask_of_a_dicom_folder_is_the_mask_of_its_nifti(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_mask_of_a_dicom_folder_is_the_mask_of_its_nifti(tmp_path: Path) -> No
         folder = tmp_path / f"from_{source.name}"
         SaveLabelMapd("pred", output_dir=str(folder), names={"1": "tumour"})(item)
         masks.append(nib.load(folder / "case.nii.gz"))
-        assert read_label_table(folder / "case.nii.gz") == {1: LabelEntry("tumour", (255, 255, 255))}
+        assert read_label_table(folder / "case.nii.gz") == {1: LabelEntry("tumour", label_color(1))}
     np.testing.assert_array_equal(*(np.asanyarray(mask.dataobj) for mask in masks))
     np.testing.assert_array_equal(np.asanyarray(masks[0].dataobj), voxels.T > 100)
     np.testing.assert_allclose(masks[0].affine, masks[1].affine, atol=1e-5)

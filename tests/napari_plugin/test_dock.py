@@ -12,6 +12,7 @@ from canvas_mouse import CanvasMouse
 from dock_cases import FakeSegmenter, opened, with_model
 from plugin_cases import ORIENTATIONS, value_at, write_volume_file
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from monai_unet.bundle_format.catalogue import Bundle
 from monai_unet.errors import InputError
@@ -314,7 +315,8 @@ def test_untrusted_bundle_does_not_run_before_consent(
         '{"network_data_format": {"inputs": {"image": {"num_channels": 1}}}}'
     )
     dock.model.choose(Bundle("foreign", root, built_in=False))
-    dock.model._load = lambda bundle, doubt: FakeSegmenter()
+    loads = []
+    dock.model._load = lambda bundle, doubt: loads.append(bundle.name) or FakeSegmenter()
     dock.model.segment_button.click()
     assert "allow it first" in dock.status.text()
     assert not dock.controller.jobs.running
@@ -323,6 +325,29 @@ def test_untrusted_bundle_does_not_run_before_consent(
     dock.model.segment_button.click()
     wait(lambda: not dock.controller.jobs.running)
     assert dock.editing.session.labels.any()
+    # files that were changed need consent again, and are not run as they were loaded before
+    (root / "configs" / "inference.json").write_text("{}")
+    dock.model.segment_button.click()
+    assert "allow it first" in dock.status.text()
+    assert not dock.model.trust_button.isHidden()
+    assert loads == ["foreign"]
+    dock.model.trust_button.click()
+    dock.model.segment_button.click()
+    wait(lambda: not dock.controller.jobs.running)
+    assert loads == ["foreign", "foreign"]
+
+
+def test_own_folder_whose_metadata_is_broken_is_not_chosen(
+    dock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dock.model.chosen
+    (tmp_path / "broken" / "configs").mkdir(parents=True)
+    file = tmp_path / "broken" / "configs" / "metadata.json"
+    file.write_text("[1]")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "broken"))
+    dock.model._ask_folder()
+    assert dock.status.text().startswith(f"{file} holds a list")
+    assert dock.model.chosen == before
 
 
 def test_two_viewers_do_not_take_each_others_keys(

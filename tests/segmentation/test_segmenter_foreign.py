@@ -72,7 +72,8 @@ def test_brats_mri_segmentation_gives_the_labels_of_monai_bundle_run(user):
         result = segmenter.segment(files)
         assert_equal(result, expected[f"{name}0"], user)
         # the values 1, 2, 4 are not the numbers of the channels, so that their names cannot be known
-        assert set(result.label_names.values()) <= {"label 1", "label 2", "label 4"}
+        assert set(result.label_names.values()) <= {"class 1", "class 2", "class 4"}
+        assert result.provenance["labels"] == {str(value): f"class {value}" for value in sorted(result.label_names)}
     with pytest.raises(InputError, match="T1c, T1, T2, FLAIR"):
         segmenter.segment(files[0])
 

@@ -1,5 +1,6 @@
-from .benchmark import BALL, SEED, TARGETS, Curve, run_case
-from .cases import Case, list_cases, read_case
+from .benchmark import BALL, SEED, TARGETS, Click, Curve, run_case
+from .cases import Case, CaseFiles, list_cases, read_case
+from .data_set import ClickSettings, MeasuredObject, chosen_pictures, measure_cases, measure_object
 from .report import CaseCurve, write_benchmark
 
 __all__ = [
@@ -8,8 +9,15 @@ __all__ = [
     "TARGETS",
     "Case",
     "CaseCurve",
+    "CaseFiles",
+    "Click",
+    "ClickSettings",
     "Curve",
+    "MeasuredObject",
+    "chosen_pictures",
     "list_cases",
+    "measure_cases",
+    "measure_object",
     "read_case",
     "run_case",
     "write_benchmark",

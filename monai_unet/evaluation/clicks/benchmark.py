@@ -10,7 +10,6 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from math import nan
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from scipy import ndimage
 from monai_unet.errors import InputError
 from monai_unet.evaluation.overlap import overlaps
 from monai_unet.evaluation.scores import score_case
-from monai_unet.geometry import Grid
+from monai_unet.geometry import Box, Grid
 from monai_unet.interaction import Answerer, Prompt
 from monai_unet.interaction.session import EditSession
 
@@ -79,7 +78,7 @@ def next_click(
     distance in mm to the next voxel outside that part, the image's edge counting as outside; `random` decides between
     voxels of one depth.
     """
-    largest: tuple[int, Any, NDArray[np.bool_], bool] | None = None
+    largest: tuple[int, Box, NDArray[np.bool_], bool] | None = None
     for error, positive in ((reference & ~predicted, True), (predicted & ~reference, False)):
         parts, count = ndimage.label(error, _CONNECTED)
         if not count:
@@ -102,7 +101,7 @@ def next_click(
 
 
 def run_case(
-    image: NDArray[Any],
+    image: NDArray[np.number],
     grid: Grid,
     reference: NDArray[np.bool_],
     answerer: Answerer,

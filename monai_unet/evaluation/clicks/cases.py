@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +24,10 @@ _SAME_VOXEL = 0.01
 class Case:
     """One image (S, A, R) with its label maps on the same grid; `initial` is None where there is none."""
 
-    image: NDArray[Any]
+    image: NDArray[np.number]
     grid: Grid
-    reference: NDArray[Any]
-    initial: NDArray[Any] | None = None
+    reference: NDArray[np.integer]
+    initial: NDArray[np.integer] | None = None
 
     @property
     def voxel_ml(self) -> float:

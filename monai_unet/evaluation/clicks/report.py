@@ -7,7 +7,6 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +17,7 @@ from monai_unet.evaluation.pairs import Refusal
 from monai_unet.evaluation.report import as_text, data_uri, template
 from monai_unet.evaluation.statistics import Interval, bootstrap_means, interval
 from monai_unet.evaluation.tables import strict_json
-from monai_unet.io import atomic_path, write_text
+from monai_unet.io import atomic_path, label_color, unit_rgb, write_text
 from monai_unet.version import __version__
 
 SHOWN = (0, 1, 2, 3, 5, 10)
@@ -60,7 +59,7 @@ def write_benchmark(
     refusals: Sequence[Refusal],
     folder: str | Path,
     *,
-    provenance: Mapping[str, Any],
+    provenance: Mapping[str, object],
     pictures: Mapping[str, bytes] | None = None,
 ) -> str:
     """Write all files of a benchmark, each atomically; gives the table as text.
@@ -150,9 +149,9 @@ def curves_png(cases: Sequence[CaseCurve]) -> bytes:
     """Dice and NSD against clicks: each case thin, the mean of each structure thick."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, name, title in zip(figure.subplots(1, 2), ("dice", "nsd"), ("Dice", "NSD"), strict=True):
-        for number, structure in enumerate(structures(cases)):
+        for number, structure in enumerate(structures(cases), start=1):
             own = np.array([getattr(found.curve, name) for found in cases if found.structure == structure], float)
-            color = f"C{number}"
+            color = unit_rgb(label_color(number))
             axes.plot(own.T, color=color, linewidth=0.6, alpha=0.4)
             axes.plot(_mean(own), "o-", color=color, linewidth=2, markersize=4, label=f"{structure} (n = {len(own)})")
         axes.set(xlabel="clicks", title=title, ylim=(-0.02, 1.02), xticks=range(own.shape[1]))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +59,7 @@ class ClassicalAnswerer:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
 
-    def start(self, image: NDArray[Any], grid: Grid) -> None:
+    def start(self, image: NDArray[np.number], grid: Grid) -> None:
         """Take the image (S, A, R); voxels without a finite value count as the lowest finite one.
 
         Raises:

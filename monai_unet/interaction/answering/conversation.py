@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class Talk:
     """
 
     def __init__(
-        self, image: NDArray[Any], grid: Grid, prompts: Sequence[Prompt], current: NDArray[np.bool_], zoom: Zoom
+        self, image: NDArray[np.number], grid: Grid, prompts: Sequence[Prompt], current: NDArray[np.bool_], zoom: Zoom
     ) -> None:
         self.image, self.current, self.zoom, self.prompts = image, current, zoom, prompts
         self.shape, self.spacing = grid.shape, grid.spacing

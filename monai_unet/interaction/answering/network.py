@@ -7,12 +7,9 @@ place does not undo what was right elsewhere.
 
 from __future__ import annotations
 
-import contextlib
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +17,20 @@ from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from torch import nn
 
-from monai_unet import paths
-from monai_unet.bundle_format import Bundle, check_stated_hash, find_bundle, load_weights, require_trust
+from monai_unet.bundle_format import (
+    Bundle,
+    bundle_parser,
+    check_stated_hash,
+    find_bundle,
+    load_weights,
+    named_as_shown,
+    own_imports,
+    require_trust,
+    trusted_copy,
+)
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
-from monai_unet.inferers import OpenVINONetwork, TorchNetwork, openvino_installed
+from monai_unet.inferers import OpenVINONetwork, Runtime, TorchNetwork, agreeing_openvino
 from monai_unet.interaction.answering.conversation import Look, Talk, Zoom, expected_dice, middle
 from monai_unet.interaction.answering.guidance import CHANNELS, network_input
 from monai_unet.interaction.answering.window import Window
@@ -52,10 +58,15 @@ class NetworkAnswerer:
         checkpoint: str | Path | None = None,
         trust: bool = False,
         zoom: Zoom | None = None,
-        runtime: str = "auto",
+        runtime: Runtime = "auto",
     ) -> None:
         found = find_bundle(bundle)
         require_trust(found, consent=trust)
+        runs = trusted_copy(found)
+        with named_as_shown(runs), own_imports(runs):
+            self._build(runs, checkpoint, zoom, runtime)
+
+    def _build(self, found: Bundle, checkpoint: str | Path | None, zoom: Zoom | None, runtime: Runtime) -> None:
         parser = _editor_config(found)
         self.name = found.name
         self.zoom = zoom or Zoom(**parser.get_parsed_content("zoom"))
@@ -71,10 +82,10 @@ class NetworkAnswerer:
             check_stated_hash(found, weights)
         load_weights(module, weights)
         self._network = compiled_network(module.eval(), runtime)
-        self._image: NDArray[Any] | None = None
+        self._image: NDArray[np.number] | None = None
         self._grid: Grid | None = None
 
-    def start(self, image: NDArray[Any], grid: Grid) -> None:
+    def start(self, image: NDArray[np.number], grid: Grid) -> None:
         """Take the image (S, A, R); what is no number counts as the image's median.
 
         Raises:
@@ -152,27 +163,19 @@ class NetworkAnswerer:
         return Look(window, logits, expected_dice(logits, marks))
 
 
-def compiled_network(module: nn.Module, runtime: str = "auto") -> TorchNetwork | OpenVINONetwork:
+def compiled_network(module: nn.Module, runtime: Runtime = "auto") -> TorchNetwork | OpenVINONetwork:
     """The network ready for the CPU: by OpenVINO, kept compiled for the next start, where it is installed and agrees.
 
     Raises:
-        InputError: OpenVINO was asked for and is not installed.
+        InputError: OpenVINO was asked for and is not installed, or does not give PyTorch's result.
     """
-    if runtime == "openvino" and not openvino_installed():
-        raise InputError("OpenVINO is not installed; install monai-unet[openvino], or use the runtime torch.")
-    if runtime != "torch" and openvino_installed():
-        network = OpenVINONetwork(module, channels=len(CHANNELS), cache=paths.openvino_folder())
-        with contextlib.suppress(Exception), warnings.catch_warnings():
-            # the U-Net's check of its input is traced as the constant that it is
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
-            if network.check() < 1e-3:
-                return network
-    return TorchNetwork(module)
+    agreeing = agreeing_openvino([module], channels=len(CHANNELS), runtime=runtime)
+    return agreeing[0] if agreeing else TorchNetwork(module)
 
 
 def _editor_config(bundle: Bundle) -> ConfigParser:
     if bundle.kind != "editor":
         raise InputError(f"the bundle '{bundle.name}' segments by itself and answers no prompts; use lesion_editor.")
-    parser = ConfigParser()
+    parser = bundle_parser(bundle)
     parser.read_config(str(bundle.root / "configs" / "inference.json"))
     return parser

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,7 @@ class Tissue:
 
 
 def look_around(
-    image: NDArray[Any],
+    image: NDArray[np.number],
     spacing: Sequence[float],
     centre: NDArray[np.int_],
     *,

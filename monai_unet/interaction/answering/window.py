@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +53,9 @@ class Window:
         """(N, 3) indices of the window as fractional voxel indices of the image."""
         return np.asarray(positions, dtype=float).reshape(-1, 3) * self.step + self.start
 
-    def read(self, image: NDArray[Any], *, outside: float | None = None) -> NDArray[np.float32]:
+    def read(
+        self, image: NDArray[np.number] | NDArray[np.bool_], *, outside: float | None = None
+    ) -> NDArray[np.float32]:
         """The image inside the window; beyond the image its nearest voxel, or the value `outside`."""
         axes = [_Axis(n, s, t, m) for n, s, t, m in zip(image.shape, self.start, self.step, self.size, strict=True)]
         crop = np.asarray(image[tuple(axis.rows for axis in axes)], dtype=np.float32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,7 +90,13 @@ class Drawing(LabelState):
         redraw = None if np.array_equal(new, painted) else box
         return self._write(what, box, painted, self._naming(painted), redraw=redraw)
 
-    def import_labels(self, labels: NDArray[Any], objects: Iterable[SegmentObject], *, what: str = "segment") -> Change:
+    def import_labels(
+        self,
+        labels: NDArray[np.integer] | NDArray[np.bool_],
+        objects: Iterable[SegmentObject],
+        *,
+        what: str = "segment",
+    ) -> Change:
         """Replace the label map (S, A, R) by an automatic result and its objects; locked objects and voxels stay.
 
         Raises:

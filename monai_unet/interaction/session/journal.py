@@ -19,7 +19,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from zlib import crc32
 
 import numpy as np
@@ -30,6 +30,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.interaction.session.payload import Payload
 from monai_unet.io import atomic_path
+from monai_unet.mappings import Json
 
 _FIRST_LINE = b"monai-unet journal 1\n"
 _HEAD = struct.Struct("<4sII")
@@ -41,7 +42,7 @@ _LENGTH = struct.Struct("<I")
 class Record:
     """One record: its JSON object, its payloads by number, and how many records just before it are lost."""
 
-    content: dict[str, Any]
+    content: Json
     payloads: dict[int, bytes]
     lost_before: int = 0
 
@@ -86,7 +87,7 @@ class JournalInfo:
     lost_bytes: int
 
 
-def fingerprint(image: NDArray[Any], grid: Grid) -> str:
+def fingerprint(image: NDArray[np.number], grid: Grid) -> str:
     """Hash of an image's grid and voxels: SHA-256 over shape, affine (to 0.1 µm) and the CRC-32 of each plane.
 
     Voxels count as float32, so that an image read as another type is the same image.
@@ -109,7 +110,7 @@ class Journal:
         self._good = file.seek(0, os.SEEK_END)
 
     @classmethod
-    def create(cls, path: str | Path, records: Iterable[tuple[dict[str, Any], Iterable[Payload]]]) -> Journal:
+    def create(cls, path: str | Path, records: Iterable[tuple[Json, Iterable[Payload]]]) -> Journal:
         """Write a new journal with its first records; it appears whole.
 
         Raises:
@@ -138,7 +139,7 @@ class Journal:
         file.truncate(length)
         return cls(Path(path), file, known, count)
 
-    def append(self, content: dict[str, Any], payloads: Iterable[Payload] = ()) -> None:
+    def append(self, content: Json, payloads: Iterable[Payload] = ()) -> None:
         """Add a record and wait until the disk has it.
 
         Raises:
@@ -210,7 +211,7 @@ def _new(payloads: Iterable[Payload], known: set[int]) -> list[Payload]:
     return fresh
 
 
-def _encode(content: dict[str, Any], number: int, payloads: list[Payload]) -> bytes:
+def _encode(content: Json, number: int, payloads: list[Payload]) -> bytes:
     named = {**content, "n": number, "payloads": [[payload.number, payload.size] for payload in payloads]}
     text = json.dumps(named, separators=(",", ":"), ensure_ascii=False).encode()
     body = b"".join([_LENGTH.pack(len(text)), text, *(payload.read() for payload in payloads)])
@@ -282,7 +283,7 @@ def _is_torn(data: mmap.mmap, place: int, size: int) -> bool:
     return mark == _MARK and place + _HEAD.size + length > size
 
 
-def _decode(body: bytes) -> tuple[dict[str, Any], dict[int, bytes]]:
+def _decode(body: bytes) -> tuple[Json, dict[int, bytes]]:
     (text_length,) = _LENGTH.unpack_from(body)
     place = _LENGTH.size + text_length
     content = json.loads(body[_LENGTH.size : place])

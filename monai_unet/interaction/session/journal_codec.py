@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +15,8 @@ from monai_unet.interaction.session.document import Candidate, Document, Edit, T
 from monai_unet.interaction.session.history import Step
 from monai_unet.interaction.session.objects import SegmentObject
 from monai_unet.interaction.session.payload import PackedMask, Patch, Payload
+from monai_unet.mappings import Json
 
-Json = dict[str, Any]
 Payloads = Mapping[int, Payload]
 
 

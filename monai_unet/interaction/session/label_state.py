@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +19,8 @@ from monai_unet.interaction.session.history import History, Step
 from monai_unet.interaction.session.journal import Journal, fingerprint, now
 from monai_unet.interaction.session.objects import HIGHEST_VALUE, SegmentObject, new_object
 from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask, Patch, Payload, PayloadStore, compress
-from monai_unet.io import LabelEntry
-from monai_unet.io.formats import Color
+from monai_unet.io import Color, LabelEntry
+from monai_unet.mappings import Json
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class LabelState:
 
     def __init__(
         self,
-        image: NDArray[Any],
+        image: NDArray[np.number],
         grid: Grid,
         *,
-        labels: NDArray[Any] | None = None,
+        labels: NDArray[np.integer] | NDArray[np.bool_] | None = None,
         objects: Iterable[SegmentObject] = (),
         memory_limit: int = DEFAULT_LIMIT,
     ) -> None:
@@ -198,7 +198,7 @@ class LabelState:
         self.stop_journal()
         self._journal = Journal.create(path, [(start, ()), *self._so_far()])
 
-    def _so_far(self) -> Iterator[tuple[dict[str, Any], Iterable[Payload]]]:
+    def _so_far(self) -> Iterator[tuple[Json, Iterable[Payload]]]:
         """Records of the state before the first step, of all steps, and of those that are undone."""
         labels, document = self.labels, self._document
         if any(step.patch for step in self._history.done):
@@ -252,7 +252,9 @@ class LabelState:
             raise InputError(f"{item.name} is locked; unlock it to change it.")
         return item
 
-    def _write(self, what: str, box: Box, new: NDArray[Any], document: Document | None = None, **how: Any) -> Change:
+    def _write(
+        self, what: str, box: Box, new: NDArray[np.generic], document: Document | None = None, **how: Any
+    ) -> Change:
         """Put labels into a box, but for voxels that locked objects hold or would gain, and make it one step."""
         before = self.labels[box].copy()
         new, notes = self._guarded(before, new)
@@ -265,7 +267,9 @@ class LabelState:
             raise
         return self._tell(change)
 
-    def _guarded(self, before: NDArray[np.uint16], new: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def _guarded(
+        self, before: NDArray[np.uint16], new: NDArray[np.generic]
+    ) -> tuple[NDArray[np.generic], tuple[str, ...]]:
         locked = [item for item in self._document.objects.values() if item.locked]
         if not locked:
             return new, ()
@@ -346,11 +350,11 @@ class LabelState:
         notes = self._journal_append({"type": verb})
         return self._tell(_change(f"{verb} {step.what}", source, target, step.box, step.values, notes))
 
-    def _journal_append(self, content: Mapping[str, Any], payloads: Iterable[Any] = ()) -> tuple[str, ...]:
+    def _journal_append(self, content: Json, payloads: Iterable[Payload] = ()) -> tuple[str, ...]:
         if self._journal is None:
             return ()
         try:
-            self._journal.append(dict(content), payloads)
+            self._journal.append(content, payloads)
         except OSError as error:
             path = self.stop_journal()
             return (f"{path} cannot be written ({error.strerror}): this session is no longer saved as it goes.",)
@@ -364,7 +368,7 @@ class LabelState:
         return change
 
 
-def values_in(labels: NDArray[Any]) -> list[int]:
+def values_in(labels: NDArray[np.integer]) -> list[int]:
     """The labels that occur, without 0, rising."""
     counts = np.bincount(labels.ravel())
     return [int(value) for value in np.flatnonzero(counts) if value]
@@ -384,7 +388,7 @@ def _change(
     )
 
 
-def _own_labels(labels: NDArray[Any] | None, grid: Grid) -> NDArray[np.uint16]:
+def _own_labels(labels: NDArray[np.integer] | NDArray[np.bool_] | None, grid: Grid) -> NDArray[np.uint16]:
     if labels is None:
         return np.zeros(grid.shape, dtype=np.uint16)
     given = np.asarray(labels)

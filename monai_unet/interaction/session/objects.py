@@ -5,23 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monai_unet.errors import InputError
-from monai_unet.io.formats import Color
+from monai_unet.io import Color, label_color
 
 HIGHEST_VALUE = 65535
-
-COLORS: tuple[Color, ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (204, 121, 167),
-    (213, 94, 0),
-    (0, 114, 178),
-    (160, 220, 80),
-    (250, 150, 150),
-    (150, 130, 230),
-)
-"""Colours that objects get by their value, in turn: Okabe & Ito (2008), told apart with colour blindness, and three."""
 
 
 @dataclass(frozen=True)
@@ -53,5 +39,4 @@ class SegmentObject:
 
 def new_object(value: int, name: str = "", class_name: str = "", color: Color | None = None) -> SegmentObject:
     """An object with what is not given filled in: "object 3" and the colour of its value."""
-    color = color or COLORS[(value - 1) % len(COLORS)]
-    return SegmentObject(value, name or f"object {value}", class_name, color)
+    return SegmentObject(value, name or f"object {value}", class_name, color or label_color(value))

@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from isal import isal_zlib
@@ -115,7 +115,7 @@ class PayloadStore:
         return True
 
 
-def compress(array: NDArray[Any]) -> bytes:
+def compress(array: NDArray[np.integer]) -> bytes:
     """Whole numbers from 0 as zlib bytes, led by the voxel width (b"1" or b"2"): one byte where that holds them.
 
     Where all are 0 the result is b"0" alone: a label map of a large CT begins so, and packing it takes half a second.
@@ -127,13 +127,15 @@ def compress(array: NDArray[Any]) -> bytes:
     return str(narrow.itemsize).encode() + isal_zlib.compress(np.ascontiguousarray(narrow), _LEVEL)
 
 
-def decompress(data: bytes, shape: Sequence[int]) -> NDArray[Any]:
+def decompress(data: bytes, shape: Sequence[int]) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """The array again, uint8 or uint16, read only."""
     if data[:1] == b"0":
         return np.broadcast_to(np.zeros((), dtype=np.uint8), tuple(shape))
-    dtype = np.dtype(np.uint8) if data[:1] == b"1" else np.dtype("<u2")
-    size = int(np.prod(shape)) * dtype.itemsize
-    return np.frombuffer(isal_zlib.decompress(memoryview(data)[1:], bufsize=size + 1), dtype=dtype).reshape(shape)
+    narrow, count = data[:1] == b"1", int(np.prod(shape))
+    raw = isal_zlib.decompress(memoryview(data)[1:], bufsize=count * (1 if narrow else 2) + 1)
+    if narrow:
+        return np.frombuffer(raw, dtype=np.uint8).reshape(shape)
+    return np.frombuffer(raw, dtype="<u2").astype(np.uint16, copy=False).reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +161,7 @@ class PackedMask:
         shape = box_shape(self.box)
         count = int(np.prod(shape))
         bits = decompress(self.payload.read(), ((count + 7) // 8,))
-        target[self.box] |= np.unpackbits(bits, count=count).reshape(shape).astype(bool)
+        target[self.box] |= np.unpackbits(bits.view(np.uint8), count=count).reshape(shape).astype(bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,10 +177,10 @@ class Patch:
         """Compress both sides."""
         return cls(box, store.put(compress(before)), store.put(compress(after)))
 
-    def labels_before(self) -> NDArray[Any]:
+    def labels_before(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """Labels of the box before the step."""
         return decompress(self.before.read(), box_shape(self.box))
 
-    def labels_after(self) -> NDArray[Any]:
+    def labels_after(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """Labels of the box after it."""
         return decompress(self.after.read(), box_shape(self.box))

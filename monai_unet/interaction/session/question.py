@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_unet.generators import drain
 from monai_unet.geometry import Box, bounding_box
 from monai_unet.interaction.prompts import Answerer, Prompt
 from monai_unet.interaction.session.document import Candidate, Edit, Trail
@@ -43,13 +44,7 @@ class Question:
 
     def solve(self, answerer: Answerer) -> Reply:
         """Answer every prompt in turn; see `steps`."""
-        steps = self.steps(answerer)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as finished:
-                reply: Reply = finished.value
-                return reply
+        return drain(self.steps(answerer))
 
     def steps(self, answerer: Answerer) -> Generator[tuple[int, int], None, Reply]:
         """Yield (answered, to answer) after each prompt and return the reply; closing it stops between two."""

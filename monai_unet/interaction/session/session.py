@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +163,7 @@ class EditSession(Drawing):
 
     @classmethod
     def recover(
-        cls, path: str | Path, image: NDArray[Any], grid: Grid, *, memory_limit: int = DEFAULT_LIMIT
+        cls, path: str | Path, image: NDArray[np.number], grid: Grid, *, memory_limit: int = DEFAULT_LIMIT
     ) -> tuple[EditSession, tuple[str, ...]]:
         """The session that a journal holds, with its undo history, and sentences on what was lost; it goes on there.
 

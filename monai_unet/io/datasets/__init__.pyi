@@ -1,16 +1,20 @@
+from .channel import Channel, ExpectedInput
 from .channels import UnrelatedFramesError, place_onto, read_channels, stack_channels
-from .decathlon import dataset_cases, read_dataset
-from .input_check import ExpectedInput, check_input
+from .decathlon import dataset_cases, dataset_labels, read_dataset
+from .input_check import check_input, expected_of
 from .inventory import Entry, inventory
 from .sequence_check import sequence_warnings
 from .sequences import group_sequences, match_sequence
 
 __all__ = [
+    "Channel",
     "Entry",
     "ExpectedInput",
     "UnrelatedFramesError",
     "check_input",
     "dataset_cases",
+    "dataset_labels",
+    "expected_of",
     "group_sequences",
     "inventory",
     "match_sequence",

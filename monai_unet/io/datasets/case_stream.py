@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from torch.utils.data import IterableDataset
 
 from monai_unet.errors import InputError, input_error_behind
+from monai_unet.mappings import CaseData, CaseDict
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +21,11 @@ class CaseStream(IterableDataset):
         transform: what is applied to each; an `InputError` in it (or behind what it raises) passes the case over.
     """
 
-    def __init__(self, data: Sequence[Mapping[str, Any]], transform: Callable[[Any], Any]) -> None:
+    def __init__(self, data: Sequence[CaseData], transform: Callable[[CaseData], CaseDict]) -> None:
         self.data, self.transform = data, transform
         self.failures: list[str] = []
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[CaseDict]:
         self.failures = []
         for case in self.data:
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -118,12 +117,12 @@ def frame_of_reference(volume: MetaTensor) -> str:
     path = Path(str(volume.meta.get("filename_or_obj", "")))
     if not path.name.lower().endswith((".nii", ".nii.gz")) or not path.is_file():
         return ""
-    header: Any = nib.load(path).header
+    header = nib.Nifti1Image.from_filename(path).header
     code = int(header["sform_code"]) or int(header["qform_code"])
     return f"NIfTI coordinate system {code}" if code else ""
 
 
-def _read(file: Any) -> MetaTensor:
+def _read(file: str | Path | tuple[str, int]) -> MetaTensor:
     return read_volume(file) if isinstance(file, str | Path) else _read_of_series(*file)
 
 
@@ -131,7 +130,7 @@ def _read_of_series(path: str, index: int) -> MetaTensor:
     """One volume of a 4D NIfTI file, as the Decathlon stores the sequences of a brain."""
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; check the path.")
-    image: Any = nib.load(path)
+    image = nib.Nifti1Image.from_filename(path)
     if image.ndim != 4 or index >= image.shape[3]:
         raise InputError(f"{path} has shape {image.shape}; a 4D file with at least {index + 1} volumes is needed.")
     grid = Grid(tuple(int(n) for n in image.shape[:3]), np.asarray(image.affine, dtype=float))  # type: ignore[arg-type]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from monai_unet.errors import InputError
+from monai_unet.mappings import Json
 
 
-def read_dataset(dataset_dir: str | Path) -> dict[str, Any]:
+def read_dataset(dataset_dir: str | Path) -> Json:
     """The parsed `dataset.json` of a folder, or of such a file of another name.
 
     Raises:
@@ -17,16 +17,19 @@ def read_dataset(dataset_dir: str | Path) -> dict[str, Any]:
     """
     path = _file(dataset_dir)
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"{path} does not exist; --dataset_dir must name a folder in Decathlon layout (with dataset.json)."
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); correct the file.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no JSON object ({{…}}); correct the file.")
+    return content
 
 
-def dataset_cases(dataset_dir: str | Path, key: str) -> list[dict[str, Any]]:
+def dataset_cases(dataset_dir: str | Path, key: str) -> list[Json]:
     """Cases of one list (`training`, `validation` or `test`) with absolute paths under "image" and "label".
 
     Raises:
@@ -41,15 +44,31 @@ def dataset_cases(dataset_dir: str | Path, key: str) -> list[dict[str, Any]]:
     return [_absolute(file, entry, key) for entry in entries]
 
 
+def dataset_labels(dataset_dir: str | Path) -> dict[int, str]:
+    """Label value → name as a `dataset.json` states them, background (0) excluded; empty where it states none.
+
+    Raises:
+        InputError: not readable, or the labels are not a table of value to name.
+    """
+    stated = read_dataset(dataset_dir).get("labels") or {}
+    try:
+        return {int(value): str(name) for value, name in stated.items() if int(value)}
+    except (AttributeError, ValueError):
+        raise InputError(
+            f'\'labels\' in {_file(dataset_dir)} must give each value its name, such as {{"0": "background", '
+            '"1": "liver"}; correct the file.'
+        ) from None
+
+
 def _file(dataset: str | Path) -> Path:
     path = Path(dataset)
     return path if path.suffix == ".json" else path / "dataset.json"
 
 
-def _absolute(file: Path, entry: Any, key: str) -> dict[str, Any]:
+def _absolute(file: Path, entry: object, key: str) -> Json:
     if not isinstance(entry, dict) or "image" not in entry or "label" not in entry:
         raise InputError(f"{file}: a case under '{key}' needs both image and label, got {entry!r}.")
-    case: dict[str, Any] = {
+    case: Json = {
         name: _paths(file.parent, value) if name in ("image", "label") else value for name, value in entry.items()
     }
     for name in ("image", "label"):

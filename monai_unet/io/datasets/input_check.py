@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable
 from itertools import permutations, product
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +11,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from monai_unet.geometry import WORKING_AXES, grid_of
-
-Triple = tuple[float, float, float]
+from monai_unet.io.datasets.channel import ExpectedInput, Triple
 
 _AXIS_NAMES = ("head-foot", "front-back", "left-right")
 _ROOM = 1.25
@@ -26,55 +23,29 @@ _ALIKE = 0.5
 _AIR_HU, _AIR_WANTED_HU = -500.0, -200.0
 
 
-@dataclass(frozen=True)
-class ExpectedInput:
-    """What the volumes of one channel looked like in training; axes are (S, A, R) throughout.
+def expected_of(volumes: Iterable[MetaTensor], *, modality: str = "") -> ExpectedInput:
+    """What training volumes (1, S, A, R) look like; only CT and PET have units in which intensities can be compared.
 
-    Attributes:
-        modality: CT, MR, PT; empty when it does not matter.
-        spacing: smallest and largest voxel size in mm along each axis, or None.
-        extent: smallest and largest field of view in mm along each axis, or None.
-        intensity: lowest 1st and highest 99th percentile of any training volume, or None where units are arbitrary.
-        appearance: mean training volume on 8 × 8 × 8 points, flattened, each volume standardised; None when the
-            training volumes do not resemble each other (crops of any body part).
+    Raises:
+        ValueError: no volume was given.
     """
-
-    modality: str = ""
-    spacing: tuple[Triple, Triple] | None = None
-    extent: tuple[Triple, Triple] | None = None
-    intensity: tuple[float, float] | None = None
-    appearance: tuple[float, ...] | None = None
-
-    @classmethod
-    def from_volumes(cls, volumes: Iterable[MetaTensor], *, modality: str = "") -> ExpectedInput:
-        """From training volumes (1, S, A, R); only CT and PET have units in which intensities can be compared."""
-        spacings, extents, percentiles, coarse = [], [], [], []
-        for volume in volumes:
-            grid = grid_of(volume)
-            spacings.append(grid.spacing)
-            extents.append(np.multiply(grid.shape, grid.spacing))
-            percentiles.append(_percentiles(volume))
-            coarse.append(_coarse(volume))
-        if not spacings:
-            raise ValueError("at least one volume is needed")
-        low, high = np.array(percentiles).T
-        return cls(
-            modality,
-            (_triple(np.min(spacings, axis=0)), _triple(np.max(spacings, axis=0))),
-            (_triple(np.min(extents, axis=0)), _triple(np.max(extents, axis=0))),
-            (float(low.min()), float(high.max())) if modality in ("CT", "PT") else None,
-            _appearance(np.array(coarse)),
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ExpectedInput:
-        """From JSON; keys of later versions are passed over."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: _tuples(value) for name, value in values.items() if name in known})
+    spacings, extents, percentiles, coarse = [], [], [], []
+    for volume in volumes:
+        grid = grid_of(volume)
+        spacings.append(grid.spacing)
+        extents.append(np.multiply(grid.shape, grid.spacing))
+        percentiles.append(_percentiles(volume))
+        coarse.append(_coarse(volume))
+    if not spacings:
+        raise ValueError("at least one volume is needed")
+    low, high = np.array(percentiles).T
+    return ExpectedInput(
+        modality,
+        (_triple(np.min(spacings, axis=0)), _triple(np.max(spacings, axis=0))),
+        (_triple(np.min(extents, axis=0)), _triple(np.max(extents, axis=0))),
+        (float(low.min()), float(high.max())) if modality in ("CT", "PT") else None,
+        _appearance(np.array(coarse)),
+    )
 
 
 def check_input(volume: MetaTensor, expected: ExpectedInput) -> list[str]:
@@ -184,7 +155,3 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 def _triple(values: NDArray[np.float64]) -> Triple:
     a, b, c = (round(float(v), 4) for v in values)
     return a, b, c
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

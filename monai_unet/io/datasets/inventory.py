@@ -5,18 +5,18 @@ from __future__ import annotations
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import Grid, source_grid
-from monai_unet.io.datasets.cases import find_cases
+from monai_unet.geometry import Grid
+from monai_unet.io.datasets.cases import volume_files
 from monai_unet.io.dicom import DicomSeries, find_series, is_dicom
 from monai_unet.io.formats import VOLUME_SUFFIXES, format_of
-from monai_unet.io.notes import notes_of
-from monai_unet.io.volume import read_volume
+from monai_unet.io.limits import named
+from monai_unet.io.volume import read_grid
+from monai_unet.mappings import Json
 
 IDENTITY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
 
@@ -55,7 +55,7 @@ class Entry:
     notes: tuple[str, ...] = ()
     identity: dict[str, str] | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """For JSON; without the key `identity` where none was asked for."""
         found = asdict(self)
         return found if self.identity is not None else {key: found[key] for key in found if key != "identity"}
@@ -72,8 +72,7 @@ def inventory(path: str | Path, *, identity: bool = False) -> list[Entry]:
         return _of_file(path, identity)
     if not path.is_dir():
         raise InputError(f"{path} does not exist; check the path.")
-    files = [Path(case["image"]) for case in _cases(path) if Path(case["image"]).is_file()]
-    found = [entry for file in files for entry in _of_file(file, identity)]
+    found = [entry for file in volume_files(path) for entry in _of_file(file, identity)]
     try:
         found += [_of_series(series, path, identity) for series in find_series(path)]
     except InputError:
@@ -82,23 +81,17 @@ def inventory(path: str | Path, *, identity: bool = False) -> list[Entry]:
     return found
 
 
-def _cases(path: Path) -> list[dict[str, str]]:
-    try:
-        return find_cases(path)
-    except InputError:
-        # a folder of results (SEG, RTSTRUCT) has no case, and is still worth listing
-        return []
-
-
 def _of_file(path: Path, identity: bool) -> list[Entry]:
-    if zipfile.is_zipfile(path) or (is_dicom(path) and not path.name.lower().endswith(VOLUME_SUFFIXES)):
-        return [_of_series(series, path, identity) for series in find_series(path)]
+    """Entries of one file, from heads alone; what cannot be read is an entry with the reason."""
     try:
-        name = format_of(path).name
-        volume = read_volume(path)
+        with named(path):
+            if zipfile.is_zipfile(path) or (is_dicom(path) and not path.name.lower().endswith(VOLUME_SUFFIXES)):
+                return [_of_series(series, path, identity) for series in find_series(path)]
+            name = format_of(path).name
+            grid, notes = read_grid(path)
     except InputError as error:
         return [Entry(str(path), "", problems=(str(error),))]
-    return [Entry(str(path), name, notes=notes_of(volume.meta), **_geometry(source_grid(volume.meta)))]
+    return [Entry(str(path), name, notes=notes, **_geometry(grid))]
 
 
 def _of_series(series: DicomSeries, path: Path, identity: bool) -> Entry:
@@ -124,7 +117,7 @@ def _identity(series: DicomSeries) -> dict[str, str]:
     return {keyword: str(header.get(keyword, "")) for keyword in IDENTITY}
 
 
-def _geometry(grid: Grid) -> dict[str, Any]:
+def _geometry(grid: Grid) -> Json:
     return {
         "shape": grid.shape,
         "spacing": tuple(round(mm, 6) for mm in grid.spacing),

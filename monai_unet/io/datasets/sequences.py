@@ -1,7 +1,4 @@
-"""Which file is which MR sequence, and the cases of a dataset whose images are several sequences.
-
-A channel is described as in a bundle's metadata: `{"name": "FLAIR", "synonyms": ["flair", …], "optional": true}`.
-"""
+"""Which file is which MR sequence, and the cases of a dataset whose images are several sequences."""
 
 from __future__ import annotations
 
@@ -9,14 +6,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from monai_unet.errors import InputError
+from monai_unet.io.datasets.channel import Channel
 from monai_unet.io.datasets.decathlon import read_dataset
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from monai_unet.io.volume import case_name
+from monai_unet.mappings import Json
 
-Channel = Mapping[str, Any]
 SEGMENTATION = ("seg", "label", "labels", "mask")
 _HELD_OUT = 0.1
 
@@ -32,14 +29,14 @@ def match_sequence(text: str, channels: Sequence[Channel]) -> str | None:
     for channel in channels:
         lengths = [len(synonym) for synonym in _synonyms(channel) if set(synonym.split()) <= words]
         if lengths:
-            found[str(channel["name"])] = max(lengths)
+            found[channel.name] = max(lengths)
     longest = [name for name, length in found.items() if length == max(found.values())]
     return longest[0] if len(longest) == 1 else None
 
 
 def _synonyms(channel: Channel) -> list[str]:
     """Name and synonyms as words, the longest first."""
-    names = [str(channel["name"]), *map(str, channel.get("synonyms", ()))]
+    names = [channel.name, *channel.synonyms]
     return sorted(filter(None, map(_words, names)), key=len, reverse=True)
 
 
@@ -70,7 +67,7 @@ def group_sequences(paths: Iterable[Path], channels: Sequence[Channel]) -> dict[
 
 
 def _without_sequence(name: str, channel: str, channels: Sequence[Channel]) -> str:
-    known = next(c for c in channels if str(c["name"]) == channel)
+    known = next(c for c in channels if c.name == channel)
     present = set(_words(name).split())
     synonym = next(s for s in _synonyms(known) if set(s.split()) <= present)
     for word in synonym.split():
@@ -80,7 +77,7 @@ def _without_sequence(name: str, channel: str, channels: Sequence[Channel]) -> s
 
 def sequence_cases(
     dataset_dir: str | Path, key: str, channels: Sequence[Channel], *, use: Sequence[str] = ()
-) -> list[dict[str, Any]]:
+) -> list[Json]:
     """Cases of one list (`training`, `validation` or `test`) whose images are several sequences.
 
     Each has "image" (a list in the order of `channels`, None where a sequence is missing), "label", "name" and
@@ -94,7 +91,7 @@ def sequence_cases(
     Raises:
         InputError: nothing of this kind there, a list or a file is missing, or an unknown channel is asked for.
     """
-    names = [str(channel["name"]) for channel in channels]
+    names = [channel.name for channel in channels]
     unknown = [name for name in use if name not in names]
     if unknown:
         raise InputError(f"there is no sequence '{unknown[0]}'; this bundle has {', '.join(names)}.")
@@ -110,7 +107,7 @@ def sequence_cases(
     return cases
 
 
-def _listed(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str, Any]]:
+def _listed(root: Path, key: str, channels: Sequence[Channel]) -> list[Json]:
     dataset = read_dataset(root)
     entries = dataset.get(key)
     # the Decathlon publishes no labels but those of the training list, and no validation list
@@ -122,14 +119,14 @@ def _listed(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str,
     return [_case(root, entry, dataset, channels) for entry in entries]
 
 
-def _case(root: Path, entry: Any, dataset: Mapping[str, Any], channels: Sequence[Channel]) -> dict[str, Any]:
+def _case(root: Path, entry: object, dataset: Json, channels: Sequence[Channel]) -> Json:
     if not isinstance(entry, Mapping) or "label" not in entry:
         raise InputError(f"{root / 'dataset.json'}: each case needs its sequences and a label, got {entry!r}.")
     label = _existing(root, entry["label"])
     if "image" in entry:
         image = _existing(root, entry["image"])
-        files: list[Any] = [None] * len(channels)
-        names = [str(channel["name"]) for channel in channels]
+        files: list[str | tuple[str, int] | None] = [None] * len(channels)
+        names = [channel.name for channel in channels]
         for index, sequence in dict(dataset.get("modality", {})).items():
             channel = match_sequence(str(sequence), channels)
             if channel is not None:
@@ -137,34 +134,32 @@ def _case(root: Path, entry: Any, dataset: Mapping[str, Any], channels: Sequence
         convention, name = str(entry.get("label_convention") or _decathlon_convention(dataset)), case_name(image)
     else:
         by_channel = {match_sequence(key, channels): value for key, value in entry.items() if isinstance(value, str)}
-        files = [
-            _existing(root, by_channel[str(c["name"])]) if str(c["name"]) in by_channel else None for c in channels
-        ]
+        files = [_existing(root, by_channel[c.name]) if c.name in by_channel else None for c in channels]
         convention = str(entry.get("label_convention") or dataset.get("label_convention") or "BraTS 2023")
         given = [file for file in files if file is not None]
         if not given:
             raise InputError(f"{root / 'dataset.json'}: {entry!r} names no sequence that this bundle knows.")
-        name = str(entry.get("name") or Path(given[0]).parent.name)
+        name = str(entry.get("name") or Path(str(given[0])).parent.name)
     return {"image": files, "label": label, "name": name, "convention": convention}
 
 
-def _decathlon_convention(dataset: Mapping[str, Any]) -> str:
+def _decathlon_convention(dataset: Json) -> str:
     """Task01 numbers oedema 1 and the core 2; any other dataset states its convention or follows BraTS 2023."""
     first = str(dict(dataset.get("labels", {})).get("1", "")).lower()
     return "Decathlon" if first in ("edema", "oedema") else str(dataset.get("label_convention") or "BraTS 2023")
 
 
-def _existing(root: Path, relative: Any) -> str:
+def _existing(root: Path, relative: object) -> str:
     path = root / str(relative)
     if not path.exists():
         raise InputError(f"{path}, named in {root / 'dataset.json'}, does not exist.")
     return str(path)
 
 
-def _folders(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str, Any]]:
+def _folders(root: Path, key: str, channels: Sequence[Channel]) -> list[Json]:
     """Folders of BraTS: <case>/<case>_flair.nii.gz …, _seg (2017 to 2021) or <case>-t2f.nii.gz …, -seg (2023)."""
-    cases: list[dict[str, Any]] = []
-    names = [str(channel["name"]) for channel in channels]
+    cases: list[Json] = []
+    names = [channel.name for channel in channels]
     for folder in sorted({path.parent for path in root.rglob("*seg*.nii*")}) if root.is_dir() else ():
         volumes = sorted(p for p in folder.iterdir() if p.name.lower().endswith(VOLUME_SUFFIXES))
         labels = [p for p in volumes if set(_words(case_name(p)).split()) & set(SEGMENTATION)]
@@ -185,7 +180,7 @@ def _folders(root: Path, key: str, channels: Sequence[Channel]) -> list[dict[str
     return _share(cases, key)
 
 
-def _share(cases: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+def _share(cases: Sequence[Json], key: str) -> list[Json]:
     """Part `key` of a dataset without lists: ordered by a hash of the name, a tenth each is test and validation."""
     drawn = sorted(cases, key=lambda case: hashlib.sha256(str(case["name"]).encode()).hexdigest())
     tenth = max(1, round(_HELD_OUT * len(drawn))) if len(drawn) > 2 else 0
@@ -194,7 +189,7 @@ def _share(cases: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     return [case for case in cases if case["name"] in chosen]
 
 
-def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[dict[str, Any]]:
+def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[Json]:
     """The cases that a folder given by the user holds, as `sequence_cases` gives them, without labels.
 
     Volumes are grouped by what stands beside the sequence in their names, or, where no name says a sequence, as nnU-Net
@@ -207,10 +202,10 @@ def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[d
     if not root.exists():
         raise InputError(f"{root} does not exist; check the path.")
     files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if _is_volume(p))
-    groups: dict[str, dict[str, Any]] = dict(group_sequences(files, channels)) or _numbered(files, channels)
-    names = [str(channel["name"]) for channel in channels]
+    groups: dict[str, dict[str, Path]] = dict(group_sequences(files, channels)) or _numbered(files, channels)
+    names = [channel.name for channel in channels]
     if not groups:
-        known = "; ".join(f"{c['name']}: {', '.join(map(str, c.get('synonyms', ())))}" for c in channels)
+        known = "; ".join(f"{c.name}: {', '.join(c.synonyms)}" for c in channels)
         raise InputError(
             f"no file name in {root} says which sequence it is ({known}); name the files with --channel, for example "
             f"--channel {names[0]}=FILE."
@@ -221,13 +216,13 @@ def find_sequence_cases(path: str | Path, channels: Sequence[Channel]) -> list[d
     ]
 
 
-def _numbered(files: Iterable[Path], channels: Sequence[Channel]) -> dict[str, dict[str, Any]]:
+def _numbered(files: Iterable[Path], channels: Sequence[Channel]) -> dict[str, dict[str, Path]]:
     """Files named as for nnU-Net: <case>_0000.nii.gz is the first channel."""
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Path]] = {}
     for file in files:
         match = re.fullmatch(r"(.+)_(\d{4})", case_name(file))
         if match is not None and int(match[2]) < len(channels):
-            groups.setdefault(match[1], {})[str(channels[int(match[2])]["name"])] = file
+            groups.setdefault(match[1], {})[channels[int(match[2])].name] = file
     return groups
 
 

@@ -1,29 +1,36 @@
 from .codes import Meaning, meaning_of
 from .deidentify import DeidentifiedSeries, Deidentifier, write_deidentified
-from .files import ZipAwareOpener, is_dicom, read_headers
+from .files import DICOM_SUFFIXES, FileHeader, ZipAwareOpener, is_dicom, read_headers
 from .geometry import LPS_TO_RAS
 from .own_result import is_own_result
+from .patients import by_patient
 from .provenance import new_uid
 from .read import choose_series, read_series
 from .result_file import kind_of
-from .rtstruct import read_rtstruct, write_rtstruct
+from .rtstruct import write_rtstruct
+from .rtstruct_read import read_rtstruct
 from .seg import write_seg
 from .seg_read import read_seg
 from .series import NOT_IMAGES, DicomSeries, find_series
 from .source import SourceSeries
 from .sr import write_sr
+from .usable_series import find_usable_series
 
 __all__ = [
+    "DICOM_SUFFIXES",
     "LPS_TO_RAS",
     "NOT_IMAGES",
     "DeidentifiedSeries",
     "Deidentifier",
     "DicomSeries",
+    "FileHeader",
     "Meaning",
     "SourceSeries",
     "ZipAwareOpener",
+    "by_patient",
     "choose_series",
     "find_series",
+    "find_usable_series",
     "is_dicom",
     "is_own_result",
     "kind_of",

@@ -7,14 +7,15 @@ is unpacked to disk.
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -22,6 +23,9 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from monai_unet.errors import InputError
+from monai_unet.io.dicom import deflated
+from monai_unet.io.dicom.patients import KEYWORDS, Patient, take_patient
+from monai_unet.io.limits import check_need
 
 PREFIX = b"DICM"
 DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
@@ -29,8 +33,9 @@ DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
 # The header of a slice is a few KB; where it is longer, the file itself is parsed.
 _HEAD_BYTES = 1 << 16
 _AHEAD = 256
+# Of the member of a zip: what says whether it is DICOM, and the longest header looked for.
+_PREFIX_BYTES, _LONGEST_HEAD = 132, 1 << 28
 
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, NotImplementedError, OSError, EOFError)
 # Element keywords (and private tags) read from every file; everything else stays on disk.
 _KEYWORDS: tuple[str | int, ...] = (
     "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "StudyDate", "SeriesDate", "AcquisitionDate",
@@ -48,7 +53,7 @@ _KEYWORDS: tuple[str | int, ...] = (
     0x0019100C,  # Siemens: b-value
     0x00431039,  # GE: b-value
 )  # fmt: skip
-_ELEMENTS = [Tag(keyword) for keyword in _KEYWORDS]
+_ELEMENTS = [Tag(keyword) for keyword in (*_KEYWORDS, *KEYWORDS)]
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,16 @@ class FileHeader:
         dataset: the elements that geometry, grouping and decoding need, and `file_meta`.
         pixel_offset: byte at which the pixel data element begins, 0 in a deflated file, None where there is none.
         size: bytes of the file.
+        pixel_bytes: length that the pixel data element states, None where it is compressed or cannot be told.
+        patient: whose it is, to tell patients apart.
     """
 
     path: Path
     dataset: Dataset
     pixel_offset: int | None
     size: int
+    pixel_bytes: int | None = None
+    patient: Patient = field(default=Patient(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -96,27 +105,42 @@ class ZipAwareOpener:
         for archive in self._archives.values():
             archive.close()
 
-    def open(self, path: Path) -> BinaryIO:
-        """Open for reading in binary.
+    def open(self, path: Path, *, most: int | None = None) -> BinaryIO:
+        """Open for reading in binary; of the member of a zip no more than `most` bytes are unpacked.
 
         Raises:
-            InputError: it does not exist, or the zip is damaged or encrypted.
+            InputError: it does not exist, the zip is damaged or encrypted, or it unpacks to more than is allowed.
         """
         if path.is_file():
             return path.open("rb")
         for parent in path.parents:
             if parent.is_file():
-                return self._member(parent, path.relative_to(parent).as_posix())
+                return self._member(parent, path.relative_to(parent).as_posix(), most)
         raise InputError(f"{path} does not exist; check the path.")
 
-    def _member(self, archive: Path, name: str) -> BinaryIO:
-        try:
+    def _member(self, archive: Path, name: str, most: int | None) -> BinaryIO:
+        with _zip_named(archive):
             with self._lock:
                 if archive not in self._archives:
                     self._archives[archive] = zipfile.ZipFile(archive)
-            return io.BytesIO(self._archives[archive].read(name))
-        except _ZIP_ERRORS as error:
-            raise InputError(f"{archive} cannot be unpacked ({error}); unpack it yourself.") from None
+            opened = self._archives[archive]
+            size = opened.getinfo(name).file_size
+            wanted = size if most is None else min(size, most)
+            check_need(wanted, archive / name)
+            with opened.open(name) as member:
+                return io.BytesIO(member.read(wanted))
+
+
+@contextmanager
+def _zip_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        # damaged directories of zips raise anything
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{path} is not a zip that can be unpacked ({reason}); unpack it yourself.") from None
 
 
 def read_headers(path: Path) -> tuple[list[FileHeader], list[DamagedFile]]:
@@ -126,7 +150,7 @@ def read_headers(path: Path) -> tuple[list[FileHeader], list[DamagedFile]]:
         InputError: nothing is there, or a DICOMDIR names files that are missing.
     """
     if path.is_dir():
-        return _headers(sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")))
+        return _headers(sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p, path)))
     if not path.is_file():
         raise InputError(f"{path} does not exist; check the path.")
     if zipfile.is_zipfile(path):
@@ -135,6 +159,10 @@ def read_headers(path: Path) -> tuple[list[FileHeader], list[DamagedFile]]:
     if headers and "DirectoryRecordSequence" in headers[0].dataset:
         return _headers(_referenced_files(headers[0]))
     return headers, damaged
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def _headers(paths: Sequence[Path]) -> tuple[list[FileHeader], list[DamagedFile]]:
@@ -165,28 +193,40 @@ def _header_of_head(path: Path, head: tuple[bytes, int] | OSError) -> FileHeader
         return DamagedFile(path, str(head.strerror))
     first, size = head
     found = _header(path, io.BytesIO(first), size)
-    cut = len(first) < size
-    if cut and (isinstance(found, DamagedFile) or (isinstance(found, FileHeader) and _reaches(found, len(first)))):
+    if len(first) < size and _is_cut(found, len(first)):
         with path.open("rb") as stream:
             return _header(path, stream, size)
     return found
 
 
-def _reaches(header: FileHeader, length: int) -> bool:
+def _is_cut(found: FileHeader | DamagedFile | None, length: int) -> bool:
     """Whether a header may go on behind the first `length` bytes of its file."""
-    return header.pixel_offset is None or header.pixel_offset == 0 or header.pixel_offset >= length
+    if isinstance(found, FileHeader):
+        # twelve bytes begin the pixel data element
+        return not found.pixel_offset or found.pixel_offset + 12 > length
+    return found is not None
 
 
 def _headers_in_zip(path: Path) -> tuple[list[FileHeader], list[DamagedFile]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = sorted(m.filename for m in archive.infolist() if not m.is_dir())
-            return _sorted_out(
-                _header(path / name, io.BytesIO(archive.read(name)), archive.getinfo(name).file_size)
-                for name in members
-            )
-    except _ZIP_ERRORS as error:
-        raise InputError(f"{path} is not a zip that can be unpacked ({error}); unpack it yourself.") from None
+    with _zip_named(path), zipfile.ZipFile(path) as archive:
+        members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
+        return _sorted_out(_header_of_member(path, archive, member) for member in members)
+
+
+def _header_of_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> FileHeader | DamagedFile | None:
+    """Header of a member of which no more is unpacked than its header takes."""
+    name, found = path / member.filename, None
+    for most in (_PREFIX_BYTES, _HEAD_BYTES, _LONGEST_HEAD):
+        with archive.open(member) as stream:
+            first = stream.read(most)
+        if most == _PREFIX_BYTES:
+            if first[128:] != PREFIX and name.suffix.lower() not in DICOM_SUFFIXES:
+                return None
+            continue
+        found = _header(name, io.BytesIO(first), member.file_size)
+        if len(first) < most or not _is_cut(found, len(first)):
+            break
+    return found
 
 
 def _sorted_out(found: Iterable[FileHeader | DamagedFile | None]) -> tuple[list[FileHeader], list[DamagedFile]]:
@@ -206,7 +246,9 @@ def _header(path: Path, stream: BinaryIO, size: int) -> FileHeader | DamagedFile
         return None
     stream.seek(0)
     try:
-        dataset = dcmread(stream, stop_before_pixels=True, specific_tags=_ELEMENTS, force=not prefixed)
+        packed = prefixed and deflated.is_deflated(stream)
+        unpacked = deflated.head_of(stream) if packed else stream
+        dataset = dcmread(unpacked, stop_before_pixels=True, specific_tags=_ELEMENTS, force=not prefixed)
         if not prefixed and "SOPClassUID" not in dataset:
             return None
         if "SeriesInstanceUID" not in dataset and "DirectoryRecordSequence" not in dataset:
@@ -214,12 +256,30 @@ def _header(path: Path, stream: BinaryIO, size: int) -> FileHeader | DamagedFile
         # pydicom parses an element when it is asked for: those that sort the files here, where damage is caught
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality"):
             dataset.get(keyword)
-        offset = 0 if _is_deflated(dataset) else stream.tell()
-        if offset >= size and "Image Storage" in UID(str(dataset.get("SOPClassUID", ""))).name:
+        patient = take_patient(dataset)
+        start = unpacked.tell()
+        pixel_bytes = _stated_length(unpacked, dataset)
+        if packed:
+            dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+            if deflated.inflates_beyond(stream, start + (pixel_bytes or 0) + deflated.HEAD_BYTES):
+                return DamagedFile(path, "it unpacks to more than it says to hold")
+            return FileHeader(path, dataset, 0, size, pixel_bytes, patient)
+        if start >= size and "Image Storage" in UID(str(dataset.get("SOPClassUID", ""))).name:
             return DamagedFile(path, "it ends before its pixels")
-        return FileHeader(path, dataset, offset if offset < size else None, size)
+        return FileHeader(path, dataset, start if start < size else None, size, pixel_bytes, patient)
     except Exception as error:
         return DamagedFile(path, f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _stated_length(stream: BinaryIO, dataset: Dataset) -> int | None:
+    """Length that the pixel data element at the place of a stream states; None where it states none."""
+    head = stream.read(12)
+    implicit, little = dataset.original_encoding
+    order = "<" if little or little is None else ">"
+    if len(head) < 12 or struct.unpack(f"{order}HH", head[:4]) != (0x7FE0, 0x0010):
+        return None
+    (length,) = struct.unpack(f"{order}I", head[4:8] if implicit else head[8:12])
+    return None if length == 0xFFFFFFFF else int(length)
 
 
 def damage_in(header: FileHeader) -> DamagedFile | None:
@@ -230,11 +290,6 @@ def damage_in(header: FileHeader) -> DamagedFile | None:
     except Exception as error:
         return DamagedFile(header.path, f"{type(error).__name__}: {error}".splitlines()[0])
     return None
-
-
-def _is_deflated(dataset: Dataset) -> bool:
-    meta = getattr(dataset, "file_meta", None)
-    return getattr(meta, "TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian
 
 
 def _referenced_files(directory: FileHeader) -> list[Path]:
@@ -255,7 +310,7 @@ def _referenced_files(directory: FileHeader) -> list[Path]:
     return files
 
 
-def _parts(file_id: Any) -> list[str]:
+def _parts(file_id: str | Iterable[str] | None) -> list[str]:
     if not file_id:
         return []
     return [file_id] if isinstance(file_id, str) else [str(part) for part in file_id]

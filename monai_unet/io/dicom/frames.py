@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from monai_unet.io.dicom.files import FileHeader
+from monai_unet.io.dicom.scaling import Scaling, UnclearError, scaling_of, stated_number
 
 Vector = tuple[float, ...]
 
@@ -26,9 +27,9 @@ class Frame:
         orientation: direction in which the column index grows, then the row index (LPS cosines).
         spacing: distance in mm between rows, then between columns.
         thickness: distance in mm to the next image as the header states it, for a single image; 0 if unknown.
-        slope: factor from stored value to quantity.
-        intercept: summand from stored value to quantity.
+        scaling: how stored values become quantities.
         padding: stored value that marks pixels outside the measured field, or None.
+        problem: what of its header is given and cannot be understood, padding and thickness; empty otherwise.
         groups: functional groups of this frame (multi-frame files), or None.
     """
 
@@ -38,9 +39,9 @@ class Frame:
     orientation: Vector
     spacing: Vector
     thickness: float
-    slope: float
-    intercept: float
+    scaling: Scaling
     padding: int | None
+    problem: str = ""
     groups: FunctionalGroups | None = field(default=None, repr=False)
 
     @property
@@ -49,12 +50,22 @@ class Frame:
         return int(self.header.dataset.get("Rows") or 0), int(self.header.dataset.get("Columns") or 0)
 
     @property
+    def slope(self) -> float:
+        """Factor from stored value to quantity."""
+        return self.scaling.slope
+
+    @property
+    def intercept(self) -> float:
+        """Summand from stored value to quantity."""
+        return self.scaling.intercept
+
+    @property
     def normal(self) -> NDArray[np.float64]:
         """Unit vector (LPS) across the image."""
         cross = np.cross(self.orientation[:3], self.orientation[3:])
         return cross / np.linalg.norm(cross)
 
-    def trait(self, name: str) -> Any:
+    def trait(self, name: str) -> object:
         """What may tell this image from another at the same place (a key of `TRAITS`); None where not stated."""
         if self.groups is None:
             return _first(self.header.dataset, TRAITS[name])
@@ -116,7 +127,15 @@ class FunctionalGroups:
 
 
 class NoPlaceError(ValueError):
-    """An image of which the header does not say where it lies in the patient; the message says what is missing."""
+    """An image of which the header does not say where it lies in the patient; the message says what is missing.
+
+    Attributes:
+        given: whether it says something that cannot be understood.
+    """
+
+    def __init__(self, message: str, *, given: bool = False) -> None:
+        super().__init__(message)
+        self.given = given
 
 
 def frames_of(header: FileHeader) -> list[Frame]:
@@ -133,30 +152,50 @@ def frames_of(header: FileHeader) -> list[Frame]:
             raise
         except Exception as error:
             # damaged bytes make the parser raise anything
-            raise NoPlaceError(f"it has damaged functional groups ({type(error).__name__})") from None
+            raise NoPlaceError(f"it has damaged functional groups ({type(error).__name__})", given=True) from None
     if integer(dataset.get("NumberOfFrames"), 1) != 1:
         raise NoPlaceError("it is a multi-frame file without the place of each frame")
     place = _place(dataset, dataset, dataset)
-    return [Frame(header, 0, *place, _thickness(dataset), *_scaling(dataset), padding=_padding(dataset))]
+    return [_frame(header, 0, place, dataset, dataset)]
 
 
 def _functional_frames(header: FileHeader) -> Iterator[Frame]:
     dataset = header.dataset
     shared = _only_item(dataset.get("SharedFunctionalGroupsSequence")) or Dataset()
-    for index, own in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+    frames = dataset.PerFrameFunctionalGroupsSequence
+    stated = integer(dataset.get("NumberOfFrames"), 1)
+    if stated != len(frames):
+        raise NoPlaceError(f"it states {stated} frames and the places of {len(frames)}", given=True)
+    for index, own in enumerate(frames):
         groups = FunctionalGroups(own, shared)
         measures = groups.item("PixelMeasuresSequence")
         place = _place(groups.item("PlanePositionSequence"), groups.item("PlaneOrientationSequence"), measures)
-        scaling = _scaling(groups.item("PixelValueTransformationSequence"))
-        yield Frame(header, index, *place, _thickness(measures), *scaling, padding=_padding(dataset), groups=groups)
+        # where no group scales the values, the file as a whole may
+        scale = groups.item("PixelValueTransformationSequence") or dataset
+        yield _frame(header, index, place, measures, scale, groups)
 
 
-def _scaling(dataset: Dataset) -> tuple[float, float]:
-    return number(dataset.get("RescaleSlope"), 1.0), number(dataset.get("RescaleIntercept"), 0.0)
+def _frame(
+    header: FileHeader,
+    index: int,
+    place: tuple[Vector, Vector, Vector],
+    measures: Dataset,
+    scale: Dataset,
+    groups: FunctionalGroups | None = None,
+) -> Frame:
+    dataset, problem = header.dataset, ""
+    thickness, padding = 0.0, None
+    try:
+        thickness, padding = _thickness(measures), _padding(dataset)
+    except UnclearError as error:
+        problem = str(error)
+    scaling = scaling_of(scale, bits=integer(dataset.get("BitsAllocated"), 16))
+    return Frame(header, index, *place, thickness, scaling, padding, problem, groups)
 
 
 def _padding(dataset: Dataset) -> int | None:
-    return integer(dataset.PixelPaddingValue, 0) if "PixelPaddingValue" in dataset else None
+    value = stated_number(dataset, "PixelPaddingValue")
+    return None if value is None else int(value)
 
 
 def _place(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[Vector, Vector, Vector]:
@@ -167,22 +206,26 @@ def _place(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[
         ("Image Orientation (Patient)", orientation, 6),
         ("Pixel Spacing", measures, 2),
     ):
-        values = numbers(dataset.get(name.translate(_KEYWORD)), count)
+        value = dataset.get(name.translate(_KEYWORD))
+        values = numbers(value, count)
         if values is None:
-            raise NoPlaceError(f"it has no valid {name}: where its images lie in the patient is not known")
+            given = value is not None and str(value).strip() not in ("", "[]")
+            raise NoPlaceError(f"it has no valid {name}: where its images lie in the patient is not known", given=given)
         found.append(values)
     cosines = np.reshape(found[1], (2, 3))
     if not np.allclose(cosines @ cosines.T, np.eye(2), atol=0.01):
-        raise NoPlaceError("it has an Image Orientation (Patient) that is not two perpendicular unit vectors")
+        raise NoPlaceError(
+            "it has an Image Orientation (Patient) that is not two perpendicular unit vectors", given=True
+        )
     if min(found[2]) <= 0:
-        raise NoPlaceError(f"it has a Pixel Spacing of {found[2][0]:g} × {found[2][1]:g} mm")
+        raise NoPlaceError(f"it has a Pixel Spacing of {found[2][0]:g} × {found[2][1]:g} mm", given=True)
     return found[0], found[1], found[2]
 
 
 _KEYWORD = str.maketrans("", "", " ()")
 
 
-def _functional_trait(name: str, frame: Frame) -> Any:
+def _functional_trait(name: str, frame: Frame) -> object:
     assert frame.groups is not None
     if name == "file":
         return frame.header.path.name
@@ -197,10 +240,11 @@ def _functional_trait(name: str, frame: Frame) -> Any:
 
 
 def _thickness(dataset: Dataset) -> float:
-    return number(dataset.get("SpacingBetweenSlices"), 0.0) or number(dataset.get("SliceThickness"), 0.0)
+    # some scanners give the spacing a sign
+    return abs(stated_number(dataset, "SpacingBetweenSlices") or stated_number(dataset, "SliceThickness") or 0.0)
 
 
-def _first(dataset: Dataset, keys: Iterable[str | int]) -> Any:
+def _first(dataset: Dataset, keys: Iterable[str | int]) -> object:
     for key in keys:
         value = dataset.get(key)
         value = getattr(value, "value", value) if isinstance(key, int) else value
@@ -209,7 +253,7 @@ def _first(dataset: Dataset, keys: Iterable[str | int]) -> Any:
     return None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> object:
     if isinstance(value, bytes):
         return value.decode("ascii", "replace").strip("\0 ")
     if value is None or isinstance(value, str):
@@ -222,7 +266,7 @@ def _plain(value: Any) -> Any:
         return str(value)
 
 
-def _only_item(sequence: Any) -> Dataset | None:
+def _only_item(sequence: Sequence[Dataset] | None) -> Dataset | None:
     return sequence[0] if sequence else None
 
 
@@ -244,6 +288,6 @@ def number(value: Any, default: float) -> float:
     return found if np.isfinite(found) else default
 
 
-def integer(value: Any, default: int) -> int:
+def integer(value: object, default: int) -> int:
     """A whole number, or `default`."""
     return int(number(value, default))

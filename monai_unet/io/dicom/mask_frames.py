@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, from_working_frame, place
 from monai_unet.io.results import Segment
 
-Masks = Any
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+Masks = NDArray[np.generic] | torch.Tensor
 """A MetaTensor or array: integers (S, A, R) or (1, S, A, R), or a stack (N, S, A, R) of bool or of fractions 0 to 1."""
 
 
-def frames_on(masks: Masks, grid: Grid, segments: Sequence[Segment], *, fractional: bool) -> NDArray[Any]:
+def frames_on(
+    masks: Masks, grid: Grid, segments: Sequence[Segment], *, fractional: bool
+) -> NDArray[np.integer] | NDArray[np.float32]:
     """Masks on `grid` in the order of DICOM's frames: (slice, row, column), or with segments on a fourth axis.
 
     A label map comes out with the values 1, 2, … in the order of `segments`.
@@ -37,7 +42,7 @@ def frames_on(masks: Masks, grid: Grid, segments: Sequence[Segment], *, fraction
     return stack
 
 
-def _on(array: NDArray[Any], masks: Masks, grid: Grid) -> NDArray[Any]:
+def _on(array: NDArray[Scalar], masks: Masks, grid: Grid) -> NDArray[Scalar]:
     affine = getattr(masks, "affine", None)
     if affine is None:
         return from_working_frame(array, grid)
@@ -45,7 +50,7 @@ def _on(array: NDArray[Any], masks: Masks, grid: Grid) -> NDArray[Any]:
     return place(array, Grid(array.shape, np.asarray(affine, dtype=float)), grid, name=name)  # type: ignore[arg-type]
 
 
-def _renumbered(labels: NDArray[Any], segments: Sequence[Segment]) -> NDArray[Any]:
+def _renumbered(labels: NDArray[np.integer], segments: Sequence[Segment]) -> NDArray[np.unsignedinteger]:
     table = np.zeros(int(max(labels.max(initial=0), *(s.number for s in segments))) + 1, dtype=np.uint16)
     table[[s.number for s in segments]] = np.arange(1, len(segments) + 1)
     nameless = sorted(set(np.unique(labels).tolist()) - {0} - {s.number for s in segments})

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from pydicom.uid import (
 )
 
 from monai_unet.errors import InputError
+from monai_unet.io.dicom.codestream import check_image, check_number, fragments_of, run_length_decoded
 from monai_unet.io.dicom.files import ZipAwareOpener
 from monai_unet.io.dicom.frames import Frame, integer
 
@@ -50,7 +51,6 @@ _PREFERRED: dict[str, str] = {
     HTJ2KLossless: "pylibjpeg",
     HTJ2KLosslessRPCL: "pylibjpeg",
     HTJ2K: "pylibjpeg",
-    RLELossless: "pydicom",
 }
 _PIXEL_TAG = 0x7FE00010
 _UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -88,20 +88,33 @@ def why_not_decodable(frame: Frame) -> str:
         return f"its transfer syntax ({syntax.name}) is not one for single images"
     if not decoder.is_available:
         return f"no installed decoder reads {syntax.name}; install python-gdcm, pyjpegls and pylibjpeg-openjpeg"
-    if (
-        syntax in NATIVE
-        and frame.header.size - frame.header.pixel_offset < (frame.index + 1) * rows * columns * bits // 8
-    ):
+    return _why_not_as_long(frame, rows * columns * bits // 8)
+
+
+def _why_not_as_long(frame: Frame, length: int) -> str:
+    """Whether a file holds another number of bytes than its frames of `length` bytes take."""
+    header, syntax = frame.header, transfer_syntax(frame.header.dataset)
+    if syntax in NATIVE and header.size - (header.pixel_offset or 0) < (frame.index + 1) * length:
         return "it is cut short: it holds fewer bytes than its matrix needs"
-    return ""
+    if syntax.is_encapsulated or header.pixel_bytes is None:
+        return ""
+    needed = length * integer(header.dataset.get("NumberOfFrames"), 1)
+    # an odd number is made even (PS3.5 8.1.1)
+    if header.pixel_bytes in (needed, needed + needed % 2):
+        return ""
+    return f"it holds {header.pixel_bytes} bytes of pixels where its matrix and bits take {needed}"
 
 
-def read_quantities(frames: Sequence[Frame], out: NDArray[Any]) -> None:
+def read_quantities(frames: Sequence[Frame], out: NDArray[np.number]) -> list[str]:
     """Decode frames and apply slope and intercept, each its own, into `out` (n, rows, columns) of any strides.
+
+    Returns:
+        What was decided about them, one sentence each.
 
     Raises:
         InputError: a file is cut short, damaged, or contradicts its header.
     """
+    masked: list[Frame] = []
     by_file: dict[Path, list[int]] = {}
     for place, frame in enumerate(frames):
         by_file.setdefault(frame.header.path, []).append(place)
@@ -111,7 +124,7 @@ def read_quantities(frames: Sequence[Frame], out: NDArray[Any]) -> None:
         def fill(places: list[int]) -> None:
             wanted = [frames[place] for place in places]
             try:
-                for place, frame, stored in zip(places, wanted, _decoded(wanted, files), strict=True):
+                for place, frame, stored in zip(places, wanted, _decoded(wanted, files, masked), strict=True):
                     _quantities(frame, stored, out[place])
             except InputError:
                 raise
@@ -122,25 +135,51 @@ def read_quantities(frames: Sequence[Frame], out: NDArray[Any]) -> None:
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             for _ in pool.map(fill, by_file.values()):
                 pass
+    return _notes_of_masked(masked, frames)
 
 
-def stored_values(frame: Frame) -> NDArray[Any]:
+def _notes_of_masked(masked: Sequence[Frame], frames: Sequence[Frame]) -> list[str]:
+    """Bits above those stored may hold overlays; where the slices state different numbers of bits they may be voxels.
+
+    Raises:
+        InputError: they do.
+    """
+    if not masked:
+        return []
+    stated = {(frame.header.dataset.get("BitsStored"), frame.header.dataset.get("HighBit")) for frame in frames}
+    path = masked[0].header.path
+    if len(stated) > 1:
+        raise InputError(
+            f"{path} uses more bits than it says to store ({masked[0].header.dataset.get('BitsStored')}), and other "
+            "slices of its series store more; export the series again."
+        )
+    return [
+        f"bits above the {next(iter(stated))[0]} stored ones hold something in {len(masked)} images and are ignored"
+    ]
+
+
+def stored_values(frame: Frame) -> NDArray[np.integer]:
     """Pixels (rows, columns) as stored, before slope and intercept."""
     with ZipAwareOpener() as files:
-        return next(iter(_decoded([frame], files)))
+        return next(iter(_decoded([frame], files, [])))
 
 
-def _decoded(frames: Sequence[Frame], files: ZipAwareOpener) -> Iterator[NDArray[Any]]:
-    """Stored values of several frames of one file, in the order given."""
+def _decoded(frames: Sequence[Frame], files: ZipAwareOpener, masked: list[Frame]) -> Iterator[NDArray[np.integer]]:
+    """Stored values of several frames of one file, in the order given.
+
+    Those of which bits above the stored ones were cleared are added to `masked`.
+    """
     header = frames[0].header
-    with files.open(header.path) as stream:
+    plain = transfer_syntax(header.dataset) in NATIVE and header.pixel_offset and header.pixel_bytes is not None
+    most = (header.pixel_offset or 0) + 12 + (header.pixel_bytes or 0) if plain else None
+    with files.open(header.path, most=most) as stream:
         start = _native_start(header.pixel_offset, stream, transfer_syntax(header.dataset))
         if start is not None:
             for frame in frames:
-                yield _native(frame, stream, start)
+                yield _native(frame, stream, start, masked)
             return
         stream.seek(0)
-        yield from _through_pydicom(frames, stream)
+        yield from _through_decoder(frames, stream, masked)
 
 
 def _native_start(offset: int | None, stream: BinaryIO, syntax: UID) -> int | None:
@@ -159,7 +198,7 @@ def _native_start(offset: int | None, stream: BinaryIO, syntax: UID) -> int | No
     return offset + (12 if explicit else 8)
 
 
-def _native(frame: Frame, stream: BinaryIO, start: int) -> NDArray[Any]:
+def _native(frame: Frame, stream: BinaryIO, start: int, masked: list[Frame]) -> NDArray[np.integer]:
     rows, columns = frame.shape
     dtype = _stored_dtype(frame.header.dataset)
     stored = np.empty((rows, columns), dtype=dtype)
@@ -168,52 +207,104 @@ def _native(frame: Frame, stream: BinaryIO, start: int) -> NDArray[Any]:
         raise InputError(
             f"{frame.header.path} is cut short: it holds fewer bytes than its matrix needs; copy it again."
         )
-    return _without_unused_bits(stored, frame.header.dataset)
+    return _masked(stored, frame, masked)
 
 
-def _stored_dtype(dataset: Dataset) -> np.dtype[Any]:
+def _masked(stored: NDArray[np.integer], frame: Frame, masked: list[Frame]) -> NDArray[np.integer]:
+    used = _used_bits(stored, frame.header.dataset)
+    if used is not stored and not np.array_equal(used, stored):
+        masked.append(frame)
+    return used
+
+
+def _stored_dtype(dataset: Dataset) -> np.dtype[np.integer]:
     kind = "i" if integer(dataset.get("PixelRepresentation"), 0) == 1 else "u"
     return np.dtype(f"<{kind}{integer(dataset.get('BitsAllocated'), 16) // 8}")
 
 
-def _without_unused_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+def _used_bits(stored: NDArray[np.integer], dataset: Dataset) -> NDArray[np.integer]:
     """PS3.5 8.1.1: bits above High Bit may hold anything (overlays, no sign extension)."""
     allocated = 8 * stored.dtype.itemsize
     used = integer(dataset.get("BitsStored"), allocated)
-    if 0 < used < allocated:
-        above = allocated - 1 - min(max(integer(dataset.get("HighBit"), used - 1), used - 1), allocated - 1)
-        np.left_shift(stored, above, out=stored)
-        np.right_shift(stored, allocated - used, out=stored)
-    return stored
+    if not 0 < used < allocated:
+        return stored
+    above = allocated - 1 - min(max(integer(dataset.get("HighBit"), used - 1), used - 1), allocated - 1)
+    out = np.left_shift(stored, above)
+    return np.right_shift(out, allocated - used, out=out)
 
 
-def _through_pydicom(frames: Sequence[Frame], stream: BinaryIO) -> Iterator[NDArray[Any]]:
+def _through_decoder(frames: Sequence[Frame], stream: BinaryIO, masked: list[Frame]) -> Iterator[NDArray[np.integer]]:
     path, syntax = frames[0].header.path, transfer_syntax(frames[0].header.dataset)
     try:
         dataset = dcmread(stream, specific_tags=_DECODING_ELEMENTS, force=True)
         if not hasattr(dataset, "file_meta") or "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = syntax
-        decoder = get_decoder(syntax)
-        plugin = _PREFERRED.get(syntax, "")
-        plugin = plugin if plugin in decoder.available_plugins else ""
-        indices = [frame.index for frame in frames]
-        for array, _ in decoder.iter_array(dataset, indices=indices, raw=True, decoding_plugin=plugin):
-            if array.shape != frames[0].shape:
-                raise ValueError(f"decoded to {array.shape}, the header says {frames[0].shape}")
-            yield array
+        if syntax == RLELossless:
+            yield from _run_lengths(frames, dataset)
+        else:
+            yield from _through_pydicom(frames, dataset, syntax, masked)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be decoded, it is damaged ({reason}); copy it again.") from None
 
 
-def _quantities(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
+def _run_lengths(frames: Sequence[Frame], dataset: Dataset) -> Iterator[NDArray[np.integer]]:
+    number = integer(dataset.get("NumberOfFrames"), 1)
+    fragments = fragments_of(dataset.PixelData, number)
+    if len(fragments) != number:
+        raise ValueError(f"it holds {len(fragments)} compressed images, its header says {number}")
+    dtype = _stored_dtype(dataset)
+    for frame in frames:
+        array = run_length_decoded(fragments[frame.index], frame.shape, 8 * dtype.itemsize).view(dtype)
+        yield _checked_bits(array, frame.header.dataset)
+
+
+def _through_pydicom(
+    frames: Sequence[Frame], dataset: Dataset, syntax: UID, masked: list[Frame]
+) -> Iterator[NDArray[np.integer]]:
+    indices = [frame.index for frame in frames]
+    if syntax.is_encapsulated:
+        number = integer(dataset.get("NumberOfFrames"), 1)
+        fragments = fragments_of(dataset.PixelData, number)
+        check_number(fragments, number)
+        begin = fragments if len(fragments) == number else fragments[:1]
+        bits = max(check_image(fragment, dataset) for fragment in begin)
+        # a decoder that is told of fewer bits than there are shifts or clears some
+        dataset.BitsStored = max(bits, int(dataset.BitsStored))
+    else:
+        dataset.BitsStored = dataset.BitsAllocated
+    dataset.HighBit = dataset.BitsStored - 1
+    decoder = get_decoder(syntax)
+    plugin = _PREFERRED.get(syntax, "")
+    plugin = plugin if plugin in decoder.available_plugins else ""
+    decoded = decoder.iter_array(dataset, indices=indices, raw=True, decoding_plugin=plugin)
+    for frame, (array, _) in zip(frames, decoded, strict=True):
+        if array.shape != frames[0].shape:
+            raise ValueError(f"decoded to {array.shape}, the header says {frames[0].shape}")
+        encapsulated = syntax.is_encapsulated
+        yield _checked_bits(array, frame.header.dataset) if encapsulated else _masked(array, frame, masked)
+
+
+def _checked_bits(stored: NDArray[np.integer], dataset: Dataset) -> NDArray[np.integer]:
+    """Compressed values, with their sign where it is not extended to all bits; overlays are never among them.
+
+    Raises:
+        ValueError: they need more bits than the header says.
+    """
+    used = _used_bits(stored, dataset)
+    if used is not stored and stored.dtype.kind == "u" and not np.array_equal(used, stored):
+        raise ValueError(f"its pixels use more than the {dataset.get('BitsStored')} bits that its header says")
+    return used
+
+
+def _quantities(frame: Frame, stored: NDArray[np.integer], out: NDArray[np.number]) -> None:
     dataset = frame.header.dataset
     if "ModalityLUTSequence" in dataset:
         out[...] = apply_modality_lut(stored, dataset)
     elif out.dtype == np.float32 and stored.dtype.itemsize <= 2:
         np.multiply(stored, np.float32(frame.slope), out=out, dtype=np.float32)
         if frame.intercept:
-            out += np.float32(frame.intercept)
+            np.add(out, np.float32(frame.intercept), out=out)
     else:
         out[...] = stored * np.float64(frame.slope) + frame.intercept
     if has_padding_below_air(frame):

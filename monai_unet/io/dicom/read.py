@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, from_working_frame, meta_of, to_working_frame
 from monai_unet.io.dicom.pixels import read_quantities
 from monai_unet.io.dicom.regrid import evenly_spaced, orthogonal
 from monai_unet.io.dicom.series import DicomSeries, find_series
+from monai_unet.io.limits import check_need, named
 from monai_unet.io.notes import NOTES
 
 
@@ -23,7 +25,7 @@ def read_series(
     path: str | Path,
     *,
     series: str | None = None,
-    dtype: Any = np.float32,
+    dtype: DTypeLike = np.float32,
     uneven: Literal["refuse", "resample"] = "refuse",
     tilt: Literal["keep", "resample"] = "keep",
 ) -> MetaTensor:
@@ -39,12 +41,24 @@ def read_series(
     Raises:
         InputError: nothing to read, several series and none named, or one that cannot be trusted.
     """
-    path = Path(path)
+    with named(path):
+        return _read(Path(path), series, dtype, uneven, tilt)
+
+
+def _read(
+    path: Path,
+    series: str | None,
+    dtype: DTypeLike,
+    uneven: Literal["refuse", "resample"],
+    tilt: Literal["keep", "resample"],
+) -> MetaTensor:
     chosen = choose_series(find_series(path), path, series)
     solved = chosen.uneven if uneven == "resample" else ""
     problems = [problem for problem in chosen.problems if problem != solved]
     if problems:
-        hint = "; uneven='resample' interpolates them" if problems == [chosen.uneven] else ""
+        hint = ""
+        if problems == [chosen.uneven]:
+            hint = "; `monai-unet convert --resample` interpolates them (uneven='resample' in Python)"
         raise InputError(f"{path}: series {chosen} cannot be read: {problems[0]}{hint}.")
     array, grid, notes = _voxels(chosen, dtype, resample_uneven=bool(solved), resample_tilt=tilt == "resample")
     working, working_grid = to_working_frame(array, grid)
@@ -77,19 +91,30 @@ def choose_series(found: Sequence[DicomSeries], path: Path, named: str | None) -
     candidates = [s for s in images if s.frames > 1] or images or list(found)
     if len(candidates) > 1:
         raise InputError(f"{path} holds several volumes; name one with --series (series= in Python):\n{listing}")
-    return candidates[0]
+    return _with_siblings_named(candidates[0], found)
+
+
+def _with_siblings_named(chosen: DicomSeries, found: Sequence[DicomSeries]) -> DicomSeries:
+    """The chosen volume with a note on each other volume of its series, which a person may miss in it."""
+    left_out = [s for s in found if s.uid == chosen.uid and s.study_uid == chosen.study_uid and s.id != chosen.id]
+    notes = [
+        f"{s.frames} images of the series were left out, they are another volume ({s})" for s in left_out if s.is_image
+    ]
+    return replace(chosen, notes=(*chosen.notes, *notes))
 
 
 def _voxels(
-    series: DicomSeries, dtype: Any, *, resample_uneven: bool, resample_tilt: bool
-) -> tuple[NDArray[Any], Grid, list[str]]:
+    series: DicomSeries, dtype: DTypeLike, *, resample_uneven: bool, resample_tilt: bool
+) -> tuple[NDArray[np.number], Grid, list[str]]:
     """Array (column i, row j, slice k), laid out so that turning it to (S, A, R) copies nothing; its grid and notes."""
     assert series.grid is not None
     assert series.stack is not None
     grid, notes = series.grid, list(series.notes)
+    copies = 2 if resample_uneven or (resample_tilt and series.tilt) else 1
+    check_need(copies * np.dtype(dtype).itemsize * float(np.prod(grid.shape, dtype=float)), series.files[0])
     memory = np.empty(grid.to_working().shape, dtype=dtype)
     array = from_working_frame(memory, grid)
-    read_quantities(series.slices, array.transpose(2, 1, 0))
+    notes += read_quantities(series.slices, array.transpose(2, 1, 0))
     if resample_uneven:
         array, grid = evenly_spaced(array, grid, series.stack.places)
         notes.append(f"{series.uneven}: interpolated to {grid.shape[2]} slices, {grid.spacing[2]:.2f} mm apart")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,10 @@ from scipy import ndimage
 from monai_unet.geometry import Grid
 from monai_unet.io.dicom.geometry import usual_gap
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 
-def evenly_spaced(voxels: NDArray[Any], grid: Grid, places: NDArray[np.float64]) -> tuple[NDArray[Any], Grid]:
+
+def evenly_spaced(voxels: NDArray[Scalar], grid: Grid, places: NDArray[np.float64]) -> tuple[NDArray[Scalar], Grid]:
     """Interpolate linearly along the slices to their usual spacing; the first and the last stay where they are.
 
     Args:
@@ -34,7 +36,7 @@ def evenly_spaced(voxels: NDArray[Any], grid: Grid, places: NDArray[np.float64])
     return out, Grid((*grid.shape[:2], count), affine)
 
 
-def orthogonal(voxels: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Grid]:
+def orthogonal(voxels: NDArray[Scalar], grid: Grid) -> tuple[NDArray[Scalar], Grid]:
     """Undo the shear of a tilted gantry: each slice (columns, rows) is shifted in its plane by linear interpolation.
 
     The grid grows so that nothing is cut off; what was not measured gets the lowest value.
@@ -59,5 +61,5 @@ def orthogonal(voxels: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Grid]:
     return out, Grid(shape, affine)
 
 
-def _cast(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+def _cast(values: NDArray[np.number], dtype: np.dtype[Scalar]) -> NDArray[Scalar]:
     return np.rint(values).astype(dtype) if dtype.kind in "iu" else values.astype(dtype)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from highdicom.color import CIELabColor
@@ -18,7 +17,8 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.io.dicom.codes import Meaning
 from monai_unet.io.dicom.result_file import damage_named, open_result
-from monai_unet.io.dicom.source import FLIP_XY, SourceSeries
+from monai_unet.io.dicom.seg_checks import check_pixels, check_planes, check_segments
+from monai_unet.io.dicom.source import FLIP_XY, SourceSeries, frames_of_reference
 from monai_unet.io.results import Segment, StoredSegmentation
 
 LARGEST_EDGE = 20_000
@@ -53,19 +53,26 @@ def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> StoredS
     with damage_named(path):
         frames = _frames(dataset)
         grid = _grid(dataset, frames, source.grid if source is not None else None, path)
-        segments = [_segment(item) for item in dataset.SegmentSequence if int(item.SegmentNumber) > 0]
         kind = str(dataset.get("SegmentationType", ""))
+        segments = [_segment(item) for item in dataset.SegmentSequence if int(item.SegmentNumber) > 0]
         slice_of = {frame.index: _slice(frame.position, grid) for frame in frames}
+        check_segments(dataset, [(frame.segment, slice_of[frame.index]) for frame in frames], kind)
+        check_pixels(dataset, kind)
         scale = 1.0 / float(dataset.MaximumFractionalValue) if kind == "FRACTIONAL" else 1.0
+        known = {0, *(int(item.SegmentNumber) for item in dataset.SegmentSequence)}
         referenced_series = _referenced_series(dataset)
     if max(grid.shape) > LARGEST_EDGE:
         raise InputError(f"{path} spans {grid.shape[2]} slices of {grid.shape[0]}×{grid.shape[1]}; it is damaged.")
 
-    def planes(number: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    def planes(number: int) -> Iterator[tuple[int, NDArray[np.number] | NDArray[np.bool_]]]:
         for frame in frames:
             if frame.segment not in (0, number):
                 continue
             pixels = _pixels(dataset, frame.index, grid, path)
+            if kind == "LABELMAP" and not known.issuperset(found := set(np.unique(pixels).tolist())):
+                raise InputError(f"{path} holds the values {sorted(found - known)}, which it does not describe.")
+            if kind == "FRACTIONAL" and pixels.max(initial=0) * scale > 1 + 1e-6:
+                raise InputError(f"{path} holds fractions beyond its Maximum Fractional Value; export it again.")
             if kind == "FRACTIONAL":
                 yield slice_of[frame.index], pixels.astype(np.float32) * np.float32(scale)
             else:
@@ -90,7 +97,7 @@ def _has_positions(dataset: Dataset) -> bool:
     )
 
 
-def _pixels(dataset: FileDataset, index: int, grid: Grid, path: str | Path) -> NDArray[Any]:
+def _pixels(dataset: FileDataset, index: int, grid: Grid, path: str | Path) -> NDArray[np.integer]:
     with damage_named(path):
         if dataset.BitsAllocated == 1 and not dataset.file_meta.TransferSyntaxUID.is_compressed:
             return _unpacked(dataset.PixelData, index, (int(dataset.Rows), int(dataset.Columns)))
@@ -128,6 +135,7 @@ def _grid(dataset: Dataset, frames: list[_Frame], hint: Grid | None, path: str |
     shared, first = dataset.SharedFunctionalGroupsSequence[0], dataset.PerFrameFunctionalGroupsSequence[0]
     orientation = (shared.get("PlaneOrientationSequence") or first.PlaneOrientationSequence)[0]
     measures = (shared.get("PixelMeasuresSequence") or first.PixelMeasuresSequence)[0]
+    check_planes(dataset, orientation, measures)
     cosines = np.array(orientation.ImageOrientationPatient, dtype=float).reshape(2, 3)
     cosines /= np.linalg.norm(cosines, axis=1, keepdims=True)
     row_spacing, column_spacing = (float(value) for value in measures.PixelSpacing)
@@ -203,8 +211,8 @@ def _referenced_series(dataset: Dataset) -> str:
 
 
 def _check_frame_of_reference(path: str | Path, dataset: Dataset, source: SourceSeries) -> None:
-    ours, theirs = dataset.get("FrameOfReferenceUID"), source.headers()[0].get("FrameOfReferenceUID")
-    if ours and theirs and ours != theirs:
+    ours, theirs = dataset.get("FrameOfReferenceUID"), frames_of_reference(source.headers())
+    if ours and theirs and ours not in theirs:
         raise InputError(
             f"{path} was drawn in another frame of reference than the source series; give the series it was drawn on"
             f" ({_referenced_series(dataset) or 'the file does not name it'})."

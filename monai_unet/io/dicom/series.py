@@ -1,6 +1,6 @@
 """DICOM series: what is below a path, and what of it can be read as a volume (by `dicom_read`).
 
-Geometry comes from Image Position and Image Orientation (Patient) alone; see `dicom_geometry`. A series whose slices
+Geometry comes from Image Position and Image Orientation (Patient) alone; see `geometry`. A series whose slices
 no affine can place is refused by name.
 """
 
@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydicom import dcmread
@@ -18,10 +17,12 @@ from pydicom.dataset import Dataset
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
+from monai_unet.io.dicom.agreement import notes_of_scaling, problems_of
 from monai_unet.io.dicom.files import DamagedFile, FileHeader, ZipAwareOpener, damage_in, read_headers
 from monai_unet.io.dicom.frames import Frame, NoPlaceError, frames_of, number
-from monai_unet.io.dicom.geometry import QUIET, TOLERATED, Stack, describe_gaps, plane_of, stack
+from monai_unet.io.dicom.geometry import QUIET, TOLERATED, Stack, describe_gaps, plane_of
 from monai_unet.io.dicom.groups import Part, parts_of, repeated
+from monai_unet.io.dicom.patients import by_patient
 from monai_unet.io.dicom.pixels import (
     AIR,
     has_padding_below_air,
@@ -29,6 +30,9 @@ from monai_unet.io.dicom.pixels import (
     transfer_syntax,
     why_not_decodable,
 )
+from monai_unet.io.dicom.stacks import frame_of_reference, stack_of, usual
+from monai_unet.io.limits import named
+from monai_unet.mappings import Json
 
 NOT_IMAGES = ("SEG", "RTSTRUCT", "SR", "RTPLAN", "RTDOSE", "PR", "KO", "REG", "RWV", "ANN", "DOC", "FID")
 """Modalities that describe images or are computed from them; they are listed, and never read as an image."""
@@ -105,7 +109,11 @@ def find_series(path: str | Path) -> list[DicomSeries]:
     Raises:
         InputError: nothing is there, or no file of it is DICOM.
     """
-    path = Path(path)
+    with named(path):
+        return _found(Path(path))
+
+
+def _found(path: Path) -> list[DicomSeries]:
     headers, damaged = read_headers(path)
     if not headers:
         raise InputError(_nothing_found(path, damaged))
@@ -126,7 +134,7 @@ def _numbered(found: Sequence[DicomSeries]) -> Iterator[DicomSeries]:
 def _listed(headers: Sequence[FileHeader], damaged: list[DamagedFile]) -> list[DicomSeries]:
     """Volumes of a series; files with a damaged element are moved to `damaged`."""
     try:
-        return list(_series_of(headers))
+        return list(_of_patients(headers))
     except Exception:
         # damaged bytes make the parser raise anything; to parse all elements of all files up front would be slow
         found = {header.path: damage_in(header) for header in headers}
@@ -135,7 +143,7 @@ def _listed(headers: Sequence[FileHeader], damaged: list[DamagedFile]) -> list[D
             raise
         damaged += broken
         sound = [header for header in headers if found[header.path] is None]
-        return list(_series_of(sound))
+        return list(_of_patients(sound))
 
 
 def _nothing_found(path: Path, damaged: Sequence[DamagedFile]) -> str:
@@ -163,17 +171,37 @@ def _listing_order(headers: Sequence[FileHeader]) -> tuple[str, float, str]:
     )
 
 
+def _of_patients(headers: Sequence[FileHeader]) -> Iterator[DicomSeries]:
+    """Volumes of a series; careless anonymisers give the series of two patients one UID."""
+    groups = by_patient([header.patient for header in headers])
+    for n, members in enumerate(groups, 1):
+        found = _series_of([headers[index] for index in members])
+        if len(groups) == 1:
+            yield from found
+        else:
+            label = f"patient {n} of {len(groups)}"
+            note = f"the series holds images of {len(groups)} patients, these are of one"
+            yield from (
+                replace(s, description=", ".join(filter(None, (s.description, label))), notes=(*s.notes, note))
+                for s in found
+            )
+
+
 def _series_of(headers: Sequence[FileHeader]) -> Iterator[DicomSeries]:
     """One entry per volume of a series; what cannot be placed is one entry with the reason."""
     placed: list[Frame] = []
     unplaced: dict[str, list[FileHeader]] = {}
+    unclear: list[tuple[FileHeader, str]] = []
     for header in headers:
         try:
             placed += _placed_frames(header)
         except NoPlaceError as error:
             unplaced.setdefault(str(error), []).append(header)
+            if error.given:
+                unclear.append((header, str(error)))
     left_out = [header for members in unplaced.values() for header in members]
-    yield from (_with_left_out(_volume(part), left_out) for part in parts_of(placed))
+    for part in parts_of(placed):
+        yield _with_unclear(_with_left_out(_volume(part), left_out), unclear)
     for reason, members in unplaced.items():
         yield _unplaced(members, [reason])
 
@@ -183,6 +211,16 @@ def _with_left_out(series: DicomSeries, left_out: Sequence[FileHeader]) -> Dicom
     if not images:
         return series
     return replace(series, notes=(*series.notes, f"{len(images)} images of the series without a place were left out"))
+
+
+def _with_unclear(series: DicomSeries, unclear: Sequence[tuple[FileHeader, str]]) -> DicomSeries:
+    """An image of the same matrix, of which the header gives a place that makes no sense, may be one of the slices."""
+    shape = series.slices[0].shape
+    for header, reason in unclear:
+        if (header.dataset.get("Rows"), header.dataset.get("Columns")) == shape:
+            sentence = f"one of its images cannot be placed: {reason} ({header.path.name})"
+            return replace(series, problems=(*series.problems, sentence))
+    return series
 
 
 def _placed_frames(header: FileHeader) -> list[Frame]:
@@ -199,9 +237,9 @@ def _placed_frames(header: FileHeader) -> list[Frame]:
 
 def _volume(part: Part) -> DicomSeries:
     frames, notes, problems = _without_copies(part.frames)
-    first = frames[0]
-    thickness = first.thickness or 1.0
-    stacked = stack([f.position for f in frames], first.orientation, first.spacing, thickness)
+    notes += part.notes
+    first = usual(frames)
+    stacked = stack_of(frames, first.thickness or 1.0)
     ordered = tuple(frames[i] for i in stacked.order)
     uneven = ""
     if not problems and not stacked.regular:
@@ -218,8 +256,9 @@ def _volume(part: Part) -> DicomSeries:
         notes.append("MONOCHROME1: values are kept as stored, a viewer shows them inverted")
     if any(has_padding_below_air(frame) for frame in ordered):
         notes.append(f"voxels outside the field of view (padding) were set to {AIR} HU")
-    reasons = dict.fromkeys(filter(None, (why_not_decodable(frame) for frame in ordered)))
-    problems += reasons
+    notes += notes_of_scaling(ordered)
+    problems += problems_of(ordered)
+    problems += dict.fromkeys(filter(None, (why_not_decodable(frame) for frame in ordered)))
     rows, columns = first.shape
     grid = Grid((columns, rows, len(ordered)), stacked.affine)
     return _entry(ordered, part.label, grid, stacked, problems, notes, uneven)
@@ -235,7 +274,7 @@ def _without_copies(frames: Sequence[Frame]) -> tuple[list[Frame], list[str], li
         try:
             reference = stored_values(group[0])
             same = all(np.array_equal(reference, stored_values(other)) for other in group[1:])
-            same = same and len({(frame.slope, frame.intercept) for frame in group}) == 1
+            same = same and len({frame.scaling for frame in group}) == 1
         except InputError:
             same = False
         if same:
@@ -287,11 +326,17 @@ def _entry(
         slices=slices,
         stack=stacked,
         uneven=uneven,
-        **_shared(dataset, label),
+        **{**_shared(dataset, label), "frame_of_reference_uid": _usual_frame_of_reference(slices)},
     )
 
 
-def _shared(dataset: Dataset, label: str) -> dict[str, Any]:
+def _usual_frame_of_reference(slices: Sequence[Frame]) -> str:
+    """The one that most slices state of those that state any; empty where none does."""
+    (uid, count), *_ = Counter(filter(None, map(frame_of_reference, slices))).most_common(1) or [("", 0)]
+    return uid if 2 * count > len(slices) or count == sum(1 for f in slices if frame_of_reference(f)) else ""
+
+
+def _shared(dataset: Dataset, label: str) -> Json:
     description = str(dataset.get("SeriesDescription") or "").strip()
     dates = (str(dataset.get(name) or "") for name in ("AcquisitionDate", "SeriesDate", "StudyDate"))
     return {

@@ -130,6 +130,11 @@ class SourceImages:
         return found
 
 
+def frames_of_reference(headers: Sequence[Dataset]) -> set[str]:
+    """Frames of reference that the images of a series state: one, or one per slice from some software."""
+    return {str(uid) for header in headers if (uid := header.get("FrameOfReferenceUID"))}
+
+
 def _decimal(value: float) -> float:
     """What fits into the 16 characters of a decimal string."""
     return float(f"{value:.10g}")

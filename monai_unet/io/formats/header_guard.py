@@ -18,7 +18,8 @@ AGREEMENT = 0.1
 """Largest distance between two statements that counts as rounding, in smallest voxel edges."""
 SIZE_AGREEMENT = 0.01
 """Largest relative difference between pixdim and the affine's spacing."""
-_MILLIMETRES = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
+_UNITS = {0: ("mm", 1.0), 1: ("meter", 1000.0), 2: ("mm", 1.0), 3: ("micron", 0.001)}
+"""Code of the unit of space → its name and mm; 0 means that none is stated."""
 
 
 def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: object) -> tuple[Grid, tuple[str, ...]]:
@@ -27,8 +28,8 @@ def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: ob
     Raises:
         InputError: no valid orientation, contradictory left and right, or contradictory voxel sizes.
     """
-    notes: list[str] = []
-    unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+    notes = []
+    name, unit = _unit(header, path)
     sform, qform = _valid(header, "sform"), _valid(header, "qform")
     affine = sform if sform is not None else qform
     if affine is None:
@@ -40,16 +41,29 @@ def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: ob
         )
     if sform is None and int(header["sform_code"]) > 0:
         notes.append("the sform is singular, the qform is used")
+    if sform is not None and qform is None and int(header["qform_code"]) > 0:
+        notes.append("the qform cannot be understood, the sform is used")
     if sform is not None and qform is not None:
         notes += _compared(Grid(shape, sform), Grid(shape, qform), path)
     _check_sizes(header, affine, path)
     if unit != 1.0:
         affine = np.diag([unit, unit, unit, 1.0]) @ affine
-        notes.append(f"coordinates given in {header.get_xyzt_units()[0]} were converted to mm")
+        notes.append(f"coordinates given in {name} were converted to mm")
     angle = shear_degrees(affine)
     if angle > 0.1:
         notes.append(f"axes are {angle:.1f} degrees off perpendicular, the sheared affine is kept")
     return Grid(shape, affine), tuple(notes)
+
+
+def _unit(header: nib.Nifti1Header, path: object) -> tuple[str, float]:
+    # the other bits are the unit of time
+    code = int(header["xyzt_units"]) & 7
+    if code not in _UNITS:
+        raise InputError(
+            f"{path} states its voxel size in an unknown unit (xyzt_units {int(header['xyzt_units'])}); export it "
+            "again, or correct the header if you know the unit."
+        )
+    return _UNITS[code]
 
 
 def shear_degrees(affine: NDArray[np.float64]) -> float:
@@ -63,7 +77,7 @@ def _valid(header: nib.Nifti1Header, name: str) -> NDArray[np.float64] | None:
     if int(header[f"{name}_code"]) <= 0:
         return None
     try:
-        affine = np.asarray(header.get_sform() if name == "sform" else header.get_qform(), dtype=np.float64)
+        affine = np.asarray(header.get_sform() if name == "sform" else _qform(header), dtype=np.float64)
     except (ValueError, nib.spatialimages.HeaderDataError):
         return None
     if not np.isfinite(affine).all():
@@ -72,6 +86,14 @@ def _valid(header: nib.Nifti1Header, name: str) -> NDArray[np.float64] | None:
     if min(spacing) <= 0 or abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
         return None
     return affine
+
+
+def _qform(header: nib.Nifti1Header) -> NDArray[np.float64]:
+    if header["pixdim"][0] == 0:
+        # NIfTI-1: a qfac of 0 counts as 1
+        header = header.copy()
+        header["pixdim"][0] = 1
+    return np.asarray(header.get_qform())
 
 
 def _compared(sform: Grid, qform: Grid, path: object) -> list[str]:
@@ -89,6 +111,8 @@ def _compared(sform: Grid, qform: Grid, path: object) -> list[str]:
 def _check_sizes(header: nib.Nifti1Header, affine: NDArray[np.float64], path: object) -> None:
     stated = np.abs(np.asarray(header["pixdim"][1:4], dtype=float))
     actual = np.array(spacing_of(affine))
+    if not np.isfinite(stated).all():
+        raise InputError(f"{path} has a voxel size that is not a number (pixdim); correct the header.")
     # pixdim of 0 means "not stated"
     wrong = (stated > 0) & (np.abs(stated / actual - 1.0) > SIZE_AGREEMENT)
     if wrong.any():

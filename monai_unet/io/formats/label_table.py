@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-Color = tuple[int, int, int]
+from monai_unet.io.palette import Color, label_color
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def to_caret_xml(table: LabelTable) -> bytes:
     information = ElementTree.SubElement(root, "VolumeInformation", Index="0")
     labels = ElementTree.SubElement(information, "LabelTable")
     for value, entry in sorted(table.items()):
-        rgb = [f"{channel / 255:.4f}" for channel in entry.color or (255, 255, 255)]
+        rgb = [f"{channel / 255:.4f}" for channel in entry.color or label_color(value)]
         label = ElementTree.SubElement(
             labels, "Label", Key=str(value), Red=rgb[0], Green=rgb[1], Blue=rgb[2], Alpha="1"
         )
@@ -56,14 +56,14 @@ def from_caret_xml(content: bytes) -> dict[int, LabelEntry]:
         return {}
 
 
-def to_slicer_keys(table: LabelTable, labels: NDArray[np.integer]) -> dict[str, str]:
+def to_slicer_keys(table: LabelTable, labels: NDArray[np.number]) -> dict[str, str]:
     """Key/value pairs of a `.seg.nrrd` file for labels in the file's axis order (i, j, k)."""
     keys = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
     for n, (value, entry) in enumerate(sorted((v, e) for v, e in table.items() if v != 0)):
-        rgb = " ".join(f"{channel / 255:.6g}" for channel in entry.color or (255, 255, 255))
+        rgb = " ".join(f"{channel / 255:.6g}" for channel in entry.color or label_color(value))
         extent = " ".join(f"0 {size - 1}" for size in labels.shape)
         keys |= {
             f"Segment{n}_ID": f"Segment_{value}",

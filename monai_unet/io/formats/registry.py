@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
@@ -21,29 +22,39 @@ class Writer(Protocol):
     """Writes voxels in the axis order of a grid."""
 
     def __call__(
-        self, path: Path, array: NDArray[Any], grid: Grid, *, like: Path | None = None, labels: LabelTable | None = None
+        self,
+        path: Path,
+        array: NDArray[np.number],
+        grid: Grid,
+        *,
+        like: Path | None = None,
+        labels: LabelTable | None = None,
     ) -> None: ...
 
 
 @dataclass(frozen=True)
 class VolumeFormat:
-    """One file format: how it is recognised, read and written."""
+    """One file format: how it is recognised, read (whole, or its grid alone) and written."""
 
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    read: Callable[[Path], tuple[NDArray[Any], Grid, tuple[str, ...]]]
+    read: Callable[[Path], tuple[NDArray[np.number], Grid, tuple[str, ...]]]
+    read_grid: Callable[[Path], tuple[Grid, tuple[str, ...]]]
     read_label_table: Callable[[Path], dict[int, LabelEntry]]
     write: Writer
 
 
 FORMATS = (
-    VolumeFormat("NIfTI", nifti.SUFFIXES, nifti.is_nifti, nifti.read, nifti.read_label_table, nifti.write),
+    VolumeFormat(
+        "NIfTI", nifti.SUFFIXES, nifti.is_nifti, nifti.read, nifti.read_grid, nifti.read_label_table, nifti.write
+    ),
     VolumeFormat(
         "NRRD",
         itk_formats.NRRD_SUFFIXES,
         itk_formats.is_nrrd,
         itk_formats.read,
+        itk_formats.read_grid,
         itk_formats.read_label_table,
         itk_formats.write,
     ),
@@ -52,8 +63,16 @@ FORMATS = (
         itk_formats.META_SUFFIXES,
         itk_formats.is_meta,
         itk_formats.read,
+        itk_formats.read_grid,
         itk_formats.read_label_table,
         itk_formats.write,
+    ),
+)
+_UNREAD: tuple[tuple[Callable[[Path, bytes], bool], str], ...] = (
+    (lambda path, head: head[128:132] == b"DICM", "is a gzipped DICOM file; unpack it first"),
+    (
+        lambda path, head: path.suffix.lower() in (".mgz", ".mgh"),
+        "is a FreeSurfer volume, which is not read; convert it with mri_convert to .nii.gz",
     ),
 )
 VOLUME_SUFFIXES = tuple(suffix for volume_format in FORMATS for suffix in volume_format.suffixes)
@@ -72,6 +91,9 @@ def format_of(path: Path) -> VolumeFormat:
     for volume_format in FORMATS:
         if volume_format.recognises(head):
             return volume_format
+    for recognised, what in _UNREAD:
+        if recognised(path, head):
+            raise InputError(f"{path} {what}.")
     raise InputError(
         f"{path} is not a volume that can be read (it begins with {head[:8]!r}); "
         f"give DICOM or a file of {', '.join(VOLUME_SUFFIXES)}."

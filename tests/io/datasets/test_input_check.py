@@ -12,7 +12,8 @@ import torch
 from monai.data import MetaTensor
 
 from monai_unet.io import read_volume
-from monai_unet.io.datasets.input_check import ExpectedInput, check_input
+from monai_unet.io.datasets.channel import ExpectedInput
+from monai_unet.io.datasets.input_check import check_input, expected_of
 
 
 def phantom(seed: int = 0, *, spacing: float = 2.0, shape: tuple[int, int, int] = (24, 32, 32)) -> MetaTensor:
@@ -31,7 +32,7 @@ def phantom(seed: int = 0, *, spacing: float = 2.0, shape: tuple[int, int, int] 
 
 @pytest.fixture(scope="module")
 def expected() -> ExpectedInput:
-    return ExpectedInput.from_volumes([phantom(seed) for seed in range(5)], modality="CT")
+    return expected_of([phantom(seed) for seed in range(5)], modality="CT")
 
 
 def altered(change: object, **meta: object) -> MetaTensor:
@@ -85,7 +86,7 @@ def test_an_empty_image_is_noticed(expected: ExpectedInput) -> None:
 
 def test_training_volumes_that_do_not_resemble_each_other_give_no_appearance() -> None:
     noise = [altered(lambda t, n=n: torch.randn(t.shape, generator=torch.manual_seed(n))) for n in range(6)]
-    assert ExpectedInput.from_volumes(noise).appearance is None
+    assert expected_of(noise).appearance is None
 
 
 def test_expectations_survive_json(expected: ExpectedInput) -> None:
@@ -99,7 +100,7 @@ def test_mirrored_hippocampi_are_noticed_and_right_ones_pass() -> None:
     root = Path(os.environ["MONAI_UNET_DATA"]) / "Task04_Hippocampus"
     dataset = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
     training = [read_volume(root / case["image"]) for case in dataset["training"][:20]]
-    expected = ExpectedInput.from_volumes(training, modality="MR")
+    expected = expected_of(training, modality="MR")
     for case in dataset["validation"][:5]:
         volume = read_volume(root / case["image"])
         assert not any("orientation" in warning for warning in check_input(volume, expected))

@@ -1,20 +1,16 @@
 """Which file is which sequence, by the names that scanners and datasets use; the layouts of BraTS and the Decathlon."""
 
-import json
-
 import numpy as np
 import pytest
 from brain_phantom import brats_layout, decathlon_layout, own_layout, write_sequences
 
-from monai_unet.bundle_format.catalogue import built_in_folder
+from monai_unet.bundle_format.catalogue import find_bundle
 from monai_unet.errors import InputError
 from monai_unet.io import find_sequence_cases, match_sequence, read_volume, sequence_cases
 from monai_unet.io.datasets.channels import read_channels
 from monai_unet.transforms.brats import convert_labels
 
-CHANNELS = json.loads((built_in_folder() / "brain_tumor_mri" / "configs" / "metadata.json").read_text())["monai_unet"][
-    "channels"
-]
+CHANNELS = find_bundle("brain_tumor_mri").description.channels
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from monai_unet.errors import InputError
 from monai_unet.geometry.grid import to_working_frame
 from monai_unet.io.dicom.deidentify import DeidentifiedSeries, Deidentifier, write_deidentified
 from monai_unet.io.dicom.read import read_series
-from monai_unet.io.dicom.rtstruct import read_rtstruct, write_rtstruct
+from monai_unet.io.dicom.rtstruct import write_rtstruct
+from monai_unet.io.dicom.rtstruct_read import read_rtstruct
 from monai_unet.io.dicom.seg import read_seg, write_seg
 from monai_unet.io.dicom.series import find_series
 from monai_unet.io.dicom.sr import write_sr

@@ -13,7 +13,8 @@ from dicom_phantom import write_phantom
 from monai_unet.errors import InputError
 from monai_unet.geometry.grid import to_working_frame
 from monai_unet.io.dicom.result_file import kind_of
-from monai_unet.io.dicom.rtstruct import read_rtstruct, write_rtstruct
+from monai_unet.io.dicom.rtstruct import write_rtstruct
+from monai_unet.io.dicom.rtstruct_read import read_rtstruct
 from monai_unet.io.dicom.seg import read_seg, write_seg
 from monai_unet.io.dicom.sr import read_sr, write_sr
 from monai_unet.io.results import LesionMeasurements

@@ -23,7 +23,8 @@ from skimage.draw import polygon2mask
 
 from monai_unet.errors import InputError
 from monai_unet.geometry.grid import Grid, to_working_frame
-from monai_unet.io.dicom.rtstruct import read_rtstruct, write_rtstruct
+from monai_unet.io.dicom.rtstruct import write_rtstruct
+from monai_unet.io.dicom.rtstruct_read import read_rtstruct
 from monai_unet.io.dicom.series import find_series
 from monai_unet.io.results import Segment
 

@@ -89,6 +89,74 @@ def test_training_set_is_numbered_as_the_model_that_was_corrected(outcome: Outco
     assert (mask == 3).sum() == (outcome.labels == 4).sum()
 
 
+def saved(outcome: Outcome, objects: tuple[SegmentObject, ...], made_by: dict[str, object], folder: Path) -> dict:
+    """Save for training; the dataset's labels, and value in the session → values in the mask file."""
+    _, mask, description = save_for_training(Outcome(outcome.image, outcome.labels, objects, made_by), folder)
+    # files hold (R, A, S) in any orientation: voxels are counted, and the two objects differ in size
+    counts = dict(zip(*np.unique(np.asanyarray(nibabel.load(mask).dataobj), return_counts=True), strict=True))
+    values = {
+        item.value: [v for v, n in counts.items() if n == (outcome.labels == item.value).sum()] for item in objects
+    }
+    return {"labels": json.loads(description.read_text())["labels"], "values": values}
+
+
+NAMELESS = (SegmentObject(1, "class 1", "class 1"), SegmentObject(4, "class 4", "class 4"))
+
+
+def test_labels_of_a_foreign_model_keep_their_values(outcome: Outcome, tmp_path: Path) -> None:
+    """BraTS of the Model Zoo gives 1, 2, 4 without names: before, 4 became 2."""
+    made_by = {"bundle": "brats_mri_segmentation", "labels": {"1": "class 1", "4": "class 4"}}
+    first = saved(outcome, NAMELESS, made_by, tmp_path / "set")
+    assert first == {"labels": {"0": "background", "1": "class 1", "4": "class 4"}, "values": {1: [1], 4: [4]}}
+    # a case with a value that the first did not have, and one with a lesion that the model does not know
+    objects = (SegmentObject(1, "class 2", "class 2"), SegmentObject(4, "class 4", "class 4"))
+    saved(outcome, objects, {"labels": {"1": "class 1", "2": "class 2", "4": "class 4"}}, tmp_path / "set")
+    objects = (SegmentObject(1, "cyst", "cyst"), SegmentObject(4, "class 4", "class 4"))
+    later = saved(outcome, objects, {"labels": {"2": "class 2", "4": "class 4"}}, tmp_path / "set")
+    assert later["labels"] == {"0": "background", "1": "class 1", "2": "class 2", "4": "class 4", "5": "cyst"}
+    assert later["values"] == {1: [5], 4: [4]}
+
+
+def test_a_label_without_a_name_keeps_its_value_when_the_user_names_it(outcome: Outcome, tmp_path: Path) -> None:
+    made_by = {"bundle": "brats_mri_segmentation", "labels": {"1": "class 1", "4": "class 4"}}
+    saved(outcome, NAMELESS, made_by, tmp_path / "set")
+    named = (SegmentObject(1, "core", "core"), SegmentObject(4, "class 4", "enhancing tumour"))
+    found = saved(outcome, named, made_by, tmp_path / "set")
+    assert found["labels"] == {"0": "background", "1": "core", "4": "enhancing tumour"}
+    assert found["values"] == {1: [1], 4: [4]}
+
+
+def test_labels_of_a_foreign_bundle_found_by_name_keep_their_values(
+    outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a session recovered from before the provenance held the labels."""
+    configs = tmp_path / "bundles" / "abdomen" / "configs"
+    configs.mkdir(parents=True)
+    pred = {"num_channels": 5, "channel_def": {"0": "background", "1": "liver", "4": "cyst"}}
+    (configs / "metadata.json").write_text(json.dumps({"network_data_format": {"outputs": {"pred": pred}}}))
+    monkeypatch.setenv("MONAI_UNET_BUNDLES", str(tmp_path / "bundles"))
+    objects = (SegmentObject(1, "liver", "liver"), SegmentObject(4, "cyst", "cyst"))
+    found = saved(outcome, objects, {"bundle": "abdomen"}, tmp_path / "set")
+    assert found == {"labels": {"0": "background", "1": "liver", "4": "cyst"}, "values": {1: [1], 4: [4]}}
+
+
+def test_labels_of_a_mask_that_no_model_made_keep_their_values(outcome: Outcome, tmp_path: Path) -> None:
+    objects = (SegmentObject(1, "kidney", "kidney"), SegmentObject(4, "cyst", "cyst"))
+    found = saved(outcome, objects, {}, tmp_path / "set")
+    assert found == {"labels": {"0": "background", "1": "kidney", "4": "cyst"}, "values": {1: [1], 4: [4]}}
+
+
+def test_a_dataset_keeps_its_own_values_and_refuses_another_meaning(outcome: Outcome, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    saved(outcome, (SegmentObject(1, "cyst", "cyst"), SegmentObject(4, "tumour", "tumour")), {}, folder)
+    again = saved(outcome, (SegmentObject(4, "cyst"), SegmentObject(1, "tumour")), {}, folder)
+    assert again == {"labels": {"0": "background", "1": "cyst", "4": "tumour"}, "values": {1: [4], 4: [1]}}
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(InputError, match="the label 1 is cyst, and for the model that marked this case it is class 1"):
+        saved(outcome, NAMELESS, {"labels": {"1": "class 1", "4": "class 4"}}, folder)
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_dicom_result_of_a_volume_file_is_refused_by_name(outcome: Outcome, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not DICOM"):
         save_seg(outcome, tmp_path / "seg.dcm")

@@ -54,6 +54,23 @@ def test_other_labels_than_the_models_are_refused_by_name(
         fine_tuning.plan(bundle, dataset(tmp_path / "set", labels), 3)
 
 
+def test_labels_of_a_foreign_bundle_are_compared_by_value_and_name(tmp_path: Path) -> None:
+    """Before, a bundle without a section of ours marked "nothing", whatever it stated."""
+    root = tmp_path / "abdomen"
+    (root / "configs").mkdir(parents=True)
+    (root / "models").mkdir()
+    (root / "models" / "model.pt").write_bytes(b"weights")
+    pred = {"num_channels": 3, "channel_def": {"0": "background", "1": "liver", "2": "cyst"}}
+    (root / "configs" / "metadata.json").write_text(json.dumps({"network_data_format": {"outputs": {"pred": pred}}}))
+    config = dict.fromkeys(("dataset_dir", "output_dir", "ckpt", "epochs", "val_interval", "ema_decay"), 0)
+    (root / "configs" / "train.yaml").write_text(json.dumps({**config, "learning_rate": 0.1}))
+    foreign = Bundle("abdomen", root, built_in=True)
+    labels = {"0": "background", "1": "liver", "2": "cyst"}
+    assert len(fine_tuning.plan(foreign, dataset(tmp_path / "set", labels), 3).training) == 2
+    with pytest.raises(InputError, match="mark 1 cyst, 2 liver, and 'abdomen' marks 1 liver, 2 cyst"):
+        fine_tuning.plan(foreign, dataset(tmp_path / "other", {"1": "cyst", "2": "liver"}), 3)
+
+
 def test_model_of_several_series_and_model_without_training_are_refused(tmp_path: Path) -> None:
     folder = dataset(tmp_path / "set", LABELS)
     several = find_bundle("brain_tumor_mri")
@@ -106,8 +123,8 @@ def test_one_epoch_gives_a_bundle_that_segments(bundle: Bundle, tmp_path: Path) 
     assert 0 <= last.dice <= 1
     assert tuned.name in {found.name for found in find_bundles()}
     assert is_trusted(tuned)
-    assert tuned.metadata["description"].startswith("Fine-tuned from hippocampus_mri on 2 cases")
-    assert "the training cases themselves" in tuned.metadata["description"]
+    assert tuned.description.description.startswith("Fine-tuned from hippocampus_mri on 2 cases")
+    assert "the training cases themselves" in tuned.description.description
     # other weights than those it began from, and usable
     assert (tuned.root / "models" / "model.pt").read_bytes() != (bundle.root / "models" / "model.pt").read_bytes()
     image = folder / "images" / "case_00.nii.gz"

@@ -10,10 +10,10 @@ from plugin_cases import write_volume_file
 from test_hanging import opened
 
 from monai_unet.bundle_format.catalogue import find_bundle
+from monai_unet.io.datasets.channel import Channel
 from monai_unet.io.datasets.inventory import Entry
 from monai_unet.segmentation.segmenter import Segmenter
 from napari_plugin.case import models
-from napari_plugin.case.models import Channel
 from napari_plugin.case.opening import OpenImage
 
 

@@ -19,13 +19,13 @@ from napari_plugin.case import zoo
 METADATA = {"copyright": "Copyright (c) somebody", "network_data_format": {"inputs": {"image": {"num_channels": 1}}}}
 
 
-def write_archive(path: Path, name: str, *, metadata: bool = True) -> str:
+def write_archive(path: Path, name: str, *, metadata: dict | None = METADATA) -> str:
     """A bundle's archive as the zoo packs it; returns its SHA-1."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{name}/LICENSE", "Apache License 2.0, in full")
         archive.writestr(f"{name}/models/model.pt", b"0" * 600_000)
-        if metadata:
-            archive.writestr(f"{name}/configs/metadata.json", json.dumps(METADATA))
+        if metadata is not None:
+            archive.writestr(f"{name}/configs/metadata.json", json.dumps(metadata))
     return hashlib.sha1(path.read_bytes()).hexdigest()
 
 
@@ -36,11 +36,13 @@ def index(tmp_path: Path) -> Iterator[str]:
     folder.mkdir()
     with served(folder) as address:
         good = write_archive(folder / "new.zip", "spleen_ct_segmentation")
-        no_bundle = write_archive(folder / "none.zip", "none_segmentation", metadata=False)
+        no_bundle = write_archive(folder / "none.zip", "none_segmentation", metadata=None)
+        broken = write_archive(folder / "broken.zip", "broken_segmentation", metadata={"network_data_format": 1})
         listing = {
             "spleen_ct_segmentation_v0.9.9": {"checksum": "0", "source": f"{address}/old.zip"},
             "spleen_ct_segmentation_v0.10.0": {"checksum": good, "source": f"{address}/new.zip"},
             "damaged_segmentation_v0.1.0": {"checksum": "0" * 40, "source": f"{address}/new.zip"},
+            "broken_segmentation_v0.1.0": {"checksum": broken, "source": f"{address}/broken.zip"},
             "none_segmentation_v0.1.0": {"checksum": no_bundle, "source": f"{address}/none.zip"},
             "lung_nodule_ct_detection_v0.1.0": {"checksum": good, "source": f"{address}/new.zip"},
         }
@@ -64,6 +66,7 @@ def finished(steps: object) -> tuple[list[tuple[int, int]], Bundle]:
 def test_list_has_the_newest_version_of_what_segments(index: str) -> None:
     # 0.10.0 is newer than 0.9.9, though not in the order of letters
     assert [(found.name, found.version) for found in zoo.list_models(index)] == [
+        ("broken_segmentation", "0.1.0"),
         ("damaged_segmentation", "0.1.0"),
         ("none_segmentation", "0.1.0"),
         ("spleen_ct_segmentation", "0.10.0"),
@@ -86,7 +89,15 @@ def test_download_is_a_bundle_that_may_not_run_yet_with_its_licence(index: str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("damaged_segmentation", "not the file"), ("none_segmentation", "no MONAI bundle")]
+    ("name", "words"),
+    [
+        ("damaged_segmentation", "not the file"),
+        ("none_segmentation", "no MONAI bundle"),
+        (
+            "broken_segmentation",
+            "was not installed: broken_segmentation/configs/metadata.json: 'network_data_format' must",
+        ),
+    ],
 )
 def test_wrong_download_installs_nothing(index: str, tmp_path: Path, name: str, words: str) -> None:
     with pytest.raises(InputError, match=words):

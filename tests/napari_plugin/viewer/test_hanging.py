@@ -9,9 +9,9 @@ import pytest
 from napari.components import ViewerModel
 from plugin_cases import ORIENTATIONS, value_at, write_volume_file
 
+from monai_unet.geometry import PLANES
 from napari_plugin.case.opening import OpenImage, list_images, onto, open_image
 from napari_plugin.viewer.hanging import (
-    PLANES,
     go_to,
     hang,
     image_layer,
