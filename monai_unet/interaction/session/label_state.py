@@ -44,6 +44,7 @@ class Change:
     notes: tuple[str, ...] = ()
 
 
+Voxels = NDArray[np.generic]
 Listener = Callable[[Change], None]
 
 
@@ -252,9 +253,7 @@ class LabelState:
             raise InputError(f"{item.name} is locked; unlock it to change it.")
         return item
 
-    def _write(
-        self, what: str, box: Box, new: NDArray[np.generic], document: Document | None = None, **how: Any
-    ) -> Change:
+    def _write(self, what: str, box: Box, new: Voxels, document: Document | None = None, **how: Any) -> Change:
         """Put labels into a box, but for voxels that locked objects hold or would gain, and make it one step."""
         before = self.labels[box].copy()
         new, notes = self._guarded(before, new)
@@ -267,9 +266,7 @@ class LabelState:
             raise
         return self._tell(change)
 
-    def _guarded(
-        self, before: NDArray[np.uint16], new: NDArray[np.generic]
-    ) -> tuple[NDArray[np.generic], tuple[str, ...]]:
+    def _guarded(self, before: NDArray[np.uint16], new: Voxels) -> tuple[Voxels, tuple[str, ...]]:
         locked = [item for item in self._document.objects.values() if item.locked]
         if not locked:
             return new, ()
