@@ -135,32 +135,34 @@ class EvaluateCommand(Command):
         return FAILURE if summary is None else SOME_FAILED if refusals else SUCCESS
 
     def _pairing(self) -> Pairing:
-        from monai_unet.evaluation.pairs import pair_csv, pair_dataset, pair_folders
+        from monai_unet.evaluation import pairs
 
         given = {name: value for name in _SOURCES if (value := getattr(self, name))}
         _refuse_mixed(given.keys())
         named, probabilities = bool(self.labels), self.probabilities
         if self.pairs:
-            return pair_csv(self.pairs)
+            return pairs.pair_csv(self.pairs)
         if self.bundle:
             later = self.output / "predictions"
-            return pair_dataset(given["dataset"], self.key, later, made_later=True, named=named)
+            return pairs.pair_dataset(given["dataset"], self.key, later, made_later=True, named=named)
         if self.dataset:
-            return pair_dataset(self.dataset, self.key, given["predictions"], probabilities=probabilities, named=named)
-        return pair_folders(
+            return pairs.pair_dataset(
+                self.dataset, self.key, given["predictions"], probabilities=probabilities, named=named
+            )
+        return pairs.pair_folders(
             given["predictions"], given["references"], images=self.images, probabilities=probabilities, named=named
         )
 
     def _model(self) -> dict[str, object]:
         """Name and version of the bundle, and the hashes of its files; empty where nothing is segmented."""
         from monai_unet.bundle_format import find_bundle, require_trust
-        from monai_unet.evaluation.provenance import model_of
+        from monai_unet.evaluation import provenance
 
         if not self.bundle:
             return {}
         bundle = find_bundle(self.bundle)
         require_trust(bundle, consent=self.trust)
-        return model_of(bundle, self.checkpoint or "") | {"name": self.bundle}
+        return provenance.model_of(bundle, self.checkpoint or "") | {"name": self.bundle}
 
     def _labels(self, pairing: Pairing) -> dict[int, str]:
         """Names of the label values: as given, as the data set states them, or those that the references hold."""
