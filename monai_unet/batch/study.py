@@ -162,8 +162,8 @@ class _Writer:
         try:
             # what a mask was made from is there before the mask: a mask alone would be nobody's
             errors: Sequence[Exception | None] = settle([w[0] for w in waiting], first=lambda p: p.suffix == ".json")
-        except Exception as error:
-            errors = [error] * len(waiting)
+        except Exception as cause:
+            errors = [cause] * len(waiting)
         for (_, job, start, outcome), error in zip(waiting, errors, strict=True):
             failed = "" if error is None else _sentence(error)
             outcome.set_result(Outcome(job, error=failed, seconds=0.0 if failed else time.perf_counter() - start))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_unet.errors import InputError
-from monai_unet.numba_cache import njit
+from monai_unet.io import njit
 
 NOT_A_NUMBER = (
     "the network gave no number for some voxels; its weights are damaged, or the image has values far outside what it "

@@ -16,7 +16,7 @@ from skimage.draw import polygon2mask
 
 from monai_unet.geometry import Box
 from monai_unet.interaction.prompts import Prompt, PromptKind
-from monai_unet.numba_cache import njit
+from monai_unet.io import njit
 
 CHANNELS = (
     "image, z-scored in the window",
