@@ -280,8 +280,8 @@ class Dock(QWidget):
         self.refine.choose("box")
         self.tool.region = take
 
-    def _show_uncertainty(self, doubt: NDArray[np.floating] | None) -> None:
-        self.view.show_uncertainty(doubt)
+    def _show_uncertainty(self, uncertainty: NDArray[np.floating] | None) -> None:
+        self.view.show_uncertainty(uncertainty)
         self.save.uncertain.setVisible(self.view.has_uncertainty)
 
     def _on_session(self) -> None:

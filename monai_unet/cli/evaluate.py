@@ -21,7 +21,7 @@ from monai_unet.errors import InputError
 from monai_unet.generators import drain
 
 if TYPE_CHECKING:
-    from monai_unet.evaluation import CaseResult, Pair, Pairing, Refusal, Settings
+    from monai_unet.evaluation import CaseResult, Pair, Pairing, Refusal, ScoreSettings
 
 _LOG_EVERY_S = 60
 _SCORED, _HOW, _RUNNING = "what is scored", "how", "running"
@@ -91,7 +91,7 @@ class EvaluateCommand(Command):
         """Pair, score, write; 0 all scored, 2 some cases failed, 1 none was scored."""
         from monai_unet.evaluation import (
             Evaluation,
-            Settings,
+            ScoreSettings,
             Surface,
             lesion_values,
             provenance,
@@ -107,7 +107,7 @@ class EvaluateCommand(Command):
             _name_refusals(pairing.refusals)
             raise InputError("No prediction has a reference; see the list above.")
         model, labels = self._model(), self._labels(pairing)
-        settings = Settings(
+        settings = ScoreSettings(
             labels=labels,
             tolerances_mm=self.tolerance,
             surface=Surface(self.surface),
@@ -201,7 +201,7 @@ class EvaluateCommand(Command):
         print(f"No label names given (--labels); scoring {', '.join(labels.values())}.", file=sys.stderr)
         return labels
 
-    def _runner(self, settings: Settings) -> Callable[[Sequence[Pair]], Generator[CaseResult]]:
+    def _runner(self, settings: ScoreSettings) -> Callable[[Sequence[Pair]], Generator[CaseResult]]:
         """What scores cases: with a bundle one process, where the user does not say how many."""
         from monai_unet.evaluation import ScoreFiles, SegmentAndScore, run_pairs
 
