@@ -31,8 +31,8 @@ from monai_unet.bundle_format import (
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.inferers import OpenVINONetwork, Runtime, TorchNetwork, agreeing_openvino
-from monai_unet.interaction.answering.conversation import (
-    Conversation,
+from monai_unet.interaction.answering.prompted_mask import (
+    PromptedMask,
     WindowAnswer,
     WindowScales,
     expected_dice,
@@ -117,7 +117,7 @@ class NetworkAnswerer:
             raise InputError("no image was given; call start(image, grid) first.")
         if not prompts:
             raise InputError("there is no prompt to answer; mark a point, scribble, box or lasso.")
-        talk = Conversation(self._image, self._grid, prompts, np.asarray(current, dtype=bool), self.zoom)
+        talk = PromptedMask(self._image, self._grid, prompts, np.asarray(current, dtype=bool), self.zoom)
         if talk.current_box is None:
             self._begin(talk)
         else:
@@ -130,7 +130,7 @@ class NetworkAnswerer:
             notes.append("Nothing was found at this prompt; mark more of the object.")
         return Answer(box, mask, milliseconds=1000 * (time.perf_counter() - started), notes=tuple(notes))
 
-    def _begin(self, talk: Conversation) -> None:
+    def _begin(self, talk: PromptedMask) -> None:
         """An object nobody has outlined yet: of several scales the one that shows it best, then a window that fits."""
         windows = talk.first_windows()
         talk.take(self._best(talk, windows) if len(windows) > 1 else self._look(talk, windows[0]), pieces="marked")
@@ -138,7 +138,7 @@ class NetworkAnswerer:
         if fitting is not None:
             talk.take(self._look(talk, fitting), pieces="marked")
 
-    def _best(self, talk: Conversation, windows: Sequence[ImageWindow]) -> WindowAnswer:
+    def _best(self, talk: PromptedMask, windows: Sequence[ImageWindow]) -> WindowAnswer:
         """The look of the most worth: every other scale is tried, that which the click suggests among them, then the
         neighbours of the best."""
         likeliest = min(range(len(windows)), key=lambda n: talk.unlikeliness(windows[n]))
@@ -147,7 +147,7 @@ class NetworkAnswerer:
         looks |= {n: self._look(talk, windows[n]) for n in (best - 1, best + 1) if 0 <= n < len(windows)}
         return max(looks.values(), key=talk.worth)
 
-    def _correct(self, talk: Conversation) -> None:
+    def _correct(self, talk: PromptedMask) -> None:
         """A mask and a newer prompt: the object as a whole, then the surroundings of the prompt at a finer scale."""
         window = talk.fitting()
         assert window is not None
@@ -158,7 +158,7 @@ class NetworkAnswerer:
             near = ImageWindow.around(middle(talk.newest.box), millimetres, talk.spacing, window.size)
             talk.take(self._look(talk, near), pieces="beside", margin=0.15, within=within)
 
-    def _look(self, talk: Conversation, window: ImageWindow) -> WindowAnswer:
+    def _look(self, talk: PromptedMask, window: ImageWindow) -> WindowAnswer:
         """What the network says in a window, the prompts obeyed."""
         marks = talk.marks(window)
         channels = network_input(window.read(talk.image), talk.mask_in(window), marks)

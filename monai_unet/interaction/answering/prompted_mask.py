@@ -59,7 +59,7 @@ class WindowAnswer:
     expected_dice: float
 
 
-class Conversation:
+class PromptedMask:
     """The prompts of one object and its mask on the whole grid, which `take` changes.
 
     Raises:
