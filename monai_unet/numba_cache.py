@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
-from numba.core import config
+from numba.core import config as numba_config
 
 from monai_unet.paths import numba_folder
+
+config: Any = numba_config
+"""Its settings, made when it is loaded."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

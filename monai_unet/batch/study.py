@@ -25,7 +25,7 @@ from monai_unet.batch.receipt import (
 )
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
-from monai_unet.io import Batch, read_volume, remove_abandoned, settle, write_label_map, write_text, write_volume
+from monai_unet.io import FileBatch, read_volume, remove_abandoned, settle, write_label_map, write_text, write_volume
 from monai_unet.segmentation import Case, Progress, Segmentation, Segmenter
 
 _SMALL = 4_000_000
@@ -130,7 +130,7 @@ class _Writer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "monai-unet writer")
         self._submitted = self._begun = 0
-        self._waiting: list[tuple[Batch, Job, float, Future[Outcome]]] = []
+        self._waiting: list[tuple[FileBatch, Job, float, Future[Outcome]]] = []
 
     def submit(self, job: Job, result: Segmentation, key: dict[str, Any], start: float) -> Future[Outcome]:
         """The outcome, once the files are on the disk."""
@@ -148,7 +148,7 @@ class _Writer:
     ) -> None:
         self._begun += 1
         try:
-            batch = Batch()
+            batch = FileBatch()
             with batch.collect():
                 _write_files(batch, job, result, key)
             self._waiting.append((batch, job, start, outcome))
@@ -199,7 +199,7 @@ def _too_many(writing: Sequence[tuple[Future[Outcome], bool]]) -> bool:
     return len(writing) > (_WAITING if all(small for _, small in writing) else 1)
 
 
-def _write_files(batch: Batch, job: Job, result: Segmentation, key: dict[str, Any]) -> None:
+def _write_files(batch: FileBatch, job: Job, result: Segmentation, key: dict[str, Any]) -> None:
     """Mask, uncertainty and receipt into a batch; what stands in their places goes when they come."""
     stated: dict[str, Any] = {**result.provenance, **key}
     if result.uncertainty is not None:

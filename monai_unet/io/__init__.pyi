@@ -1,6 +1,6 @@
 from . import palette
 from .atomic import (
-    Batch,
+    FileBatch,
     atomic_folder,
     atomic_path,
     remove_abandoned,
@@ -43,10 +43,10 @@ __all__ = [
     "RESEARCH_USE",
     "VOLUME_SUFFIXES",
     "AlgorithmIdentity",
-    "Batch",
     "CaseStream",
     "Color",
     "DicomSeries",
+    "FileBatch",
     "LabelEntry",
     "LesionMeasurements",
     "LoadChannelsd",

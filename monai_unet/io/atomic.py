@@ -31,10 +31,10 @@ _SYNCS_AT_ONCE = 16
 _UNFINISHED = re.compile(r"\.partial-[a-z0-9_]{8}(\..*)?")
 _live: set[Path] = set()
 _cleaned: set[Path] = set()
-_batch: ContextVar[Batch | None] = ContextVar("batch", default=None)
+_batch: ContextVar[FileBatch | None] = ContextVar("batch", default=None)
 
 
-class Batch:
+class FileBatch:
     """Files that are written and wait to appear together; see `together` and `settle`."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Batch:
         self._remove: list[Path] = []
 
     @contextmanager
-    def collect(self) -> Iterator[Batch]:
+    def collect(self) -> Iterator[FileBatch]:
         """Inside, `atomic_path` writes into this batch; after an error nothing of it is left."""
         token = _batch.set(self)
         try:
@@ -93,7 +93,7 @@ def atomic_path(path: str | Path, *, private: bool | None = None) -> Iterator[Pa
         raise
     batch = _batch.get()
     alone = batch is None
-    batch = batch or Batch()
+    batch = batch or FileBatch()
     batch.files.append((temporary, path))
     batch._made += made
     if alone:
@@ -107,20 +107,20 @@ def write_text(path: str | Path, text: str, *, private: bool | None = None) -> N
 
 
 @contextmanager
-def together() -> Iterator[Batch]:
+def together() -> Iterator[FileBatch]:
     """All files written inside through `atomic_path` appear at the end, none of them after an error.
 
     >>> with together():  # doctest: +SKIP
     ...     write_volume(volume, "mask.nii.gz")
     ...     write_text("mask.json", "{}")
     """
-    batch = Batch()
+    batch = FileBatch()
     with batch.collect():
         yield batch
     _settle_one(batch)
 
 
-def settle(batches: Sequence[Batch], *, first: Callable[[Path], bool] = lambda path: False) -> list[OSError | None]:
+def settle(batches: Sequence[FileBatch], *, first: Callable[[Path], bool] = lambda path: False) -> list[OSError | None]:
     """Let the files of several batches appear, with one wait for the disk; per batch the error that hindered it.
 
     Args:
@@ -149,7 +149,7 @@ def settle(batches: Sequence[Batch], *, first: Callable[[Path], bool] = lambda p
     return errors
 
 
-def _settle_one(batch: Batch) -> None:
+def _settle_one(batch: FileBatch) -> None:
     try:
         (error,) = settle([batch])
     except BaseException:
@@ -216,7 +216,7 @@ def _sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def _sync_all(batches: Sequence[Batch]) -> list[OSError | None]:
+def _sync_all(batches: Sequence[FileBatch]) -> list[OSError | None]:
     files = [(place, temporary) for place, batch in enumerate(batches) for temporary, _ in batch.files]
     errors: list[OSError | None] = [None] * len(batches)
 

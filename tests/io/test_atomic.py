@@ -12,7 +12,7 @@ import pytest
 from simulated_disk import SimulatedDisk
 
 from monai_unet.io.atomic import (
-    Batch,
+    FileBatch,
     atomic_folder,
     atomic_path,
     remove_abandoned,
@@ -66,7 +66,7 @@ def test_what_is_to_be_there_first_is_there_in_every_state(tmp_path: Path, monke
     with disk.watching(monkeypatch):
         batches = []
         for name in ("a", "b", "c"):
-            batch = Batch()
+            batch = FileBatch()
             with batch.collect():
                 write_text(tmp_path / f"{name}.mask", name)
                 write_text(tmp_path / f"{name}.json", name)
@@ -95,7 +95,7 @@ def test_files_together_appear_all_or_none(tmp_path: Path) -> None:
 
 
 def test_an_error_of_one_batch_leaves_the_others(tmp_path: Path) -> None:
-    batches = [Batch(), Batch()]
+    batches = [FileBatch(), FileBatch()]
     for batch, name in zip(batches, ("a", "b"), strict=True):
         with batch.collect():
             write_text(tmp_path / name, name)
