@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 from memory import Peak
 
-from monai_unet.evaluation.clicks import Case, Curve, read_case, run_case
+from monai_unet.evaluation.clicks import ClickCase, Curve, read_case, run_case
 from monai_unet.generators import drain
 from monai_unet.interaction.answering import CLASSICAL, NetworkAnswerer, build_answerer
 from monai_unet.io import write_text
@@ -66,7 +66,7 @@ def tumours(data: Path, key: str) -> Iterator[Tumour]:
             yield Tumour(group, name, folder / image, folder / entry["label"], values)
 
 
-def measure(tumour: Tumour, case: Case, answerer: Any, clicks: int) -> Curve:
+def measure(tumour: Tumour, case: ClickCase, answerer: Any, clicks: int) -> Curve:
     """The curve of one object."""
     return drain(run_case(case.image, case.grid, case.object_mask(tumour.values), answerer, clicks=clicks))
 

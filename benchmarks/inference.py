@@ -44,13 +44,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from monai_unet.inferers import (
     HaloStripInferer,
+    Interpolation,
     LabelSink,
     OpenVINONetwork,
     StreamingInferer,
     StreamingSlidingWindowInferer,
     TorchNetwork,
     WholeVolumeInferer,
-    Zoom,
     batches_by_plane,
     openvino_installed,
     plan_windows,
@@ -244,7 +244,7 @@ def native() -> Variants:
 
     def fused() -> np.ndarray:
         sizes = zip(logits.shape[1:], file.shape[1:], strict=True)
-        sink = LabelSink([Zoom(step[i, i], step[i, 3], here, there) for i, (here, there) in enumerate(sizes)])
+        sink = LabelSink([Interpolation(step[i, i], step[i, 3], here, there) for i, (here, there) in enumerate(sizes)])
         sink.add(logits)
         return sink.finish()
 

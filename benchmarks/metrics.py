@@ -24,10 +24,10 @@ from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surf
 
 from monai_unet.evaluation import (
     Evaluation,
-    Journal,
+    EvaluationJournal,
     Pair,
     ScoreFiles,
-    Settings,
+    ScoreSettings,
     StoredResults,
     Surface,
     read_label_map,
@@ -110,7 +110,7 @@ def many_cases(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         pairs = [_small_pair(root, number) for number in range(count)]
-        settings = Settings(labels={1: "anterior", 2: "posterior"})
+        settings = ScoreSettings(labels={1: "anterior", 2: "posterior"})
         work = ScoreFiles(settings)
         work(pairs[0])
 
@@ -125,7 +125,7 @@ def many_cases(count: int) -> None:
         def whole() -> None:
             nonlocal waited
             places = []
-            with Journal(root / "journal.jsonl", {}, resume=False) as journal:
+            with EvaluationJournal(root / "journal.jsonl", {}, resume=False) as journal:
                 for result in run_here(pairs, work):
                     start = time.perf_counter()
                     places.append(journal.append(result))

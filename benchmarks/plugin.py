@@ -3,7 +3,7 @@
 Usage: xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/plugin.py [--answerer classical] [--clicks 7]
        [--bundle brain_tumor_mri] [--seconds 10] [--slices 300] [--json]
 
-The image is made of formulas: 240 × 240 × 155 voxels of 1 mm, one canvas of about 700 × 600; the CT that is opened has
+The image is a synthetic phantom: 240 × 240 × 155 voxels of 1 mm, a canvas of 700 × 600; the CT that is opened has
 512 × 512 voxels a slice. Times are wall times; beside them stands the processor time of the process, which a busy
 machine changes less, and the load of the machine before and after.
 """

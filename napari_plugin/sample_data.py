@@ -1,4 +1,4 @@
-"""File > Open Sample: a head made of formulas, with an enhancing tumour in it; needs no network and no patient."""
+"""File > Open Sample: a head made from formulas, with an enhancing tumour in it; needs no network and no patient."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ from napari_plugin.viewer import (
     PromptTool,
     Readout,
     SideCanvases,
+    clicks_land_true,
     compile_ahead,
     plane_of,
 )
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from napari_plugin.viewer import SidePlanes
 
 WIDTH = 320
+_CHECKS, _CHECK_MS = 5, 200
 _DOCKS: WeakSet[Dock] = WeakSet()
 _COLORS = {WARNING: "#e69f00", ERROR: "#ff6b5e"}
 
@@ -65,7 +67,8 @@ class Dock(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._main_window: QMainWindow | None = None
-        self._closed = self._closing = False
+        self._closed = self._closing = self._checked = False
+        self._failures = 0
         self.viewer = napari_viewer
         self.controller = Controller(napari_viewer, self)
         self.editing = Editing(self.controller, default_answerer)
@@ -199,6 +202,29 @@ class Dock(QWidget):
         if isinstance(window, QMainWindow) and self._main_window is not window:
             self._main_window = window
             window.installEventFilter(self)
+        QTimer.singleShot(0, self._check_clicks)
+
+    def _check_clicks(self) -> None:
+        """Once, as soon as the canvas is seen: a napari in which clicks do not land where they are seen is not used."""
+        if self._checked or self._closed:
+            return
+        true = clicks_land_true(self.viewer)
+        # a canvas that has not been drawn yet has another scale than its camera says
+        self._failures = 0 if true is None else self._failures + 1
+        self._checked = bool(true) or self._failures >= _CHECKS
+        if not self._checked:
+            QTimer.singleShot(_CHECK_MS, self._check_clicks)
+        elif not true:
+            import napari
+
+            self.setAcceptDrops(False)
+            self.tool.detach()
+            for part in (self.recovery, *self.panels, *self._shortcuts):
+                part.setEnabled(False)
+            self.controller.fail(
+                f"In this napari ({napari.__version__}) clicks do not land where they are seen, so nothing can be "
+                "segmented safely; install a napari that monai-unet names (pip install 'monai-unet[napari]')."
+            )
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Unsaved work is asked about before the window closes; once it is gone, what runs is stopped."""
@@ -254,8 +280,8 @@ class Dock(QWidget):
         self.refine.choose("box")
         self.tool.region = take
 
-    def _show_uncertainty(self, doubt: NDArray[np.floating] | None) -> None:
-        self.view.show_uncertainty(doubt)
+    def _show_uncertainty(self, uncertainty: NDArray[np.floating] | None) -> None:
+        self.view.show_uncertainty(uncertainty)
         self.save.uncertain.setVisible(self.view.has_uncertainty)
 
     def _on_session(self) -> None:

@@ -51,7 +51,7 @@ def test_folders_of_the_user_are_closed_and_linked_ones_are_left_alone(home: Pat
 def test_what_numba_compiles_lies_outside_the_package(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from numba.core import config
 
-    from monai_unet.numba_cache import njit
+    from monai_unet.io import njit
 
     monkeypatch.setattr(config, "CACHE_DIR", "")
     monkeypatch.setenv(paths.CACHE_VARIABLE, str(home / "cache"))

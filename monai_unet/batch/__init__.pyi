@@ -1,4 +1,4 @@
 from .jobs import Job, find_jobs, named_job
-from .study import Outcome, segment_jobs
+from .study import JobOutcome, segment_jobs
 
-__all__ = ["Job", "Outcome", "find_jobs", "named_job", "segment_jobs"]
+__all__ = ["Job", "JobOutcome", "find_jobs", "named_job", "segment_jobs"]

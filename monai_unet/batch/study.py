@@ -26,7 +26,7 @@ from monai_unet.batch.receipt import (
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
 from monai_unet.io import FileBatch, read_volume, remove_abandoned, settle, write_label_map, write_text, write_volume
-from monai_unet.segmentation import Case, Progress, Segmentation, Segmenter
+from monai_unet.segmentation import PreparedCase, Progress, Segmentation, Segmenter
 
 _SMALL = 4_000_000
 """Voxels up to which a finished case may wait with others for the disk."""
@@ -36,7 +36,7 @@ _WAITING = 8
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What became of a job: `error` is a sentence and empty when the mask is there; `skipped` when it was before."""
 
     job: Job
@@ -52,7 +52,7 @@ def segment_jobs(
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[Job, Progress], None] | None = None,
-) -> Generator[Outcome, None, None]:
+) -> Generator[JobOutcome, None, None]:
     """Segment the jobs in order and yield what became of each, once its files are on the disk.
 
     Closing the iterator ends the current case between two tiles and leaves no file of it.
@@ -72,7 +72,7 @@ def segment_jobs(
         writer = _Writer()
         leaving.callback(writer.close)
         reading = reader.submit(run.prepare, jobs[0]) if jobs else None
-        writing: deque[tuple[Future[Outcome], bool]] = deque()
+        writing: deque[tuple[Future[JobOutcome], bool]] = deque()
         for number, job in enumerate(jobs):
             waiting, reading = reading, None
             if number + 1 < len(jobs):
@@ -88,7 +88,7 @@ def segment_jobs(
 @dataclass(frozen=True)
 class _Prepared:
     key: dict[str, Any]
-    case: Case | None
+    case: PreparedCase | None
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,11 @@ class _Writer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "monai-unet writer")
         self._submitted = self._begun = 0
-        self._waiting: list[tuple[FileBatch, Job, float, Future[Outcome]]] = []
+        self._waiting: list[tuple[FileBatch, Job, float, Future[JobOutcome]]] = []
 
-    def submit(self, job: Job, result: Segmentation, key: dict[str, Any], start: float) -> Future[Outcome]:
+    def submit(self, job: Job, result: Segmentation, key: dict[str, Any], start: float) -> Future[JobOutcome]:
         """The outcome, once the files are on the disk."""
-        outcome: Future[Outcome] = Future()
+        outcome: Future[JobOutcome] = Future()
         self._submitted += 1
         self._thread.submit(self._write, job, result, key, start, outcome)
         return outcome
@@ -144,7 +144,7 @@ class _Writer:
         self._thread.shutdown()
 
     def _write(
-        self, job: Job, result: Segmentation, key: dict[str, Any], start: float, outcome: Future[Outcome]
+        self, job: Job, result: Segmentation, key: dict[str, Any], start: float, outcome: Future[JobOutcome]
     ) -> None:
         self._begun += 1
         try:
@@ -153,7 +153,7 @@ class _Writer:
                 _write_files(batch, job, result, key)
             self._waiting.append((batch, job, start, outcome))
         except Exception as error:
-            outcome.set_result(Outcome(job, error=_sentence(error)))
+            outcome.set_result(JobOutcome(job, error=_sentence(error)))
         if self._submitted == self._begun or len(self._waiting) >= _WAITING:
             self._settle()
 
@@ -162,11 +162,11 @@ class _Writer:
         try:
             # what a mask was made from is there before the mask: a mask alone would be nobody's
             errors: Sequence[Exception | None] = settle([w[0] for w in waiting], first=lambda p: p.suffix == ".json")
-        except Exception as error:
-            errors = [error] * len(waiting)
+        except Exception as cause:
+            errors = [cause] * len(waiting)
         for (_, job, start, outcome), error in zip(waiting, errors, strict=True):
             failed = "" if error is None else _sentence(error)
-            outcome.set_result(Outcome(job, error=failed, seconds=0.0 if failed else time.perf_counter() - start))
+            outcome.set_result(JobOutcome(job, error=failed, seconds=0.0 if failed else time.perf_counter() - start))
 
 
 def _compute(
@@ -175,26 +175,26 @@ def _compute(
     waiting: Future[_Prepared],
     writer: _Writer,
     progress: Callable[[Job, Progress], None] | None,
-) -> tuple[Future[Outcome], bool]:
+) -> tuple[Future[JobOutcome], bool]:
     """Run the network; a fault of this case becomes its outcome, whatever it is, so that the others go on.
 
     With the outcome comes whether the result is small, so that more of them may wait for the disk.
     """
     start = time.perf_counter()
-    settled: Future[Outcome] = Future()
+    settled: Future[JobOutcome] = Future()
     try:
         prepared = waiting.result()
         if prepared.case is None:
-            settled.set_result(Outcome(job, skipped=True))
+            settled.set_result(JobOutcome(job, skipped=True))
             return settled, True
         result = drain(segmenter.infer(prepared.case), progress and partial(progress, job))
         return writer.submit(job, result, prepared.key, start), result.labels.numel() <= _SMALL
     except Exception as error:
-        settled.set_result(Outcome(job, error=_sentence(error)))
+        settled.set_result(JobOutcome(job, error=_sentence(error)))
         return settled, True
 
 
-def _too_many(writing: Sequence[tuple[Future[Outcome], bool]]) -> bool:
+def _too_many(writing: Sequence[tuple[Future[JobOutcome], bool]]) -> bool:
     """Whether the oldest result is to be waited for, so that results do not fill the memory."""
     return len(writing) > (_WAITING if all(small for _, small in writing) else 1)
 

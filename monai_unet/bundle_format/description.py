@@ -7,21 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from monai_unet.io import Color, label_color
 from monai_unet.io.datasets import Channel
 
 Kind = Literal["segmentation", "editor"]
-RGB = tuple[int, int, int]
-
-PALETTE: tuple[RGB, ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-)
-"""Okabe and Ito's colours, told apart by colour-blind readers too; for labels that state none."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +26,7 @@ class Label:
 
     value: int
     name: str
-    color: RGB
+    color: Color
     snomed_code: str = ""
     snomed_meaning: str = ""
 
@@ -100,5 +89,5 @@ class BundleDescription:
 
 
 def unnamed(value: int) -> Label:
-    """The label of a value that nothing names: "class <value>", in one of the colours of `PALETTE`."""
-    return Label(value, f"class {value}", PALETTE[(value - 1) % len(PALETTE)])
+    """The label of a value that nothing names: "class <value>", in the colour that the palette gives it."""
+    return Label(value, f"class {value}", label_color(value))

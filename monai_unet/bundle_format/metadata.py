@@ -28,8 +28,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from monai_unet.bundle_format.description import RGB, BundleDescription, Kind, Label, unnamed
+from monai_unet.bundle_format.description import BundleDescription, Kind, Label, unnamed
 from monai_unet.bundle_format.json_values import Value, is_number, read_object
+from monai_unet.io import Color
 from monai_unet.io.datasets import Channel, ExpectedInput
 
 _KINDS: dict[str, Kind] = {"segmentation": "segmentation", "editor": "editor"}
@@ -224,7 +225,7 @@ def _own_labels(stated: Value) -> tuple[Label, ...]:
     return tuple(ordered)
 
 
-def _color(item: Value, value: int) -> RGB:
+def _color(item: Value, value: int) -> Color:
     stated = item.at("color")
     if not stated.stated:
         return unnamed(value).color

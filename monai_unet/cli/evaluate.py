@@ -21,7 +21,7 @@ from monai_unet.errors import InputError
 from monai_unet.generators import drain
 
 if TYPE_CHECKING:
-    from monai_unet.evaluation import CaseResult, Pair, Pairing, Refusal, Settings
+    from monai_unet.evaluation import CaseResult, Pair, Pairing, Refusal, ScoreSettings
 
 _LOG_EVERY_S = 60
 _SCORED, _HOW, _RUNNING = "what is scored", "how", "running"
@@ -91,7 +91,7 @@ class EvaluateCommand(Command):
         """Pair, score, write; 0 all scored, 2 some cases failed, 1 none was scored."""
         from monai_unet.evaluation import (
             Evaluation,
-            Settings,
+            ScoreSettings,
             Surface,
             lesion_values,
             provenance,
@@ -107,7 +107,7 @@ class EvaluateCommand(Command):
             _name_refusals(pairing.refusals)
             raise InputError("No prediction has a reference; see the list above.")
         model, labels = self._model(), self._labels(pairing)
-        settings = Settings(
+        settings = ScoreSettings(
             labels=labels,
             tolerances_mm=self.tolerance,
             surface=Surface(self.surface),
@@ -143,19 +143,21 @@ class EvaluateCommand(Command):
         return FAILURE if summary is None else SOME_FAILED if refusals else SUCCESS
 
     def _pairing(self) -> Pairing:
-        from monai_unet.evaluation.pairs import pair_csv, pair_dataset, pair_folders
+        from monai_unet.evaluation import pairs
 
         given = {name: value for name in _SOURCES if (value := getattr(self, name))}
         _refuse_mixed(given.keys())
         named, probabilities = bool(self.labels), self.probabilities
         if self.pairs:
-            return pair_csv(self.pairs)
+            return pairs.pair_csv(self.pairs)
         if self.bundle:
             later = self.output / "predictions"
-            return pair_dataset(given["dataset"], self.key, later, made_later=True, named=named)
+            return pairs.pair_dataset(given["dataset"], self.key, later, made_later=True, named=named)
         if self.dataset:
-            return pair_dataset(self.dataset, self.key, given["predictions"], probabilities=probabilities, named=named)
-        return pair_folders(
+            return pairs.pair_dataset(
+                self.dataset, self.key, given["predictions"], probabilities=probabilities, named=named
+            )
+        return pairs.pair_folders(
             given["predictions"], given["references"], images=self.images, probabilities=probabilities, named=named
         )
 
@@ -179,13 +181,13 @@ class EvaluateCommand(Command):
     def _model(self) -> dict[str, object]:
         """Name and version of the bundle, and the hashes of its files; empty where nothing is segmented."""
         from monai_unet.bundle_format import find_bundle, require_trust
-        from monai_unet.evaluation.provenance import model_of
+        from monai_unet.evaluation import provenance
 
         if not self.bundle:
             return {}
         bundle = find_bundle(self.bundle)
         require_trust(bundle, consent=self.trust)
-        return model_of(bundle, self.checkpoint or "") | {"name": self.bundle}
+        return provenance.model_of(bundle, self.checkpoint or "") | {"name": self.bundle}
 
     def _labels(self, pairing: Pairing) -> dict[int, str]:
         """Names of the label values: as given, as the data set states them, or those that the references hold."""
@@ -199,7 +201,7 @@ class EvaluateCommand(Command):
         print(f"No label names given (--labels); scoring {', '.join(labels.values())}.", file=sys.stderr)
         return labels
 
-    def _runner(self, settings: Settings) -> Callable[[Sequence[Pair]], Generator[CaseResult]]:
+    def _runner(self, settings: ScoreSettings) -> Callable[[Sequence[Pair]], Generator[CaseResult]]:
         """What scores cases: with a bundle one process, where the user does not say how many."""
         from monai_unet.evaluation import ScoreFiles, SegmentAndScore, run_pairs
 

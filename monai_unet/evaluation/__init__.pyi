@@ -1,9 +1,9 @@
 from . import pairs, provenance, runner
-from .case_work import CaseResult, ScoreFiles, Settings, Work
+from .case_work import CaseResult, CaseWork, ScoreFiles, ScoreSettings
 from .compare import compare, read_result, text_rows, write_comparison_json
 from .compare_report import write_comparison_report
 from .handler import ScoreHandler
-from .journal import Journal, StoredResults
+from .journal import EvaluationJournal, StoredResults
 from .label_maps import labels_in, labels_of, read_label_map, require_same_grid
 from .lesion_classes import LESION_WORDS, lesion_values
 from .outputs import OUTPUT_NAMES, Evaluation, write_outputs
@@ -22,22 +22,22 @@ __all__ = [
     "LESION_WORDS",
     "OUTPUT_NAMES",
     "CaseResult",
+    "CaseWork",
     "ClassScore",
     "ClassSummary",
     "Evaluation",
-    "Journal",
+    "EvaluationJournal",
     "Pair",
     "Pairing",
     "Refusal",
     "ScoreFiles",
     "ScoreHandler",
+    "ScoreSettings",
     "SegmentAndScore",
-    "Settings",
     "Status",
     "StoredResults",
     "Summary",
     "Surface",
-    "Work",
     "case_picture",
     "compare",
     "labels_in",

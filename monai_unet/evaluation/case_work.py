@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScoreSettings:
     """What is scored and how.
 
     Attributes:
@@ -112,7 +112,7 @@ def score_from_json(row: Json) -> ClassScore:
     return ClassScore(**{**row, **lists, "status": Status(row["status"])})
 
 
-class Work(Protocol):
+class CaseWork(Protocol):
     """What the runner calls for each case; it must be picklable, and must not raise."""
 
     def __call__(self, pair: Pair) -> CaseResult:
@@ -121,9 +121,9 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class ScoreFiles:
-    """`Work` that scores files that exist."""
+    """`CaseWork` that scores files that exist."""
 
-    settings: Settings
+    settings: ScoreSettings
 
     def __call__(self, pair: Pair) -> CaseResult:
         """Read, check, score; whatever goes wrong becomes the case's `failure`."""
@@ -154,7 +154,7 @@ def score_label_maps(
     reference: NDArray[np.integer],
     *,
     grid: Grid,
-    settings: Settings,
+    settings: ScoreSettings,
     image: NDArray[np.number] | None = None,
     case: str = "",
 ) -> tuple[tuple[ClassScore, ...], tuple[LesionRecord, ...]]:

@@ -21,7 +21,7 @@ _SMALLER_IS_BETTER = ("hd95_mm", "assd_mm")
 
 
 @dataclass(frozen=True)
-class Result:
+class EvaluationResult:
     """One evaluation as read from its folder: `values` by (case, class) and metric, NaN where both masks are empty."""
 
     name: str
@@ -32,7 +32,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One class and metric compared; `better` says which result is, empty where nothing is shown.
 
     Attributes:
@@ -63,16 +63,16 @@ class Row:
 class Comparison:
     """All classes and metrics of two results, and the cases and classes that only one of them has."""
 
-    first: Result
-    second: Result
-    rows: tuple[Row, ...]
+    first: EvaluationResult
+    second: EvaluationResult
+    rows: tuple[ComparisonRow, ...]
     cases: int
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
     classes_of_one: tuple[str, ...]
 
 
-def read_result(folder: str | Path, *, name: str = "") -> Result:
+def read_result(folder: str | Path, *, name: str = "") -> EvaluationResult:
     """A folder written by `monai-unet evaluate` or by `ScoreHandler`.
 
     Raises:
@@ -95,10 +95,10 @@ def read_result(folder: str | Path, *, name: str = "") -> Result:
     if not rows:
         raise InputError(f"{root / 'cases.csv'} holds no scored case; there is nothing to compare.")
     metrics = tuple(key for key in rows[0] if key not in _NOT_METRICS)
-    return Result(name or root.resolve().name, values, metrics, surface, summary.get("provenance", {}))
+    return EvaluationResult(name or root.resolve().name, values, metrics, surface, summary.get("provenance", {}))
 
 
-def compare(first: Result, second: Result) -> Comparison:
+def compare(first: EvaluationResult, second: EvaluationResult) -> Comparison:
     """Compare two results over the cases that both have.
 
     Raises:
@@ -124,7 +124,7 @@ def compare(first: Result, second: Result) -> Comparison:
             f"{first.name} scores {', '.join(classes[0])} and {second.name} {', '.join(classes[1])}; there is no class "
             "to compare. Give the same names to both (evaluate --labels)."
         )
-    rows: list[Row] = []
+    rows: list[ComparisonRow] = []
     for metric in first.metrics:
         rows += _metric_rows(first, second, metric, names, common)
     return Comparison(
@@ -181,7 +181,9 @@ def text_rows(comparison: Comparison, metrics: Sequence[str] = ("dice", "hd95_mm
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
-def _metric_rows(first: Result, second: Result, metric: str, names: Sequence[str], common: Sequence[str]) -> list[Row]:
+def _metric_rows(
+    first: EvaluationResult, second: EvaluationResult, metric: str, names: Sequence[str], common: Sequence[str]
+) -> list[ComparisonRow]:
     nothing = {metric: nan}
     columns = [
         tuple(np.array([side.values.get((case, name), nothing)[metric] for case in common]) for side in (first, second))
@@ -194,7 +196,7 @@ def _metric_rows(first: Result, second: Result, metric: str, names: Sequence[str
         both = np.isfinite(a) & np.isfinite(b)
         means = [float(side[both].mean()) if both.any() else nan for side in (a, b)]
         lost = int((np.isfinite(a) != np.isfinite(b)).sum())
-        rows.append(Row(name, metric, means[0], means[1], result, float(p_value), lost))
+        rows.append(ComparisonRow(name, metric, means[0], means[1], result, float(p_value), lost))
     return rows
 
 

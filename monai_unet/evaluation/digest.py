@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from monai_unet.evaluation.calibration import Reliability
-from monai_unet.evaluation.case_work import CaseResult, Settings
+from monai_unet.evaluation.case_work import CaseResult, ScoreSettings
 from monai_unet.evaluation.detection import LesionRecord, Side
 from monai_unet.evaluation.lesion_summary import LesionSummary, lesion_summary
 from monai_unet.evaluation.score_table import ScoreTable, score_table
@@ -46,7 +46,7 @@ class Digest:
         return found
 
 
-def digest(results: Iterable[CaseResult], settings: Settings) -> Digest:
+def digest(results: Iterable[CaseResult], settings: ScoreSettings) -> Digest:
     """Digest of scored cases, taken one by one."""
     lesions = {value: lesion_summary((), name=settings.labels[value]) for value in settings.lesion_labels}
     missed: list[LesionRecord] = []

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation import provenance as origin
-from monai_unet.evaluation.case_work import CaseResult, Settings, image_on, score_label_maps
+from monai_unet.evaluation.case_work import CaseResult, ScoreSettings, image_on, score_label_maps
 from monai_unet.evaluation.detection import LesionRecord
 from monai_unet.evaluation.label_maps import labels_of, read_label_map, require_same_grid
 from monai_unet.evaluation.outputs import OUTPUT_NAMES, Evaluation, collect, write_outputs
@@ -72,7 +72,7 @@ class ScoreHandler:
         self.regions = {str(name): [int(v) for v in values] for name, values in (regions or {}).items()}
         self.convert = convert
         named = dict(enumerate(self.regions, start=1)) if self.regions else labels
-        self.settings = Settings(
+        self.settings = ScoreSettings(
             labels={int(value): str(name) for value, name in named.items()},
             tolerances_mm=tuple(tolerance_mm) if isinstance(tolerance_mm, Sequence) else (float(tolerance_mm),),
             surface=Surface(surface),

@@ -27,7 +27,7 @@ _HEAD = b'{"crc32":"'
 _BODY = len(_HEAD) + len(b'01234567",')
 
 
-class Journal:
+class EvaluationJournal:
     """One line of JSON per case behind a first line that states the settings; each line is on disk before it counts.
 
     Args:
@@ -59,7 +59,7 @@ class Journal:
             self._file.close()
             raise
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> EvaluationJournal:
         return self
 
     def __exit__(
@@ -171,7 +171,7 @@ class StoredResults(Sequence[CaseResult]):
 
     Args:
         path: the journal.
-        places: where each result begins, from `Journal.append` and `Journal.done`, in the order wanted.
+        places: where each result begins, from `EvaluationJournal.append` and `.done`, in the order wanted.
     """
 
     def __init__(self, path: str | Path, places: Iterable[int]) -> None:

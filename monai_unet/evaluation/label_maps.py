@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from monai_unet.errors import InputError
 from monai_unet.evaluation.overlap import HIGHEST_LABEL
 from monai_unet.geometry import Grid, grid_of, to_working_frame
-from monai_unet.io import StoredSegmentation, find_series
+from monai_unet.io import StoredSegmentation, find_series, njit
 from monai_unet.io.dicom import is_dicom, kind_of, read_rtstruct, read_seg
 from monai_unet.io.formats import format_of
-from monai_unet.numba_cache import njit
 
 _SAME_VOXEL = 0.01
 """Largest distance between partner voxels, as a share of the voxel edge, of what counts as one grid."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_unet.evaluation.case_work import CaseResult, Settings
+from monai_unet.evaluation.case_work import CaseResult, ScoreSettings
 from monai_unet.evaluation.detection import Detection, LesionRecord
 from monai_unet.evaluation.digest import Digest, digest
 from monai_unet.evaluation.lesion_summary import LesionSummary
@@ -27,7 +27,7 @@ OUTPUT_NAMES = ("cases.csv", "lesions.csv", "summary.json", "report.html")
 class Evaluation:
     """All results of an evaluation, cases in order; `results` may lie on the disk and is gone through case by case."""
 
-    settings: Settings
+    settings: ScoreSettings
     results: Sequence[CaseResult]
     refusals: Sequence[Refusal]
     provenance: Mapping[str, object]

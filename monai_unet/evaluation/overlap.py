@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, make_box
-from monai_unet.numba_cache import njit
+from monai_unet.io import njit
 
 HIGHEST_LABEL = 65535
 _NAMED_AT_MOST = 8

@@ -10,7 +10,7 @@ from typing import Any
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.case_work import CaseResult
-from monai_unet.evaluation.journal import Journal, StoredResults
+from monai_unet.evaluation.journal import EvaluationJournal, StoredResults
 from monai_unet.evaluation.pairs import Pair, Refusal
 
 JOURNAL = "journal.jsonl"
@@ -55,7 +55,7 @@ def run_recorded(
     path = Path(folder) / JOURNAL
     wanted = {pair: index for index, pair in enumerate(pairs)}
     places, failed = [-1] * len(pairs), dict[int, Refusal]()
-    with Journal(path, settings, resume=resume) as journal:
+    with EvaluationJournal(path, settings, resume=resume) as journal:
         _refuse_altered(journal.altered() if makes_predictions else [])
         for place, result in journal.done():
             if result.pair in wanted:

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessP
 from multiprocessing.connection import wait as wait_for_any
 
 from monai_unet.errors import InputError
-from monai_unet.evaluation.case_work import CaseResult, Work
+from monai_unet.evaluation.case_work import CaseResult, CaseWork
 from monai_unet.evaluation.pairs import Pair
 
 ATTEMPTS = 3
@@ -22,7 +22,7 @@ _QUEUED_PER_WORKER = 2
 
 
 def run_pairs(
-    pairs: Sequence[Pair], work: Work, *, workers: int | None = None, cluster: str = ""
+    pairs: Sequence[Pair], work: CaseWork, *, workers: int | None = None, cluster: str = ""
 ) -> Generator[CaseResult]:
     """Cases where the user wants them: on a cluster, in several processes, or one after the other in this one.
 
@@ -43,13 +43,13 @@ def run_pairs(
     return run_in_processes(pairs, work, workers=min(workers, len(pairs)))
 
 
-def run_here(pairs: Sequence[Pair], work: Work) -> Generator[CaseResult]:
+def run_here(pairs: Sequence[Pair], work: CaseWork) -> Generator[CaseResult]:
     """One case after the other in this process."""
     for pair in pairs:
         yield work(pair)
 
 
-def run_in_processes(pairs: Sequence[Pair], work: Work, *, workers: int) -> Generator[CaseResult]:
+def run_in_processes(pairs: Sequence[Pair], work: CaseWork, *, workers: int) -> Generator[CaseResult]:
     """Cases in `workers` processes of one thread each (spawned, so the same on every system)."""
     waiting = list(reversed(pairs))
     attempts: dict[str, int] = {}
@@ -86,7 +86,7 @@ def run_in_processes(pairs: Sequence[Pair], work: Work, *, workers: int) -> Gene
         waiting = rest + waiting
 
 
-def run_on_cluster(pairs: Sequence[Pair], work: Work, *, address: str) -> Generator[CaseResult]:
+def run_on_cluster(pairs: Sequence[Pair], work: CaseWork, *, address: str) -> Generator[CaseResult]:
     """Cases on the Dask cluster at `address`; Dask runs a case again when its worker dies.
 
     Raises:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from monai_unet.errors import InputError
-from monai_unet.evaluation.case_work import CaseResult, ScoreFiles, Settings
+from monai_unet.evaluation.case_work import CaseResult, ScoreFiles, ScoreSettings
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.io import write_label_map
 
@@ -22,7 +22,7 @@ class SegmentAndScore:
     The file is scored, not the array in memory, so that the numbers are those of what lies on the disk.
     """
 
-    settings: Settings
+    settings: ScoreSettings
     bundle: str
     device: str | None = None
     checkpoint: str | None = None

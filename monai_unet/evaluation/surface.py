@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from monai_unet.geometry import Box, box_shape
-from monai_unet.numba_cache import njit
+from monai_unet.io import njit
 
 Spacing = tuple[float, float, float]
 

@@ -1,7 +1,7 @@
 from .agreement import Runtime, agreeing_openvino, require_runtime
 from .averaging import SMALLEST, Activation, Averaged
 from .halo_strips import HaloStripInferer, smallest_halo
-from .labels import LabelSink, RegionSink, Zoom, in_pieces, require_numbers
+from .labels import Interpolation, LabelSink, RegionSink, in_pieces, require_numbers
 from .localised import LocalisedInferer
 from .memory import activation_bytes_per_voxel, fitted
 from .onednn import OneDNNForSingleImages
@@ -10,7 +10,7 @@ from .runtime import OpenVINONetwork, Precision, TorchNetwork, openvino_installe
 from .sliding_window import StreamingSlidingWindowInferer, batches_by_plane, plan_windows
 from .stepwise import stepwise
 from .stock import as_streaming
-from .streaming import Slab, Step, StreamingInferer, UnsuitableOutputError
+from .streaming import InferenceStep, Slab, StreamingInferer, UnsuitableOutputError
 from .whole_volume import WholeVolumeInferer
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "Activation",
     "Averaged",
     "HaloStripInferer",
+    "InferenceStep",
+    "Interpolation",
     "LabelSink",
     "LocalisedInferer",
     "OneDNNForSingleImages",
@@ -26,13 +28,11 @@ __all__ = [
     "RegionSink",
     "Runtime",
     "Slab",
-    "Step",
     "StreamingInferer",
     "StreamingSlidingWindowInferer",
     "TorchNetwork",
     "UnsuitableOutputError",
     "WholeVolumeInferer",
-    "Zoom",
     "activation_bytes_per_voxel",
     "agreeing_openvino",
     "as_streaming",

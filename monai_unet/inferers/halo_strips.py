@@ -13,7 +13,7 @@ from monai_unet.inferers.averaging import Activation, Averaged
 from monai_unet.inferers.equivariance import require_equivariance, tiling_of
 from monai_unet.inferers.labels import argmax
 from monai_unet.inferers.out_of_memory import is_out_of_memory, release_memory
-from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
+from monai_unet.inferers.streaming import InferenceStep, Network, Slab, StreamingInferer, single_output
 
 
 class HaloStripInferer(StreamingInferer):
@@ -23,7 +23,7 @@ class HaloStripInferer(StreamingInferer):
     for the whole volume. No voxel is blended. At most `height` + 2 · halo planes are computed at once; the first and
     the last strip, which are cut on one side alone, keep `halo` more, and a volume of no more planes is not cut.
 
-    Where memory runs out the strips become lower, down to the stride; `rung` says so.
+    Where memory runs out the strips become lower, down to the stride; `memory_fallback` says so.
 
     Args:
         height: planes of an inner strip that are kept; rounded up to a multiple of the total stride.
@@ -52,15 +52,15 @@ class HaloStripInferer(StreamingInferer):
             raise ValueError(f"height must be positive and halo not negative, got {height} and {halo}")
         self.height, self.halo, self.exact = height, halo, exact
         self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
-        self.rung = ""
+        self.memory_fallback = ""
 
-    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[InferenceStep]:
         """Infer one image (channels, S, A, R).
 
         Raises:
             InputError: the network has instance statistics, or declares no stride and receptive field.
         """
-        self.rung = ""
+        self.memory_fallback = ""
         require_equivariance(network, what="inference in strips")
         stride, field = (values[0] for values in tiling_of(network))
         halo = rounded_up(field // 2 if self.exact or self.halo is None else self.halo, stride)
@@ -77,7 +77,9 @@ class HaloStripInferer(StreamingInferer):
                 strip = None
             if strip is None:
                 height = max(stride, height // 2 // stride * stride)
-                self.rung = f"Memory ran out: strips of {height} planes were computed, which gives the same labels."
+                self.memory_fallback = (
+                    f"Memory ran out: strips of {height} planes were computed, which gives the same labels."
+                )
                 release_memory(image.device)
                 continue
             done += 1
@@ -85,7 +87,7 @@ class HaloStripInferer(StreamingInferer):
             total = done + max(left, int(stop < planes))
             slab = Slab(start, strip[:, start - low : stop - low], shared=averaged.borrows)
             del strip
-            yield Step(done, total, slab)
+            yield InferenceStep(done, total, slab)
             start = stop
 
 

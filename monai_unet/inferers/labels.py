@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_unet.errors import InputError
-from monai_unet.numba_cache import njit
+from monai_unet.io import njit
 
 NOT_A_NUMBER = (
     "the network gave no number for some voxels; its weights are damaged, or the image has values far outside what it "
@@ -33,7 +33,7 @@ Taps = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Zoom:
+class Interpolation:
     """Linear interpolation along one axis: output index i lies at `scale` · i + `offset` of `size` input voxels.
 
     Beyond the outermost voxel centres the outermost value goes on (MONAI's `padding_mode="border"`).
@@ -58,7 +58,7 @@ class LabelSink:
         zooms: from the grid of the scores to that of the labels, one per axis; None where they are the same.
     """
 
-    def __init__(self, zooms: Sequence[Zoom] | None = None) -> None:
+    def __init__(self, zooms: Sequence[Interpolation] | None = None) -> None:
         self._taps = [zoom.taps() for zoom in zooms] if zooms is not None else None
         self._shape = tuple(zoom.outputs for zoom in zooms) if zooms is not None else ()
         self._parts: list[NDArray[np.unsignedinteger]] = []
@@ -116,7 +116,7 @@ class RegionSink(LabelSink):
         threshold: a voxel is in a region where its score, in the unit of what is added, is at least this.
     """
 
-    def __init__(self, zooms: Sequence[Zoom] | None = None, *, threshold: float) -> None:
+    def __init__(self, zooms: Sequence[Interpolation] | None = None, *, threshold: float) -> None:
         super().__init__(zooms)
         self.threshold = threshold
 

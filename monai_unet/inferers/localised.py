@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from monai_unet.geometry import Box
-from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, single_output
+from monai_unet.inferers.streaming import InferenceStep, Network, Slab, StreamingInferer, single_output
 
 BACKGROUND_PLANES = 8
 """Planes of background handed out at once."""
@@ -42,7 +42,7 @@ class LocalisedInferer(StreamingInferer):
         super().__init__()
         self.inferer, self.localiser = inferer, localiser
         self.factor, self.margin, self.smallest = _three(factor), _three(margin), _three(smallest)
-        self.rung = ""
+        self.memory_fallback = ""
 
     def with_inferer(self, inferer: StreamingInferer) -> LocalisedInferer:
         """The same with another inferer inside the box."""
@@ -50,12 +50,12 @@ class LocalisedInferer(StreamingInferer):
         other.inferer = inferer
         return other
 
-    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[InferenceStep]:
         """Infer one image (channels, S, A, R)."""
         box = self.box(image)
         steps = self.inferer.stream(image[(slice(None), *box)].contiguous(), network, *args, **kwargs)
         for step in steps:
-            self.rung = getattr(self.inferer, "rung", "")
+            self.memory_fallback = getattr(self.inferer, "memory_fallback", "")
             slab = step.slab
             if slab is None:
                 yield step
@@ -65,7 +65,7 @@ class LocalisedInferer(StreamingInferer):
                 yield from _air(slab.scores, 0, start, image, step)
             framed = _background(slab.scores, stop - start, image)
             framed[(slice(None), slice(None), *box[1:])] = slab.scores
-            yield Step(step.done, step.total, Slab(start, framed))
+            yield InferenceStep(step.done, step.total, Slab(start, framed))
             if stop == box[0].stop:
                 yield from _air(slab.scores, stop, image.shape[1], image, step)
 
@@ -92,11 +92,11 @@ class LocalisedInferer(StreamingInferer):
         return slice(max(0, start), min(size, stop))
 
 
-def _air(scores: Tensor, start: int, stop: int, image: Tensor, step: Step) -> Iterator[Step]:
+def _air(scores: Tensor, start: int, stop: int, image: Tensor, step: InferenceStep) -> Iterator[InferenceStep]:
     """Planes that the box does not reach, a few at a time."""
     for low in range(start, stop, BACKGROUND_PLANES):
         planes = min(BACKGROUND_PLANES, stop - low)
-        yield Step(step.done, step.total, Slab(low, _background(scores, planes, image)))
+        yield InferenceStep(step.done, step.total, Slab(low, _background(scores, planes, image)))
 
 
 def _background(scores: Tensor, planes: int, image: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def fitted(
         limit: bytes that inference may take.
 
     Returns:
-        The inferer, and a sentence about the rung that was taken; empty when nothing had to change.
+        The inferer, and a sentence about the memory_fallback that was taken; empty when nothing had to change.
     """
     size = list(shape)
     if isinstance(inferer, WholeVolumeInferer):

@@ -16,7 +16,14 @@ from torch.nn import functional as F
 
 from monai_unet.inferers.averaging import Activation, Averaged
 from monai_unet.inferers.out_of_memory import is_out_of_memory, release_memory
-from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer, UnsuitableOutputError, single_output
+from monai_unet.inferers.streaming import (
+    InferenceStep,
+    Network,
+    Slab,
+    StreamingInferer,
+    UnsuitableOutputError,
+    single_output,
+)
 
 Window = tuple[slice, ...]
 
@@ -60,7 +67,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
         self.skip_below, self.accumulate_on = skip_below, accumulate_on
         self.smallest_on_cpu = 2
-        self.rung = ""
+        self.memory_fallback = ""
         if any(not 0 <= o < 1 for o in ensure_tuple_rep(overlap, 3)):
             raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}")
 
@@ -79,9 +86,9 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         window = fall_back_tuple(self.roi_size, tuple(size))
         return window[0] * math.prod(max(w, n) for w, n in zip(window[1:], size[1:], strict=True))
 
-    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[InferenceStep]:
         """Infer one image (channels, S, A, R)."""
-        self.rung = ""
+        self.memory_fallback = ""
         size = tuple(image.shape[1:])
         roi = fall_back_tuple(self.roi_size, size)
         image, before = self._padded(image, roi)
@@ -98,10 +105,10 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         averaged = Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)
         for done, batch in enumerate(batches):
             finished = slab.advance(batch[0][0].start)
-            yield Step(done, len(batches), finished)
+            yield InferenceStep(done, len(batches), finished)
             slab.add(batch, self._infer(image, batch, averaged, *args, **kwargs))
-            self.rung = self.rung or slab.rung
-        yield Step(len(batches), len(batches), slab.advance(image.shape[1]))
+            self.memory_fallback = self.memory_fallback or slab.memory_fallback
+        yield InferenceStep(len(batches), len(batches), slab.advance(image.shape[1]))
 
     def _infer(
         self, image: Tensor, batch: Sequence[Window], network: Network, *args: object, **kwargs: object
@@ -114,7 +121,7 @@ class StreamingSlidingWindowInferer(StreamingInferer):
             if not is_out_of_memory(error) or len(batch) == 1:
                 raise
         half = len(batch) // 2
-        self.rung = f"Memory ran out: windows were computed {half} at a time."
+        self.memory_fallback = f"Memory ran out: windows were computed {half} at a time."
         release_memory(image.device)
         parts = [self._infer(image, part, network, *args, **kwargs).clone() for part in (batch[:half], batch[half:])]
         return torch.cat(parts)
@@ -147,7 +154,7 @@ class _OpenSlab:
         self.finished, self.gaps = 0, False
         self.total = torch.zeros((height, *plane), device=device)
         self.sums: Tensor | None = None
-        self.rung = ""
+        self.memory_fallback = ""
 
     def add(self, batch: Sequence[Window], logits: Tensor) -> None:
         """Add the weighted logits (N, C, *window) of windows that lie within the open planes."""
@@ -171,7 +178,7 @@ class _OpenSlab:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or self.device.type == "cpu":
                 raise
-        self.rung = "Memory ran out: windows were added up on the CPU."
+        self.memory_fallback = "Memory ran out: windows were added up on the CPU."
         self.device, self.total, self.weights = torch.device("cpu"), self.total.cpu(), self.weights.cpu()
         return torch.zeros(shape)
 

@@ -35,7 +35,7 @@ class Slab:
 
 
 @dataclass(frozen=True)
-class Step:
+class InferenceStep:
     """One tile further: `done` of `total` tiles (0: not known), and the slab that became final with it, if any."""
 
     done: int
@@ -43,7 +43,7 @@ class Step:
     slab: Slab | None = None
 
     @classmethod
-    def last(cls, done: int, scores: Tensor) -> Step:
+    def last(cls, done: int, scores: Tensor) -> InferenceStep:
         """The end of a computation that gives everything at once."""
         return cls(done, done, Slab(0, scores))
 
@@ -56,7 +56,7 @@ class StreamingInferer(Inferer):
     """A MONAI inferer that can also hand out its result slab by slab, in order, each plane once."""
 
     @abstractmethod
-    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[InferenceStep]:
         """Infer one image (channels, S, A, R)."""
 
     def __call__(self, inputs: Tensor, network: Network, *args: object, **kwargs: object) -> Tensor:
@@ -69,7 +69,7 @@ class StreamingInferer(Inferer):
         return logits
 
 
-def collect(steps: Iterator[Step]) -> Tensor:
+def collect(steps: Iterator[InferenceStep]) -> Tensor:
     """All slabs of a stream joined, (C, S, A, R)."""
     slabs = [step.slab.owned for step in steps if step.slab is not None]
     return slabs[0] if len(slabs) == 1 else torch.cat(slabs, dim=1)

@@ -11,7 +11,7 @@ from monai_unet.inferers.equivariance import instance_statistics, require_equiva
 from monai_unet.inferers.halo_strips import HaloStripInferer
 from monai_unet.inferers.out_of_memory import is_out_of_memory, release_memory
 from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
-from monai_unet.inferers.streaming import Network, Slab, Step, StreamingInferer
+from monai_unet.inferers.streaming import InferenceStep, Network, Slab, StreamingInferer
 
 
 class WholeVolumeInferer(StreamingInferer):
@@ -28,7 +28,8 @@ class WholeVolumeInferer(StreamingInferer):
         windows: voxels (S, A, R) of the patches that a network with instance statistics was trained with; it gets
             overlapping windows of this size (`StreamingSlidingWindowInferer`) instead of the whole volume.
 
-    Where memory runs out the same labels come from `HaloStripInferer`, if the network allows it; `rung` says so.
+    Where memory runs out the same labels come from `HaloStripInferer`, if the network allows it, which
+    `memory_fallback` says.
 
     The result is logits (N, C, S, A, R); with flips, those of the mean probability. It carries the metadata of the
     input, so that `Invertd` can put it back on the grid of the file.
@@ -46,7 +47,7 @@ class WholeVolumeInferer(StreamingInferer):
         super().__init__()
         self.flips, self.activation, self.mirrored_pairs = tuple(flips), activation, mirrored_pairs
         self.trained_whole, self.windows = trained_whole, windows
-        self.rung = ""
+        self.memory_fallback = ""
 
     def suited_to(self, network: Network) -> WholeVolumeInferer | StreamingSlidingWindowInferer:
         """This inferer, or the sliding window that a network with instance statistics needs."""
@@ -56,17 +57,17 @@ class WholeVolumeInferer(StreamingInferer):
             self.windows, flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs
         )
 
-    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[Step]:
+    def stream(self, image: Tensor, network: Network, *args: object, **kwargs: object) -> Iterator[InferenceStep]:
         """Infer one image (channels, S, A, R): one step with everything.
 
         Raises:
             InputError: the network has instance statistics, and no `windows` are stated.
         """
-        self.rung = ""
+        self.memory_fallback = ""
         suited = self.suited_to(network)
         if suited is not self:
             for step in suited.stream(image, network, *args, **kwargs):
-                self.rung = suited.rung
+                self.memory_fallback = suited.memory_fallback
                 yield step
             return
         if not self.trained_whole:
@@ -78,13 +79,13 @@ class WholeVolumeInferer(StreamingInferer):
             if not is_out_of_memory(error) or 0 in self.flips:
                 raise
         else:
-            yield Step(1, 1, Slab(0, logits, shared=averaged.borrows))
+            yield InferenceStep(1, 1, Slab(0, logits, shared=averaged.borrows))
             return
         release_memory(image.device)
-        self.rung = "Memory ran out: the volume was computed in strips, which gives the same labels."
+        self.memory_fallback = "Memory ran out: the volume was computed in strips, which gives the same labels."
         strips = HaloStripInferer(
             32, exact=True, flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs
         )
         for step in strips.stream(image, network, *args, **kwargs):
-            self.rung = strips.rung or self.rung
+            self.memory_fallback = strips.memory_fallback or self.memory_fallback
             yield step

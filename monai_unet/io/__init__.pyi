@@ -23,6 +23,7 @@ from .mask_file import MaskFile, parse_names, read_mask_file
 from .mask_split import files_of_structures, write_each_structure
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
 from .notes import NOTES, notes_of
+from .numba_cache import njit
 from .outputs import claim_file, claim_folder, claim_names, input_at, unused_folder
 from .palette import Color, label_color, unit_rgb
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
@@ -73,6 +74,7 @@ __all__ = [
     "input_at",
     "label_color",
     "match_sequence",
+    "njit",
     "notes_of",
     "palette",
     "parse_names",

@@ -29,13 +29,13 @@ MEMBERS = {"image": "pyradiomics-3.0.1/data/brain1_image.nrrd", "mask": "pyradio
 licence of these data is not stated: they are fetched for each user and never passed on."""
 
 CORE = (1, 3)
-"""Labels of the automatic result that make up the tumour core, which is what the mask by hand shows."""
+"""Labels of the automatic result that make up the tumour core, which is what the manual mask shows."""
 
 CLICKS = 3
 WORTH_CORRECTING = 0.3
 """Dice below which a user would rather begin anew."""
 
-SHOWN = {1: "automatic", 2: "after three clicks", 3: "mask by hand"}
+SHOWN = {1: "automatic", 2: "after three clicks", 3: "manual mask"}
 COLORS = {1: palette.ORANGE, 2: palette.SKY_BLUE, 3: palette.PURPLE}
 
 
@@ -82,7 +82,7 @@ def run_tumour_demo(
     automatic = np.isin(np.asarray(found.labels[0]), CORE)
     dice = _dice(automatic, reference)
     kept = dice >= WORTH_CORRECTING
-    yield f"automatic: Dice {dice:.3f} with the mask by hand" + (
+    yield f"automatic: Dice {dice:.3f} with the manual mask" + (
         "" if kept else ", dropped; the clicks begin from nothing"
     )
     yield f"three simulated clicks, each into the middle of the largest error, answered by {editor}"

@@ -1,4 +1,4 @@
 from .segment import as_volume, segment
-from .segmenter import Case, Progress, Segmentation, Segmenter
+from .segmenter import PreparedCase, Progress, Segmentation, Segmenter
 
-__all__ = ["Case", "Progress", "Segmentation", "Segmenter", "as_volume", "segment"]
+__all__ = ["PreparedCase", "Progress", "Segmentation", "Segmenter", "as_volume", "segment"]

@@ -22,11 +22,11 @@ from monai_unet.generators import WithResult
 from monai_unet.inferers import (
     Activation,
     Averaged,
+    InferenceStep,
     OneDNNForSingleImages,
     OpenVINONetwork,
     Precision,
     Runtime,
-    Step,
     TorchNetwork,
     UnsuitableOutputError,
     activation_bytes_per_voxel,
@@ -46,11 +46,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Used:
-    """What a case was computed with, for its provenance; `rung` is a sentence when memory made a difference."""
+    """What a case was computed with, for its provenance; `memory_fallback` says what too little memory changed."""
 
     runtime: str = "torch"
     inferer: str = ""
-    rung: str = ""
+    memory_fallback: str = ""
 
 
 class Engine:
@@ -93,7 +93,7 @@ class Engine:
         self._openvino: list[OpenVINONetwork] | None = None
         self._bytes_per_voxel: float | None = None
 
-    def run(self, image: MetaTensor, used: Used) -> Generator[Step, None, None]:
+    def run(self, image: MetaTensor, used: Used) -> Generator[InferenceStep, None, None]:
         """Infer an image (channels, *spatial): one step per tile, with float32 slabs of logits in order."""
         if self.streaming is not None:
             try:
@@ -104,24 +104,24 @@ class Engine:
                 self.streaming = None
         yield from self._at_once(image, used)
 
-    def _stream(self, image: MetaTensor, used: Used) -> Generator[Step, None, None]:
+    def _stream(self, image: MetaTensor, used: Used) -> Generator[InferenceStep, None, None]:
         assert self.streaming is not None
         networks = self._networks(image)
-        inferer, rung = fitted(
+        inferer, memory_fallback = fitted(
             self.streaming, self.parts.network, self._per_voxel(image), image.shape[1:], self._limit()
         )
-        used.runtime, used.inferer, used.rung = networks[0].name, type(inferer).__name__, rung
+        used.runtime, used.inferer, used.memory_fallback = networks[0].name, type(inferer).__name__, memory_fallback
         steps = inferer.stream(image.as_tensor().to(self.parts.device), self._averaged(networks))
         while True:
             # the modes are the thread's own: they must not be left on between two steps, where the caller runs
             with torch.no_grad(), self._autocast():
                 step = next(steps, None)
             if step is None:
-                used.rung = getattr(inferer, "rung", "") or rung
+                used.memory_fallback = getattr(inferer, "memory_fallback", "") or memory_fallback
                 return
             yield step
 
-    def _at_once(self, image: MetaTensor, used: Used) -> Generator[Step, None, None]:
+    def _at_once(self, image: MetaTensor, used: Used) -> Generator[InferenceStep, None, None]:
         """Through an inferer that knows no steps: one per call of the network, the whole result with the last."""
         used.inferer = type(self.parts.inferer).__name__
         network = self._averaged(self._torch) if len(self.modules) > 1 else self.parts.network
@@ -140,8 +140,8 @@ class Engine:
         with contextlib.closing(stepwise(compute)) as run:
             steps = WithResult(run)
             for calls, _ in enumerate(steps, start=1):
-                yield Step(calls, 0)
-            yield Step.last(calls, steps.result)
+                yield InferenceStep(calls, 0)
+            yield InferenceStep.last(calls, steps.result)
 
     def _averaged(self, networks: Sequence[Any]) -> Any:
         return networks[0] if len(networks) == 1 else Averaged(networks, activation=activation_of(self.parts))

@@ -21,7 +21,7 @@ from monai.utils import TraceKeys
 from torch import Tensor
 
 from monai_unet.bundle_format import BundleParts
-from monai_unet.inferers import LabelSink, RegionSink, Zoom
+from monai_unet.inferers import Interpolation, LabelSink, RegionSink
 from monai_unet.mappings import CaseDict, Json
 
 SAME = 1e-3
@@ -44,7 +44,7 @@ class FusedPostprocessing:
 
     activation: str
     threshold: float | None
-    zooms: list[Zoom] | None
+    zooms: list[Interpolation] | None
     affine: np.ndarray
     turns: list[np.ndarray]
     meta: Json
@@ -129,11 +129,11 @@ def _threshold(transform: Transform) -> float | None:
     return None if any(others) or transform.converter.kwargs else transform.threshold[0]
 
 
-def _grid_change(image: MetaTensor) -> tuple[list[Zoom] | None, np.ndarray, list[np.ndarray]] | None:
+def _grid_change(image: MetaTensor) -> tuple[list[Interpolation] | None, np.ndarray, list[np.ndarray]] | None:
     """How the inverse leads from the image's grid to that of the file; None where it is not known to be simple."""
     affine, shape = np.asarray(image.affine, dtype=float), tuple(image.shape[1:])
     operations = list(image.applied_operations)
-    zooms: list[Zoom] | None = None
+    zooms: list[Interpolation] | None = None
     if operations and operations[-1][TraceKeys.CLASS_NAME] == "SpatialResample":
         last = operations.pop()
         info = last[TraceKeys.EXTRA_INFO]
@@ -153,7 +153,7 @@ def _grid_change(image: MetaTensor) -> tuple[list[Zoom] | None, np.ndarray, list
             off_axis = np.abs(step[:3, :3] - np.diag(np.diag(step[:3, :3]))) @ np.array(target)
             if off_axis.max() > 1e-4 or np.diag(step).min() <= 0:
                 return None
-            zooms = [Zoom(step[i, i], step[i, 3], shape[i], target[i]) for i in range(3)]
+            zooms = [Interpolation(step[i, i], step[i, 3], shape[i], target[i]) for i in range(3)]
         affine = before
     turns: list[np.ndarray] = []
     for operation in reversed(operations):

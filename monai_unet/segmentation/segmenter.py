@@ -73,7 +73,7 @@ class Segmentation:
 
 
 @dataclass
-class Case:
+class PreparedCase:
     """A case that was read and preprocessed, ready for the network.
 
     Attributes:
@@ -169,7 +169,7 @@ class Segmenter:
         yield Progress("preprocess", 1, 1)
         return (yield from self.infer(case))
 
-    def read(self, images: Images) -> Case:
+    def read(self, images: Images) -> PreparedCase:
         """Read a case as the bundle's own loader does.
 
         Raises:
@@ -182,11 +182,11 @@ class Segmenter:
         else:
             image, source = read_source(given, self.parts)
         image, notes = _finite(image, source.name)
-        case = Case({self.parts.image_key: image}, source, [*source.notes, *notes, *self.parts.warnings(image)])
+        case = PreparedCase({self.parts.image_key: image}, source, [*source.notes, *notes, *self.parts.warnings(image)])
         case.seconds["read"] = time.perf_counter() - start
         return case
 
-    def preprocess(self, case: Case) -> Case:
+    def preprocess(self, case: PreparedCase) -> PreparedCase:
         """Apply the bundle's preprocessing after its loader."""
         start = time.perf_counter()
         try:
@@ -197,9 +197,9 @@ class Segmenter:
                 f"({_last_line(error)}); check that it is the kind of image this model was made for."
             ) from error
         seconds = case.seconds | {"preprocess": time.perf_counter() - start}
-        return Case(data, case.source, case.notes, seconds)
+        return PreparedCase(data, case.source, case.notes, seconds)
 
-    def infer(self, case: Case) -> Generator[Progress, None, Segmentation]:
+    def infer(self, case: PreparedCase) -> Generator[Progress, None, Segmentation]:
         """Network and postprocessing of a preprocessed case; yields per tile and returns the `Segmentation`.
 
         Raises:
@@ -209,7 +209,7 @@ class Segmenter:
         fused = plan_fused(self.parts, image) if self.engine.streaming is not None else None
         sink = fused.sink() if fused is not None else None
         slabs: list[Tensor] = []
-        doubts: list[Tensor] = []
+        uncertainties: list[Tensor] = []
         used = Used()
         start = time.perf_counter()
         with contextlib.closing(self.engine.run(image, used)) as tiles, _enough_memory(case.source.name):
@@ -221,7 +221,7 @@ class Segmenter:
                     slabs.append(step.slab.owned.float())
                 if step.slab is not None and self.uncertainty:
                     kind = activation_of(self.parts)
-                    doubts += [entropy(piece.float(), kind) for piece in in_pieces(step.slab.scores)]
+                    uncertainties += [entropy(piece.float(), kind) for piece in in_pieces(step.slab.scores)]
                 yield Progress("infer", step.done, step.total or None)
         seconds = case.seconds | {"infer": time.perf_counter() - start}
         start = time.perf_counter()
@@ -230,12 +230,12 @@ class Segmenter:
         else:
             processed = self._postprocessed(case, torch.cat(slabs, dim=1))
         labels, notes = label_map(processed, case.source)
-        doubt = on_source(torch.cat(doubts), image, case.source) if self.uncertainty else None
+        uncertainty = on_source(torch.cat(uncertainties), image, case.source) if self.uncertainty else None
         seconds["postprocess"] = time.perf_counter() - start
         yield Progress("postprocess", 1, 1)
-        return self._finished(labels, doubt, case, [*case.notes, *notes, used.rung], used, seconds)
+        return self._finished(labels, uncertainty, case, [*case.notes, *notes, used.memory_fallback], used, seconds)
 
-    def _postprocessed(self, case: Case, logits: Tensor) -> Tensor:
+    def _postprocessed(self, case: PreparedCase, logits: Tensor) -> Tensor:
         """The bundle's own postprocessing, as MONAI's evaluator calls it."""
         require_numbers(logits)
         image = case.data[self.parts.image_key]
@@ -264,8 +264,8 @@ class Segmenter:
     def _finished(
         self,
         labels: MetaTensor,
-        doubt: MetaTensor | None,
-        case: Case,
+        uncertainty: MetaTensor | None,
+        case: PreparedCase,
         notes: list[str],
         used: Used,
         seconds: dict[str, float],
@@ -288,7 +288,7 @@ class Segmenter:
             "versions": {"monai-unet": __version__, "monai": monai.__version__, "torch": torch.__version__},
             "use": "For research use; not a medical device",
         }
-        return Segmentation(labels, names, {label.value: label.color for label in table}, provenance, doubt)
+        return Segmentation(labels, names, {label.value: label.color for label in table}, provenance, uncertainty)
 
 
 def _finite(image: MetaTensor, name: str) -> tuple[MetaTensor, list[str]]:

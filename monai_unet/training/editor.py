@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from monai_unet.bundle_format import read_tensors
 from monai_unet.interaction import Mark, first_box, first_lasso, next_click, scribble
-from monai_unet.interaction.answering import Marks, network_input
+from monai_unet.interaction.answering import DrawnPrompts, network_input
 from monai_unet.io import atomic_path, claim_names
 from monai_unet.mappings import Json
 from monai_unet.training.editor_windows import EditorWindows, Sample
@@ -49,7 +49,7 @@ class Conversation:
     """One object and what was said about it so far."""
 
     sample: Sample
-    marks: Marks
+    marks: DrawnPrompts
     mask: NDArray[np.float32]
     rounds: int
     done: int = 0
@@ -60,7 +60,7 @@ class Conversation:
 
 
 @dataclass(frozen=True)
-class Batch:
+class EditorBatch:
     """The conversations of a step: their places in the pool, inputs (N, channels, *size), targets (N, 1, *size)."""
 
     chosen: list[int]
@@ -110,7 +110,7 @@ class EditorTraining:
         # gloo, not NCCL: processes may share one GPU; each keeps its own batch statistics, the first one's are saved
         self.together = distributed.is_available() and distributed.is_initialized()
         self.rank = distributed.get_rank() if self.together else 0
-        self._prepared: Batch | None = None
+        self._prepared: EditorBatch | None = None
         self.steps, self.minutes, self.batch_size, self.rounds = steps, minutes, batch_size, rounds
         self.learning_rate = learning_rate
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
@@ -184,14 +184,14 @@ class EditorTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _prepare(self, busy: Sequence[int] = ()) -> Batch:
+    def _prepare(self, busy: Sequence[int] = ()) -> EditorBatch:
         """What the network is asked next: conversations that are not `busy`, their inputs and their targets."""
         free = np.setdiff1d(np.arange(len(self.pool)), busy)
         chosen = self.random.choice(free, self.batch_size, replace=False).tolist()
         talks = [self.pool[i] for i in chosen]
         inputs = torch.from_numpy(np.stack([talk.network_input() for talk in talks]))
         targets = torch.from_numpy(np.stack([talk.sample.target for talk in talks])[:, None]).float()
-        return Batch(chosen, inputs.contiguous(memory_format=torch.channels_last_3d), targets)
+        return EditorBatch(chosen, inputs.contiguous(memory_format=torch.channels_last_3d), targets)
 
     def _train_step(self) -> None:
         batch = self._prepared or self._prepare()
@@ -252,7 +252,7 @@ class EditorTraining:
         target, empty = sample.target, np.zeros(sample.target.shape, dtype=np.float32)
         # a window of the wrong scale is looked through for the first answer only
         most = self.rounds if sized else 2
-        talk = Conversation(sample, Marks(target.shape), empty, int(self.random.integers(1, most + 1)))
+        talk = Conversation(sample, DrawnPrompts(target.shape), empty, int(self.random.integers(1, most + 1)))
         mark: Mark | None = None
         if start == "box":
             mark = first_box(target, self.random, flat=self.random.random() < 0.5)
@@ -340,5 +340,5 @@ def faulty_mask(target: NDArray[np.bool_], random: np.random.Generator) -> NDArr
     return target | ball if random.random() < 0.6 else target & ~ball
 
 
-def _add(marks: Marks, mark: Mark) -> None:
+def _add(marks: DrawnPrompts, mark: Mark) -> None:
     marks.add(mark.kind, mark.positive, mark.positions, axis=mark.axis)

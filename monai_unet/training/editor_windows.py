@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import grid_of
-from monai_unet.interaction.answering import Window
+from monai_unet.interaction.answering import ImageWindow
 from monai_unet.io import read_volume
 from monai_unet.mappings import Json
 
@@ -193,7 +193,7 @@ class EditorWindows:
         mask = np.zeros(case.image.shape, dtype=bool)
         mask[thing.box] = thing.mask
         return self._cut(
-            case, mask, Window.around(centre, millimetres, case.spacing, self._wide(random)), clicked, random
+            case, mask, ImageWindow.around(centre, millimetres, case.spacing, self._wide(random)), clicked, random
         )
 
     def _wide(self, random: np.random.Generator) -> tuple[int, int, int]:
@@ -205,7 +205,7 @@ class EditorWindows:
         self,
         case: EditorCase,
         mask: NDArray[np.bool_],
-        window: Window,
+        window: ImageWindow,
         clicked: NDArray[np.float64],
         random: np.random.Generator,
     ) -> Sample:
@@ -225,7 +225,7 @@ class EditorWindows:
         shape = np.array(case.image.shape)
         centre = random.uniform(0.2, 0.8, 3) * shape
         field = min(float((shape * case.spacing).max()), float(np.exp(random.uniform(np.log(40), np.log(180)))))
-        window = Window.around(centre, field / self.size, case.spacing, (self.size,) * 3)
+        window = ImageWindow.around(centre, field / self.size, case.spacing, (self.size,) * 3)
         image = window.read(case.image)
         if np.ptp(image) < 1e-3:
             return None

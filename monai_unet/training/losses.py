@@ -56,7 +56,7 @@ class Focal(nn.Module):
         return focal.sum() / kept.sum().clamp_min(1)
 
 
-class Overlap(nn.Module):
+class OverlapLoss(nn.Module):
     """A loss of MONAI's on the overlap of whole structures; ignored voxels belong to no structure on either side."""
 
     def __init__(self, loss: nn.Module) -> None:
@@ -167,13 +167,13 @@ _OVERLAP: Json = {"to_onehot_y": True, "softmax": True, "batch": True, "include_
 
 def _dice(weights: Tensor | None) -> nn.Module:
     if weights is None:
-        return Overlap(DiceLoss(**_OVERLAP))
+        return OverlapLoss(DiceLoss(**_OVERLAP))
     foreground = weights[1:]
-    return Overlap(DiceLoss(**_OVERLAP, weight=foreground / foreground.mean()))
+    return OverlapLoss(DiceLoss(**_OVERLAP, weight=foreground / foreground.mean()))
 
 
 def _tversky(weights: Tensor | None, *, alpha: float = 0.3, beta: float = 0.7) -> nn.Module:
-    return Overlap(TverskyLoss(**_OVERLAP, alpha=alpha, beta=beta))
+    return OverlapLoss(TverskyLoss(**_OVERLAP, alpha=alpha, beta=beta))
 
 
 @dataclass(frozen=True)

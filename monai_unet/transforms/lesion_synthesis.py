@@ -24,7 +24,7 @@ from monai_unet.geometry import grid_of
 from monai_unet.mappings import CaseData, CaseDict
 from monai_unet.transforms.lesion_synthesis_appearance import (
     BRIGHTNESS,
-    Look,
+    LesionAppearance,
     Surroundings,
     draw_look,
     painted,
@@ -35,7 +35,7 @@ from monai_unet.transforms.lesion_synthesis_shape import (
     KINDS,
     LABELS,
     Kind,
-    Part,
+    LesionPart,
     core_field,
     core_parts,
     label_map,
@@ -168,7 +168,7 @@ class _Lesion:
     centre: tuple[int, ...]
     radius: float
     kind: Kind
-    look: Look
+    look: LesionAppearance
     spacing: Sequence[float]
 
     def paint(
@@ -205,7 +205,7 @@ class _Lesion:
         if not parts.any():
             return
         ends = _oedema(parts, maps, reach, spacing, random)
-        parts[(parts == 0) & (ends < 1) & (organ >= 0.5)] = Part.OEDEMA
+        parts[(parts == 0) & (ends < 1) & (organ >= 0.5)] = LesionPart.OEDEMA
         parts = _over(parts, before)
         paint = prepare_paint(parts, np.minimum(ends, 1), spacing, random)
         for number, sequence in enumerate(sequences):
@@ -219,7 +219,7 @@ class _Lesion:
 
 def _over(parts: NDArray[np.uint8], before: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Oedema does not run over an earlier lesion, cores do not erase enhancement."""
-    kept = (before > 0) & ((parts == Part.OEDEMA) | (before == Part.ENHANCING))
+    kept = (before > 0) & ((parts == LesionPart.OEDEMA) | (before == LesionPart.ENHANCING))
     return np.where(kept, np.uint8(0), parts)
 
 

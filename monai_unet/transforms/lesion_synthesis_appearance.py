@@ -10,46 +10,51 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from monai_unet.transforms.lesion_synthesis_shape import Part, Range
+from monai_unet.transforms.lesion_synthesis_shape import LesionPart, Range
 from monai_unet.transforms.random_fields import FloatArray, between, smooth_noise
 
-BRIGHTNESS: dict[str, Mapping[Part, Range]] = {
+BRIGHTNESS: dict[str, Mapping[LesionPart, Range]] = {
     "flair": {
-        Part.OEDEMA: (1.2, 3.6),
-        Part.CORE: (0.9, 3.4),
-        Part.ENHANCING: (0.3, 3.2),
-        Part.NECROSIS: (-2.0, 2.0),
+        LesionPart.OEDEMA: (1.2, 3.6),
+        LesionPart.CORE: (0.9, 3.4),
+        LesionPart.ENHANCING: (0.3, 3.2),
+        LesionPart.NECROSIS: (-2.0, 2.0),
     },
-    "t2": {Part.OEDEMA: (0.8, 3.0), Part.CORE: (0.7, 3.2), Part.ENHANCING: (0.2, 2.4), Part.NECROSIS: (1.0, 4.0)},
+    "t2": {
+        LesionPart.OEDEMA: (0.8, 3.0),
+        LesionPart.CORE: (0.7, 3.2),
+        LesionPart.ENHANCING: (0.2, 2.4),
+        LesionPart.NECROSIS: (1.0, 4.0),
+    },
     "t1": {
-        Part.OEDEMA: (-2.0, -0.2),
-        Part.CORE: (-2.2, -0.3),
-        Part.ENHANCING: (-1.6, 0.2),
-        Part.NECROSIS: (-3.0, -0.8),
+        LesionPart.OEDEMA: (-2.0, -0.2),
+        LesionPart.CORE: (-2.2, -0.3),
+        LesionPart.ENHANCING: (-1.6, 0.2),
+        LesionPart.NECROSIS: (-3.0, -0.8),
     },
     "t1c": {
-        Part.OEDEMA: (-2.0, -0.2),
-        Part.CORE: (-2.2, -0.2),
-        Part.ENHANCING: (0.8, 4.5),
-        Part.NECROSIS: (-3.0, -0.8),
+        LesionPart.OEDEMA: (-2.0, -0.2),
+        LesionPart.CORE: (-2.2, -0.2),
+        LesionPart.ENHANCING: (0.8, 4.5),
+        LesionPart.NECROSIS: (-3.0, -0.8),
     },
     "ct": {
-        Part.OEDEMA: (-14.0, -6.0),
-        Part.CORE: (-12.0, 2.0),
-        Part.ENHANCING: (8.0, 45.0),
-        Part.NECROSIS: (-22.0, -10.0),
+        LesionPart.OEDEMA: (-14.0, -6.0),
+        LesionPart.CORE: (-12.0, 2.0),
+        LesionPart.ENHANCING: (8.0, 45.0),
+        LesionPart.NECROSIS: (-22.0, -10.0),
     },
     "ct_liver": {
-        Part.OEDEMA: (-14.0, -6.0),
-        Part.CORE: (-60.0, -20.0),
-        Part.ENHANCING: (-15.0, 30.0),
-        Part.NECROSIS: (-80.0, -35.0),
+        LesionPart.OEDEMA: (-14.0, -6.0),
+        LesionPart.CORE: (-60.0, -20.0),
+        LesionPart.ENHANCING: (-15.0, 30.0),
+        LesionPart.NECROSIS: (-80.0, -35.0),
     },
     "ct_lung": {
-        Part.OEDEMA: (100.0, 500.0),
-        Part.CORE: (700.0, 900.0),
-        Part.ENHANCING: (800.0, 950.0),
-        Part.NECROSIS: (650.0, 800.0),
+        LesionPart.OEDEMA: (100.0, 500.0),
+        LesionPart.CORE: (700.0, 900.0),
+        LesionPart.ENHANCING: (800.0, 950.0),
+        LesionPart.NECROSIS: (650.0, 800.0),
     },
 }
 """Sequence → part → range of its difference from white matter (CT: from the tissue around), in units of the spread of
@@ -90,7 +95,7 @@ def surroundings_of(image: FloatArray, tissue: FloatArray, sequence: str) -> Sur
 
 
 @dataclass(frozen=True)
-class Look:
+class LesionAppearance:
     """Numbers drawn once per lesion, so that the sequences of a case agree.
 
     Attributes:
@@ -100,21 +105,24 @@ class Look:
         texture: amplitude of the texture, in units.
     """
 
-    level: Mapping[tuple[str, Part], float]
-    kept: Mapping[Part, float]
+    level: Mapping[tuple[str, LesionPart], float]
+    kept: Mapping[LesionPart, float]
     fading: float
     texture: float
 
 
-def draw_look(sequences: Sequence[str], random: RandomState) -> Look:
+def draw_look(sequences: Sequence[str], random: RandomState) -> LesionAppearance:
     """Draw how a lesion looks in all sequences of a case."""
-    level: dict[tuple[str, Part], float] = {}
-    for part in Part:
+    level: dict[tuple[str, LesionPart], float] = {}
+    for part in LesionPart:
         for sequence in sequences:
-            name = _SHARED.get(sequence, sequence) if part is not Part.ENHANCING else sequence
+            name = _SHARED.get(sequence, sequence) if part is not LesionPart.ENHANCING else sequence
             level.setdefault((name, part), float(random.uniform()))
-    kept = {part: between(random, (0.4, 1.0)) if part is Part.OEDEMA else between(random, (0.0, 0.4)) for part in Part}
-    return Look(level, kept, between(random, (0.0, 0.4)), between(random, (0.05, 0.35)))
+    kept = {
+        part: between(random, (0.4, 1.0)) if part is LesionPart.OEDEMA else between(random, (0.0, 0.4))
+        for part in LesionPart
+    }
+    return LesionAppearance(level, kept, between(random, (0.0, 0.4)), between(random, (0.05, 0.35)))
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,7 @@ class Paint:
         spacing: mm along S, A, R.
     """
 
-    weights: Mapping[Part, FloatArray]
+    weights: Mapping[LesionPart, FloatArray]
     textures: tuple[FloatArray, FloatArray]
     fading: FloatArray
     spacing: Sequence[float]
@@ -137,11 +145,11 @@ class Paint:
 def prepare_paint(
     parts: NDArray[np.uint8], oedema_distance: FloatArray, spacing: Sequence[float], random: RandomState
 ) -> Paint:
-    """From a map of `Part` values and the distance through the oedema, 0 to 1."""
+    """From a map of `LesionPart` values and the distance through the oedema, 0 to 1."""
     blur = between(random, (0.3, 0.8))
     weights = {
         part: gaussian_filter((parts == part).astype(np.float32), blur, truncate=3)
-        for part in (Part.OEDEMA, Part.CORE, Part.NECROSIS, Part.ENHANCING)
+        for part in (LesionPart.OEDEMA, LesionPart.CORE, LesionPart.NECROSIS, LesionPart.ENHANCING)
         if (parts == part).any()
     }
     coarse, fine = (smooth_noise(parts.shape, spacing, length, random) for length in (7.0, 2.0))
@@ -149,7 +157,7 @@ def prepare_paint(
 
 
 def painted(
-    image: FloatArray, sequence: str, paint: Paint, *, around: Surroundings, look: Look, random: RandomState
+    image: FloatArray, sequence: str, paint: Paint, *, around: Surroundings, look: LesionAppearance, random: RandomState
 ) -> FloatArray:
     """An image (S, A, R) of the box around a lesion with the lesion painted in.
 
@@ -167,7 +175,7 @@ def painted(
     for part, weight in paint.weights.items():
         difference = _difference(sequence, part, look)
         target = around.level + around.unit * (difference + look.texture * _GRAIN[part] * texture)
-        if part is Part.OEDEMA:
+        if part is LesionPart.OEDEMA:
             target = target - around.unit * difference * look.fading * paint.fading
         # in CT most of the fine structure is noise, which a lesion has too
         kept = 1.0 if sequence.startswith(_CT) else look.kept[part]
@@ -175,10 +183,10 @@ def painted(
     return result
 
 
-def _difference(sequence: str, part: Part, look: Look) -> float:
-    name = _SHARED.get(sequence, sequence) if part is not Part.ENHANCING else sequence
+def _difference(sequence: str, part: LesionPart, look: LesionAppearance) -> float:
+    name = _SHARED.get(sequence, sequence) if part is not LesionPart.ENHANCING else sequence
     low, high = BRIGHTNESS[sequence][part]
     return low + (high - low) * look.level[name, part]
 
 
-_GRAIN = {Part.OEDEMA: 0.7, Part.CORE: 1.0, Part.NECROSIS: 1.0, Part.ENHANCING: 1.5}
+_GRAIN = {LesionPart.OEDEMA: 0.7, LesionPart.CORE: 1.0, LesionPart.NECROSIS: 1.0, LesionPart.ENHANCING: 1.5}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monai_unet.transforms.random_fields import FloatArray, between, between_log, smooth_noise
 
 
-class Part(IntEnum):
+class LesionPart(IntEnum):
     """Parts of a lesion; the first three numbers are those of the BraTS label map (2023: 1 NCR, 2 ED, 3 ET)."""
 
     CORE = 1
@@ -133,7 +133,7 @@ def _direction(random: RandomState) -> NDArray[np.float64]:
 def core_parts(
     depth: FloatArray, spacing: Sequence[float], radius: float, kind: Kind, random: RandomState
 ) -> NDArray[np.uint8]:
-    """Parts of a core from its depth in radii: a map (S, A, R) of `Part` values, 0 outside.
+    """Parts of a core from its depth in radii: a map (S, A, R) of `LesionPart` values, 0 outside.
 
     An uneven rim (it may be broken) encloses necrosis or non-enhancing tumour; a margin of non-enhancing tumour may
     lie around it.
@@ -141,25 +141,25 @@ def core_parts(
     inside = depth > 0
     parts = np.zeros(depth.shape, dtype=np.uint8)
     margin = between(random, kind.margin) / radius
-    parts[(depth > -margin) & ~inside] = Part.CORE
+    parts[(depth > -margin) & ~inside] = LesionPart.CORE
     share = between(random, kind.necrosis)
     patches = smooth_noise(depth.shape, spacing, max(0.6 * radius, 3.0), random)
     necrotic = inside & (patches <= _quantile_of_normal(share))
-    parts[inside] = Part.CORE
-    parts[necrotic] = Part.NECROSIS
+    parts[inside] = LesionPart.CORE
+    parts[necrotic] = LesionPart.NECROSIS
     if random.uniform() >= kind.enhances:
         return parts
     if random.uniform() < kind.solid:
-        parts[inside] = Part.ENHANCING
+        parts[inside] = LesionPart.ENHANCING
         return parts
     thickness = between_log(random, kind.rim) / radius
     uneven = 1 + 0.6 * smooth_noise(depth.shape, spacing, max(0.8 * radius, 3.0), random)
     # at least most of a voxel, or a coarse grid would show a rim of holes
     thinnest = 0.6 * max(spacing) / radius if random.uniform() < 0.7 else 0.0
-    parts[inside & (depth < np.maximum(thickness * uneven, thinnest))] = Part.ENHANCING
+    parts[inside & (depth < np.maximum(thickness * uneven, thinnest))] = LesionPart.ENHANCING
     if random.uniform() < 0.4:
         islands = smooth_noise(depth.shape, spacing, max(0.4 * radius, 3.0), random)
-        parts[inside & (islands > 1.3)] = Part.ENHANCING
+        parts[inside & (islands > 1.3)] = LesionPart.ENHANCING
     return parts
 
 
@@ -172,4 +172,4 @@ def _quantile_of_normal(share: float) -> float:
 
 def label_map(parts: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Values of BraTS 2023 from a map of parts: necrosis counts to the core."""
-    return np.where(parts == Part.NECROSIS, np.uint8(Part.CORE), parts)
+    return np.where(parts == LesionPart.NECROSIS, np.uint8(LesionPart.CORE), parts)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monai_unet.numba_cache import njit
+from monai_unet.io import njit
 from monai_unet.transforms.random_fields import FloatArray
 
 UNREACHED = np.float32(1e6)

@@ -5,17 +5,17 @@ from .findings import Findings, centre_voxel, counted, measure_objects, sum_of_l
 from .models import editor_bundles, region_of
 from .opening import OpenImage, best_of, details, list_images, open_image, refusal, title
 from .summary import save_html
-from .work import Work, once
+from .work import BackgroundWork, once
 from .zoo import licence_of
 
 __all__ = [
     "ERROR",
     "WARNING",
+    "BackgroundWork",
     "Controller",
     "Editing",
     "Findings",
     "OpenImage",
-    "Work",
     "best_of",
     "centre_voxel",
     "counted",

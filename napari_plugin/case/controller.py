@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, Signal
 from monai_unet.io.datasets import Entry, UnrelatedFramesError
 from monai_unet.mappings import Json
 from napari_plugin.case.opening import OpenImage, best_of, list_images, onto, open_image, title
-from napari_plugin.case.work import Result, Step, Work, once
+from napari_plugin.case.work import BackgroundWork, Result, Step, once
 from napari_plugin.viewer import METADATA, go_to, hang, image_layer, show_plane, widen_contrast_range
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Controller(QObject):
         self.viewer = viewer
         self.entries: list[Entry] = []
         self.images: list[OpenImage] = []
-        self.jobs = Work(self)
+        self.jobs = BackgroundWork(self)
         self._refused: list[Entry] = []
         self.may_replace: Callable[[], bool] = lambda: True
         hang(viewer)

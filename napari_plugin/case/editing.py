@@ -14,7 +14,7 @@ from monai_unet.interaction import Answerer, Prompt
 from monai_unet.interaction.session import EditSession, Question, Reply, StaleReplyError
 from napari_plugin.case.controller import ERROR, WARNING, Controller
 from napari_plugin.case.recovery import Journals
-from napari_plugin.case.work import Work, sentence_of
+from napari_plugin.case.work import BackgroundWork, sentence_of
 
 OBJECT_CLASS = "lesion"
 
@@ -27,11 +27,11 @@ class _Prepared:
 
 
 class Editing(QObject):
-    """Holds the `EditSession`, the object in hand and the answerer; answers prompts one after the other.
+    """Holds the `EditSession`, the active object and the answerer; answers prompts one after the other.
 
     Attributes:
         session: None as long as no image is open.
-        active: value of the object in hand, 0 for none.
+        active: value of the active object, 0 for none.
         answer_at_once: whether each prompt is answered as it comes; otherwise they wait for `answer_waiting`.
         made_by: provenance of the automatic result that the session began with; empty without.
         unsaved: whether something was changed since the last save.
@@ -60,7 +60,7 @@ class Editing(QObject):
         self.unsaved = False
         self.steps = 0
         self.journals = journals or Journals()
-        self.answers = Work(self)
+        self.answers = BackgroundWork(self)
         self._build_answerer = build_answerer
         self._answerer: Answerer | None = None
         self._waiting: list[tuple[int, Prompt]] = []
@@ -136,7 +136,7 @@ class Editing(QObject):
     # -- objects ------------------------------------------------------------------------------------------------
 
     def set_active(self, value: int) -> None:
-        """Take an object in hand: prompts and the brush are about it."""
+        """Take an active object: prompts and the brush are about it."""
         if value != self.active:
             self.active = value
             self.active_changed.emit(value)
@@ -204,7 +204,7 @@ class Editing(QObject):
     # -- prompts ------------------------------------------------------------------------------------------------
 
     def submit(self, prompt: Prompt) -> None:
-        """A prompt on the object in hand (a new one where there is none): answered now, or kept waiting."""
+        """A prompt on the active object (a new one where there is none): answered now, or kept waiting."""
         if self.session is None:
             self.controller.say("Open an image first.", WARNING)
             return

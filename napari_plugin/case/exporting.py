@@ -1,6 +1,6 @@
 """Saving a session's result: mask, DICOM SEG, RTSTRUCT, SR, table, training case (no Qt).
 
-Everything is written from one `Outcome`, a snapshot, so that it may run in another thread while the user works on.
+Everything is written from one `EditedCase`, a snapshot, so that it may run in another thread while the user works on.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ EDITED_BY = "monai-unet editor"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EditedCase:
     """What is saved.
 
     Attributes:
@@ -90,7 +90,7 @@ class Outcome:
         return table[self.labels], segments
 
 
-def save_mask(outcome: Outcome, path: Path) -> list[Path]:
+def save_mask(outcome: EditedCase, path: Path) -> list[Path]:
     """NIfTI, NRRD or MetaImage on the grid of the image, and `<case>.json` that says how it was made."""
     claim_named(path, outcome.image)
     claim_beside(path.with_name(case_name(path) + ".json"), outcome.image)
@@ -106,7 +106,7 @@ def save_mask(outcome: Outcome, path: Path) -> list[Path]:
     return [path, provenance]
 
 
-def save_seg(outcome: Outcome, path: Path) -> list[Path]:
+def save_seg(outcome: EditedCase, path: Path) -> list[Path]:
     """DICOM SEG on the images of the series."""
     claim_named(path, outcome.image)
     labels, segments = _named(outcome)
@@ -114,7 +114,7 @@ def save_seg(outcome: Outcome, path: Path) -> list[Path]:
     return [path]
 
 
-def save_rtstruct(outcome: Outcome, path: Path) -> list[Path]:
+def save_rtstruct(outcome: EditedCase, path: Path) -> list[Path]:
     """RT Structure Set on the images of the series."""
     claim_named(path, outcome.image)
     labels, segments = _named(outcome)
@@ -122,7 +122,7 @@ def save_rtstruct(outcome: Outcome, path: Path) -> list[Path]:
     return [path]
 
 
-def save_sr(outcome: Outcome, path: Path) -> list[Path]:
+def save_sr(outcome: EditedCase, path: Path) -> list[Path]:
     """Structured Report with the measurements, and beside it the SEG it refers to."""
     claim_named(path, outcome.image)
     claim_beside(path.with_name(f"{path.stem}.seg.dcm"), outcome.image)
@@ -146,7 +146,7 @@ COLUMNS = (
 )
 
 
-def save_csv(outcome: Outcome, path: Path) -> list[Path]:
+def save_csv(outcome: EditedCase, path: Path) -> list[Path]:
     """One line for each object."""
     claim_named(path, outcome.image)
     text = io.StringIO()
@@ -161,7 +161,7 @@ def save_csv(outcome: Outcome, path: Path) -> list[Path]:
     return [path]
 
 
-def save_for_training(outcome: Outcome, folder: Path) -> list[Path]:
+def save_for_training(outcome: EditedCase, folder: Path) -> list[Path]:
     """Append image and mask to a dataset in Decathlon layout, which is begun where there is none.
 
     A label there is a class: lesions of one class become one label. A class keeps the value that the dataset gives it,
@@ -221,13 +221,13 @@ def _numbers(lesion: Lesion) -> Sequence[float]:
     ]
 
 
-def _named(outcome: Outcome) -> tuple[NDArray[np.integer], list[Segment]]:
+def _named(outcome: EditedCase) -> tuple[NDArray[np.integer], list[Segment]]:
     if not outcome.objects:
         raise InputError("There is nothing to save yet; segment or paint a lesion first.")
     return outcome.numbered()
 
 
-def _series(outcome: Outcome) -> DicomSeries:
+def _series(outcome: EditedCase) -> DicomSeries:
     series = dicom_series(outcome.image)
     if series is None:
         raise InputError(
@@ -236,7 +236,7 @@ def _series(outcome: Outcome) -> DicomSeries:
     return series
 
 
-def _new_dataset(outcome: Outcome) -> Json:
+def _new_dataset(outcome: EditedCase) -> Json:
     return {
         "name": "corrected cases",
         "description": f"Corrected with {EDITED_BY} {__version__}. {RESEARCH_USE}.",
@@ -250,7 +250,7 @@ def _new_dataset(outcome: Outcome) -> Json:
     }
 
 
-def _class_values(outcome: Outcome, stated: Mapping[int, str], folder: Path) -> dict[str, int]:
+def _class_values(outcome: EditedCase, stated: Mapping[int, str], folder: Path) -> dict[str, int]:
     """Class → label value in a dataset whose labels are `stated` (value → name; none: a new one)."""
     model = _labels_of_model(outcome)
     of_model = {name: value for value, name in model.items()}
@@ -285,7 +285,7 @@ def _class_of(item: SegmentObject) -> str:
     return item.class_name or item.name
 
 
-def _labels_of_model(outcome: Outcome) -> dict[int, str]:
+def _labels_of_model(outcome: EditedCase) -> dict[int, str]:
     """Value → name as the model numbers them that the result began with, so that it can learn from the corrections."""
     stated = outcome.made_by.get("labels")
     if isinstance(stated, Mapping):

@@ -21,7 +21,7 @@ from napari_plugin.case.opening import OpenImage, onto
 
 
 @dataclass(frozen=True)
-class Result:
+class ModelResult:
     """A segmentation on the grid of the reference image.
 
     Attributes:
@@ -67,7 +67,7 @@ def check(segmenter: Segmenter, images: Sequence[OpenImage | None]) -> list[str]
 
 def run(
     segmenter: Segmenter, images: Sequence[OpenImage | None], region: Box | None = None
-) -> Generator[Progress, None, Result]:
+) -> Generator[Progress, None, ModelResult]:
     """Segment images (one per channel, None: missing), only a box of them where `region` is given.
 
     Raises:
@@ -81,13 +81,13 @@ def run(
         for value, entry in table.items()
     ]
     labels = found.labels.numpy()[0]
-    doubt = None if found.uncertainty is None else found.uncertainty.numpy()[0]
+    uncertainty = None if found.uncertainty is None else found.uncertainty.numpy()[0]
     provenance = dict(found.provenance)
     if region is not None:
         labels = _back(labels, region, grid)
-        doubt = None if doubt is None else _back(doubt, region, grid)
+        uncertainty = None if uncertainty is None else _back(uncertainty, region, grid)
         provenance["region"] = [[part.start, part.stop] for part in region]
-    return Result(labels, objects, provenance, doubt)
+    return ModelResult(labels, objects, provenance, uncertainty)
 
 
 def region_of(corners_mm: Any, axis: int, grid: Grid) -> Box:

@@ -16,7 +16,7 @@ from monai_unet.measurement import Lesion
 from monai_unet.pictures import contour_figure
 from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_named
-from napari_plugin.case.exporting import Outcome
+from napari_plugin.case.exporting import EditedCase
 from napari_plugin.case.findings import counted, sum_of_long_axes
 
 MOST_PICTURES = 6
@@ -49,7 +49,7 @@ img { width: 100%; margin: .4rem 0 1rem; break-inside: avoid; } small { color: #
 )
 
 
-def save_html(outcome: Outcome, path: Path) -> list[Path]:
+def save_html(outcome: EditedCase, path: Path) -> list[Path]:
     """One self-contained page; prints on one or two sheets. It names series and file, never the patient."""
     claim_named(path, outcome.image)
     measured = outcome.measured()
@@ -84,7 +84,7 @@ def _row(item: SegmentObject, lesion: Lesion | None) -> dict[str, str]:
     }
 
 
-def _pictures(outcome: Outcome, measured: dict[int, Lesion | None]) -> list[dict[str, str]]:
+def _pictures(outcome: EditedCase, measured: dict[int, Lesion | None]) -> list[dict[str, str]]:
     """Three planes through each of the largest lesions."""
     volumes = {value: lesion.volume_ml for value, lesion in measured.items() if lesion is not None}
     largest = sorted(volumes, key=lambda value: -volumes[value])[:MOST_PICTURES]

@@ -21,7 +21,7 @@ class _Failed:
     sentence: str
 
 
-class Work(QObject):
+class BackgroundWork(QObject):
     """Runs generators in a thread; of each, `progress` gets what it yields and `done` what it returns.
 
     napari's own `create_worker` raises a second, meaningless error after any error in a worker; superqt's does not.

@@ -9,7 +9,15 @@ from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QLineEdit,
 
 from monai_unet.interaction.session import Change, EditSession, SegmentObject
 from monai_unet.measurement import Lesion
-from napari_plugin.case import Editing, Findings, Work, centre_voxel, counted, measure_objects, sum_of_long_axes
+from napari_plugin.case import (
+    BackgroundWork,
+    Editing,
+    Findings,
+    centre_voxel,
+    counted,
+    measure_objects,
+    sum_of_long_axes,
+)
 from napari_plugin.panels.icons import padlock, swatch
 from napari_plugin.panels.layout import Panel, button, sentence
 
@@ -38,7 +46,7 @@ class FindingsPanel(Panel):
         self.editing, self._go_to, self._draw_axes, self._plane_axis = editing, go_to, draw_axes, plane_axis
         self.findings: Findings = {}
         self._stale: set[int] = set()
-        self._measuring = Work(self)
+        self._measuring = BackgroundWork(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_WAIT_MS)
@@ -85,7 +93,7 @@ class FindingsPanel(Panel):
         self._measuring.close()
 
     def selected(self) -> list[int]:
-        """Values of the selected rows, else of the object in hand."""
+        """Values of the selected rows, else of the active object."""
         rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
         values = [self._value(row) for row in rows]
         return values or ([self.editing.active] if self.editing.active else [])

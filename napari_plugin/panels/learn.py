@@ -8,7 +8,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QSpinBox
 
 from monai_unet.bundle_format import Bundle
-from napari_plugin.case import ERROR, WARNING, Controller, Work, fine_tuning
+from napari_plugin.case import ERROR, WARNING, BackgroundWork, Controller, fine_tuning
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.settings import remember, setting
 
@@ -22,7 +22,7 @@ class LearnPanel(Panel):
         """Args: `chosen` is the model to begin from; `use` gets the new one."""
         super().__init__("6  Learn")
         self.controller, self._chosen, self._use = controller, chosen, use
-        self.training = Work(self)
+        self.training = BackgroundWork(self)
         self.epochs = QSpinBox()
         self.epochs.setRange(1, 500)
         self.epochs.setValue(20)

@@ -27,7 +27,7 @@ class _Loaded:
     """A model in memory; a worker hands it over, only the GUI thread keeps it."""
 
     root: Path
-    doubt: bool
+    uncertainty: bool
     segmenter: Segmenter
 
 
@@ -41,8 +41,8 @@ class ModelPanel(Panel):
         *,
         ask_region: Callable[[Callable[[Box], None]], None],
         show_uncertainty: Callable[[Any], None],
-        load: Callable[[Bundle, bool], Segmenter] = lambda bundle, doubt: Segmenter.load(
-            bundle.root, uncertainty=doubt
+        load: Callable[[Bundle, bool], Segmenter] = lambda bundle, uncertainty: Segmenter.load(
+            bundle.root, uncertainty=uncertainty
         ),
     ) -> None:
         super().__init__("2  Model")
@@ -70,8 +70,8 @@ class ModelPanel(Panel):
         self.mapping_rows = QFormLayout(self.mapping)
         self.mapping_rows.setContentsMargins(0, 0, 0, 0)
         self.channels: list[QComboBox] = []
-        self.doubt = QCheckBox("Uncertainty")
-        self.doubt.setToolTip("Also show where the model is unsure; Shift+N goes to the next such place")
+        self.uncertainty = QCheckBox("Uncertainty")
+        self.uncertainty.setToolTip("Also show where the model is unsure; Shift+N goes to the next such place")
         self.region_button = button("Only in a box", "Draw a box; only what is in it is segmented", self._choose_region)
         self.segment_button = button("Segment", "Run the model on the case", self.segment, name="segment")
         self.cancel_button = button("Cancel", "Stop what is running", controller.jobs.stop, name="cancel")
@@ -83,7 +83,7 @@ class ModelPanel(Panel):
         self.add(self.licence)
         self.add(self.trust_button)
         self.add(self.mapping)
-        self.add(self.region_button, self.doubt)
+        self.add(self.region_button, self.uncertainty)
         self.add(self.warning)
         self.add(self.segment_button, self.cancel_button, stretch=(2, 1))
         controller.images_changed.connect(self._on_images)
@@ -121,16 +121,16 @@ class ModelPanel(Panel):
             self._start(bundle, images, checked=bool(self._warned))
 
     def _start(self, bundle: Bundle, images: list[OpenImage | None], *, checked: bool) -> None:
-        doubt, region, loaded = self.doubt.isChecked(), self._region, self._loaded
+        uncertainty, region, loaded = self.uncertainty.isChecked(), self._region, self._loaded
         session = self.editing.session
 
         def work() -> Generator[Any, None, Any]:
             yield "Loading the model …"
-            if loaded is not None and (loaded.root, loaded.doubt) == (bundle.root, doubt):
+            if loaded is not None and (loaded.root, loaded.uncertainty) == (bundle.root, uncertainty):
                 segmenter = loaded.segmenter
             else:
-                segmenter = self._load(bundle, doubt)
-                yield _Loaded(bundle.root, doubt, segmenter)
+                segmenter = self._load(bundle, uncertainty)
+                yield _Loaded(bundle.root, uncertainty, segmenter)
             yield "Checking the images …"
             if not checked:
                 warnings = models.check(segmenter, images)

@@ -93,7 +93,7 @@ class RefinePanel(Panel):
         self.set_sign(not self.tool.positive)
 
     def refresh(self) -> None:
-        """Show the prompts of the object in hand, and which buttons make sense."""
+        """Show the prompts of the active object, and which buttons make sense."""
         session = self.editing.session
         prompts = session.prompts(self.editing.active) if session is not None and self.editing.active else ()
         self.list.clear()

@@ -14,7 +14,7 @@ from napari_plugin.panels.layout import Panel, button
 from napari_plugin.settings import remember, setting
 
 MASK, SEG, RTSTRUCT, SR, TABLE, PAGE, TRAINING = "mask", "SEG", "RTSTRUCT", "SR", "table", "page", "training"
-KINDS: dict[str, tuple[str, str, str, Callable[[exporting.Outcome, Path], list[Path]]]] = {
+KINDS: dict[str, tuple[str, str, str, Callable[[exporting.EditedCase, Path], list[Path]]]] = {
     MASK: ("Mask (NIfTI, NRRD, MHA)…", "_mask.nii.gz", "Masks (*.nii.gz *.nii *.nrrd *.mha)", exporting.save_mask),
     SEG: ("DICOM SEG…", "_seg.dcm", "DICOM (*.dcm)", exporting.save_seg),
     RTSTRUCT: ("DICOM RTSTRUCT…", "_rtstruct.dcm", "DICOM (*.dcm)", exporting.save_rtstruct),
@@ -79,7 +79,7 @@ class SavePanel(Panel):
             once(lambda: exporting.load_mask(path, image)), done=done, current=lambda: editing.session is session
         )
 
-    def _outcome(self) -> exporting.Outcome | None:
+    def _outcome(self) -> exporting.EditedCase | None:
         session, image = self.editing.session, self.editing.controller.reference
         if session is None or image is None:
             self.editing.controller.say("There is nothing to save yet; open an image first.", WARNING)
@@ -91,7 +91,7 @@ class SavePanel(Panel):
             self.editing.controller.say("An outline is still open: accept (U) or drop (Shift+U) it first.", WARNING)
             return None
         notes = dict.fromkeys(note for shown in self.editing.controller.images for note in shown.notes)
-        return exporting.Outcome(image, session.labels.copy(), session.objects, self.editing.made_by, tuple(notes))
+        return exporting.EditedCase(image, session.labels.copy(), session.objects, self.editing.made_by, tuple(notes))
 
     def _open_menu(self) -> None:
         made: QPushButton = self.button

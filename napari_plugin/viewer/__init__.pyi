@@ -1,4 +1,5 @@
 from .canvases import SideCanvases
+from .click_check import clicks_land_true
 from .compile_ahead import compile_ahead
 from .hanging import METADATA, go_to, hang, image_layer, plane_of, show_plane, widen_contrast_range
 from .marks import EXCLUDE, INCLUDE
@@ -20,6 +21,7 @@ __all__ = [
     "Readout",
     "SideCanvases",
     "SidePlanes",
+    "clicks_land_true",
     "compile_ahead",
     "go_to",
     "hang",

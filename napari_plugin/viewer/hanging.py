@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from monai_unet.geometry import PLANES, Grid, Plane
 from monai_unet.mappings import Json
-from napari_plugin.case import OpenImage
 from napari_plugin.viewer.windows import AUTOMATIC, limits_of, range_of
 
 if TYPE_CHECKING:

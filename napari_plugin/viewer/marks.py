@@ -24,7 +24,7 @@ _POINT_MM, _LINE_MM = 4.0, 0.8
 _RIM = 2.4
 
 
-class Marks:
+class MarkLayers:
     """Draws marks on one grid; layers are made when first needed and go with `remove`."""
 
     def __init__(self, viewer: ViewerModel, grid: Grid) -> None:

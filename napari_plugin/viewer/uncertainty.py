@@ -13,14 +13,14 @@ _LEAST = 0.3
 
 
 def uncertain_places(
-    doubt: NDArray[np.floating], spacing: Sequence[float], *, most: int = 30
+    uncertainty: NDArray[np.floating], spacing: Sequence[float], *, most: int = 30
 ) -> list[tuple[tuple[int, int, int], float]]:
-    """(voxel (S, A, R), doubt 0 to 1) of the places where a model is least sure, falling.
+    """(voxel (S, A, R), uncertainty 0 to 1) of the places where a model is least sure, falling.
 
     Doubt is averaged over 4 mm; of places nearer than 12 mm along every axis only the most doubtful is given, so that
     one long border does not fill the list.
     """
-    smooth = ndimage.uniform_filter(doubt.astype(np.float32), size=[max(1, round(4.0 / mm)) for mm in spacing])
+    smooth = ndimage.uniform_filter(uncertainty.astype(np.float32), size=[max(1, round(4.0 / mm)) for mm in spacing])
     cell = [max(1, round(_CELL_MM / mm)) for mm in spacing]
     highest = ndimage.maximum_filter(smooth, size=[2 * c + 1 for c in cell])
     peaks = np.argwhere((smooth == highest) & (smooth >= _LEAST))

@@ -14,7 +14,7 @@ from monai_unet.io import unit_rgb
 from monai_unet.measurement import Lesion
 from napari_plugin.viewer.hanging import METADATA, go_to, inside, placed, plane_of, show_plane
 from napari_plugin.viewer.layers import SessionLayers
-from napari_plugin.viewer.marks import Marks
+from napari_plugin.viewer.marks import MarkLayers
 from napari_plugin.viewer.surfaces import look_at, surface_layer
 from napari_plugin.viewer.tools import Stroke
 from napari_plugin.viewer.uncertainty import uncertain_places
@@ -42,7 +42,7 @@ class CaseView:
     ) -> None:
         self.viewer, self.editing, self._opacity, self._redrawn = viewer, editing, opacity, redrawn
         self.layers: SessionLayers | None = None
-        self.marks: Marks | None = None
+        self.marks: MarkLayers | None = None
         self._doubt: Image | None = None
         self._places: list[tuple[tuple[int, int, int], float]] = []
         self._next = 0
@@ -114,14 +114,14 @@ class CaseView:
 
     # -- uncertainty --------------------------------------------------------------------------------------------
 
-    def show_uncertainty(self, doubt: NDArray[np.floating] | None) -> None:
-        """Lay doubt (S, A, R), 0 to 1, over the image; None takes it away."""
+    def show_uncertainty(self, uncertainty: NDArray[np.floating] | None) -> None:
+        """Lay uncertainty (S, A, R), 0 to 1, over the image; None takes it away."""
         self._remove_doubt()
         session = self.editing.session
-        if doubt is None or session is None:
+        if uncertainty is None or session is None:
             return
         layer = Image(
-            doubt,
+            uncertainty,
             name=UNCERTAINTY,
             colormap="inferno",
             blending="additive",
@@ -134,11 +134,11 @@ class CaseView:
         if self.layers is not None:
             self.viewer.layers.selection.active = self.layers.labels
         self._doubt = layer
-        self._places, self._next = uncertain_places(doubt, session.grid.spacing), 0
+        self._places, self._next = uncertain_places(uncertainty, session.grid.spacing), 0
 
     @property
     def has_uncertainty(self) -> bool:
-        """Whether there is a map of doubt."""
+        """Whether there is a map of uncertainty."""
         return self._doubt is not None
 
     def next_uncertain(self) -> str:
@@ -146,12 +146,12 @@ class CaseView:
         if self._doubt is None:
             return "Tick Uncertainty and segment first."
         if not self._places:
-            return "The model is sure everywhere (doubt below 0.3)."
-        voxel, doubt = self._places[self._next]
+            return "The model is sure everywhere (uncertainty below 0.3)."
+        voxel, uncertainty = self._places[self._next]
         self._next = (self._next + 1) % len(self._places)
         self.go_to(voxel)
         number = self._next or len(self._places)
-        return f"Uncertain place {number} of {len(self._places)}, doubt {doubt:.2f} of 1."
+        return f"Uncertain place {number} of {len(self._places)}, uncertainty {uncertainty:.2f} of 1."
 
     def _remove_doubt(self) -> None:
         if self._doubt is not None and self._doubt in self.viewer.layers:
@@ -221,7 +221,7 @@ class CaseView:
             chosen=self._chosen,
             redrawn=self._redrawn,
         )
-        self.marks = Marks(self.viewer, session.grid)
+        self.marks = MarkLayers(self.viewer, session.grid)
         self._on_active(self.editing.active)
 
     def _on_change(self, change: Change) -> None:

@@ -13,7 +13,7 @@ _CT_BELOW = -400.0
 
 
 @dataclass(frozen=True)
-class Window:
+class GreyWindow:
     """A window of CT: `level` is its middle and `width` its extent, in Hounsfield units."""
 
     name: str
@@ -29,12 +29,12 @@ class Window:
 CT_WINDOWS = {
     window.name: window
     for window in (
-        Window("brain", 40, 80),
-        Window("stroke", 40, 40),
-        Window("lung", -600, 1500),
-        Window("mediastinum", 50, 350),
-        Window("abdomen", 50, 400),
-        Window("bone", 400, 1800),
+        GreyWindow("brain", 40, 80),
+        GreyWindow("stroke", 40, 40),
+        GreyWindow("lung", -600, 1500),
+        GreyWindow("mediastinum", 50, 350),
+        GreyWindow("abdomen", 50, 400),
+        GreyWindow("bone", 400, 1800),
     )
 }
 

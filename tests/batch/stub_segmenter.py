@@ -12,7 +12,7 @@ import torch
 from monai.data import MetaTensor
 
 from monai_unet.io import read_volume
-from monai_unet.segmentation import Case, Progress, Segmentation
+from monai_unet.segmentation import PreparedCase, Progress, Segmentation
 
 
 class StubSegmenter:
@@ -32,11 +32,11 @@ class StubSegmenter:
         """Nothing."""
         return case
 
-    def infer(self, image: Case) -> Generator[Progress, None, Segmentation]:
+    def infer(self, image: PreparedCase) -> Generator[Progress, None, Segmentation]:
         """One step."""
         assert isinstance(image, MetaTensor)
         yield Progress("infer", 1, 1)
         labels = MetaTensor((image.as_tensor() > 0).to(torch.uint8) * int(self.weights), meta=dict(image.meta))
-        doubt = MetaTensor(np.zeros(image.shape, np.float32), meta=dict(image.meta)) if self.uncertainty else None
+        uncertainty = MetaTensor(np.zeros(image.shape, np.float32), meta=dict(image.meta)) if self.uncertainty else None
         stated = {"bundle": "stub", "weights_sha256": self.weights, "source": str(image.meta["filename_or_obj"])}
-        return Segmentation(labels, {1: "thing"}, {1: (255, 0, 0)}, stated, doubt)
+        return Segmentation(labels, {1: "thing"}, {1: (255, 0, 0)}, stated, uncertainty)

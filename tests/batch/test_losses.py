@@ -15,7 +15,7 @@ import pytest
 from simulated_disk import SimulatedDisk
 from stub_segmenter import StubSegmenter
 
-from monai_unet.batch import Job, Outcome, find_jobs, named_job, segment_jobs
+from monai_unet.batch import Job, JobOutcome, find_jobs, named_job, segment_jobs
 from monai_unet.errors import InputError
 from monai_unet.io.datasets import Channel
 
@@ -50,16 +50,16 @@ def root(tmp_path: Path) -> Path:
 
 def run(
     root: Path, jobs: list[Job], *, resume: bool = False, overwrite: bool = False, **model: object
-) -> list[Outcome]:
+) -> list[JobOutcome]:
     segmenter = StubSegmenter(root, **model)  # type: ignore[arg-type]
     return list(segment_jobs(segmenter, jobs, resume=resume, overwrite=overwrite))  # type: ignore[arg-type]
 
 
-def errors(outcomes: list[Outcome]) -> list[str]:
+def errors(outcomes: list[JobOutcome]) -> list[str]:
     return [outcome.error for outcome in outcomes]
 
 
-def skipped(outcomes: list[Outcome]) -> list[bool]:
+def skipped(outcomes: list[JobOutcome]) -> list[bool]:
     assert errors(outcomes) == [""] * len(outcomes)
     return [outcome.skipped for outcome in outcomes]
 

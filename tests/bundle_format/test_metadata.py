@@ -9,11 +9,11 @@ from foreign_bundles import BRATS_METADATA, SPLEEN_METADATA
 
 from monai_unet.bundle_format import catalogue
 from monai_unet.bundle_format.catalogue import Bundle, find_bundle
-from monai_unet.bundle_format.description import PALETTE
 from monai_unet.bundle_format.metadata import describe, tuned_metadata
 from monai_unet.cli import main
 from monai_unet.errors import InputError
 from monai_unet.io.datasets.channel import ExpectedInput
+from monai_unet.io.palette import label_color
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,7 +119,7 @@ def test_a_bundle_of_the_zoo_has_the_same_labels_and_channels_for_everyone(tmp_p
     """Before, the command line named {1: spleen} and the dock {}."""
     description = write(tmp_path, json.dumps(SPLEEN_METADATA)).description
     assert description.label_names == {1: "spleen"}
-    assert description.labels[0].color == PALETTE[0]
+    assert description.labels[0].color == label_color(1)
     assert [channel.name for channel in description.inputs] == ["image"]
     assert description.version == "0.5.0"
 
@@ -130,7 +130,7 @@ def test_regions_are_named_as_outputs_and_their_values_are_not():
     assert brats.regions == ("Tumor core", "Whole tumor", "Enhancing tumor")
     assert [channel.name for channel in brats.channels] == ["T1c", "T1", "T2", "FLAIR"]
     assert brats.label(4).name == "class 4"
-    assert brats.label(4).color == PALETTE[3]
+    assert brats.label(4).color == label_color(4)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_own_words_come_before_those_of_monai():
     metadata["monai_unet"] = {"labels": [{"value": 7, "name": "cyst"}, {"value": 2, "name": "liver"}]}
     found = describe(metadata)
     assert found.label_names == {2: "liver", 7: "cyst"}
-    assert found.labels[0].color == PALETTE[1]
+    assert found.labels[0].color == label_color(2)
     assert [channel.name for channel in found.channels] == ["image"]
 
 

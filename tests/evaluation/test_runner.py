@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from monai_unet.errors import InputError
-from monai_unet.evaluation.case_work import CaseResult, Settings
-from monai_unet.evaluation.journal import Journal, StoredResults
+from monai_unet.evaluation.case_work import CaseResult, ScoreSettings
+from monai_unet.evaluation.journal import EvaluationJournal, StoredResults
 from monai_unet.evaluation.outputs import Evaluation
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.runner import run_here, run_in_processes, run_on_cluster
@@ -86,20 +86,20 @@ def test_a_cluster_that_does_not_answer_is_refused() -> None:
 
 def test_journal_survives_a_power_cut_in_the_middle_of_a_line(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    with Journal(path, {"a": 1}, resume=False) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=False) as journal:
         for pair in pairs(3):
             journal.append(result(pair))
     path.write_bytes(path.read_bytes()[:-20])
-    with Journal(path, {"a": 1}, resume=True) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=True) as journal:
         assert [r.pair.case for _, r in journal.done()] == ["case_0", "case_1"]
         journal.append(result(pairs(3)[2]))
         assert [r for _, r in journal.done()] == [result(pair) for pair in pairs(3)]
 
 
 def test_stored_results_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j", {"a": 1}, resume=False) as journal:
+    with EvaluationJournal(tmp_path / "j", {"a": 1}, resume=False) as journal:
         places = [journal.append(result(pair)) for pair in pairs(4)]
-    with Journal(tmp_path / "j", {"a": 1}, resume=True) as journal:
+    with EvaluationJournal(tmp_path / "j", {"a": 1}, resume=True) as journal:
         places.append(journal.append(result(Pair("späte", "p", "r"))))
     stored = StoredResults(tmp_path / "j", reversed(places))
     assert [r.pair.case for r in stored] == ["späte", "case_3", "case_2", "case_1", "case_0"]
@@ -112,9 +112,9 @@ def test_memory_does_not_grow_with_the_cases(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("monai_unet.evaluation.journal.os.fsync", lambda _: None)
 
     def peak(count: int) -> int:
-        with Journal(tmp_path / f"j{count}", {}, resume=False) as journal:
+        with EvaluationJournal(tmp_path / f"j{count}", {}, resume=False) as journal:
             places = [journal.append(result(pair)) for pair in pairs(count)]
-        evaluation = Evaluation(Settings({1: "x"}), StoredResults(journal.path, places), (), {})
+        evaluation = Evaluation(ScoreSettings({1: "x"}), StoredResults(journal.path, places), (), {})
         tracemalloc.start()
         write_cases_csv(evaluation.scores(), tmp_path / "cases.csv")
         assert evaluation.digest.table is not None
@@ -132,7 +132,7 @@ def test_failed_and_changed_cases_are_done_again(tmp_path: Path) -> None:
     for file in files:
         file.write_text("x")
     good, bad = Pair("good", str(files[0]), str(files[1])), Pair("bad", "p", "r")
-    with Journal(tmp_path / "j", {}, resume=False) as journal:
+    with EvaluationJournal(tmp_path / "j", {}, resume=False) as journal:
         journal.append(result(good))
         journal.append(CaseResult(bad, failure="broken"))
         assert [r.pair.case for _, r in journal.done()] == ["good"]
@@ -141,13 +141,13 @@ def test_failed_and_changed_cases_are_done_again(tmp_path: Path) -> None:
 
 
 def test_a_journal_of_other_settings_is_not_continued(tmp_path: Path) -> None:
-    Journal(tmp_path / "j", {"tolerance": 1}, resume=False).__exit__(None, None, None)
+    EvaluationJournal(tmp_path / "j", {"tolerance": 1}, resume=False).__exit__(None, None, None)
     with pytest.raises(InputError, match="other settings"):
-        Journal(tmp_path / "j", {"tolerance": 2}, resume=True)
+        EvaluationJournal(tmp_path / "j", {"tolerance": 2}, resume=True)
 
 
 def journal_of(path: Path, count: int) -> Path:
-    with Journal(path, {"a": 1}, resume=False) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=False) as journal:
         for pair in pairs(count):
             journal.append(result(pair))
     return path
@@ -161,7 +161,7 @@ def test_damage_costs_the_damaged_case_alone_and_the_file_is_kept(tmp_path: Path
     middle[place] ^= 1
     content = b"".join([*lines[:2], bytes(middle), *lines[3:]])
     path.write_bytes(content)
-    with Journal(path, {"a": 1}, resume=True) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=True) as journal:
         assert [r.pair.case for _, r in journal.done()] == ["case_0", "case_2", "case_3", "case_4"]
         (note,) = journal.notes
         kept = tmp_path / "journal.jsonl.damaged-1"
@@ -169,7 +169,7 @@ def test_damage_costs_the_damaged_case_alone_and_the_file_is_kept(tmp_path: Path
         assert str(kept) in note
         assert kept.read_bytes() == content
         journal.append(result(pairs(2)[1]))
-    with Journal(path, {"a": 1}, resume=True) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=True) as journal:
         assert journal.notes == []
         assert len(list(journal.done())) == 5
 
@@ -178,7 +178,7 @@ def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "j").write_text('{"shopping": "list"}\nno json')
     for resume in (False, True):
         with pytest.raises(InputError, match="not the journal"):
-            Journal(tmp_path / "j", {}, resume=resume)
+            EvaluationJournal(tmp_path / "j", {}, resume=resume)
     assert (tmp_path / "j").read_text() == '{"shopping": "list"}\nno json'
 
 
@@ -186,22 +186,22 @@ def test_a_journal_is_not_begun_again_over_another(tmp_path: Path) -> None:
     path = journal_of(tmp_path / "j", 2)
     before = path.read_bytes()
     with pytest.raises(InputError, match="--resume"):
-        Journal(path, {"a": 1}, resume=False)
+        EvaluationJournal(path, {"a": 1}, resume=False)
     assert path.read_bytes() == before
 
 
 def test_killed_in_the_first_line_it_begins_again(tmp_path: Path) -> None:
     path = journal_of(tmp_path / "j", 0)
     path.write_bytes(path.read_bytes()[:9])
-    with Journal(path, {"a": 1}, resume=False) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=False) as journal:
         journal.append(result(pairs(1)[0]))
-    with Journal(path, {"a": 1}, resume=True) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=True) as journal:
         assert len(list(journal.done())) == 1
 
 
 def test_two_evaluations_do_not_write_one_journal(tmp_path: Path) -> None:
     path = tmp_path / "j"
-    with Journal(path, {"a": 1}, resume=False) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=False) as journal:
         script = (
             "from monai_unet.errors import InputError\nfrom monai_unet.evaluation import Journal\n"
             f"try: Journal({str(path)!r}, {{'a': 1}}, resume=True)\nexcept InputError as error: print(error)"
@@ -209,7 +209,7 @@ def test_two_evaluations_do_not_write_one_journal(tmp_path: Path) -> None:
         other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         assert "another evaluation is writing" in other.stdout
         journal.append(result(pairs(1)[0]))
-    with Journal(path, {"a": 1}, resume=True) as journal:
+    with EvaluationJournal(path, {"a": 1}, resume=True) as journal:
         assert len(list(journal.done())) == 1
 
 
@@ -217,7 +217,7 @@ def test_a_prediction_changed_by_somebody_is_known(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("p", "r")]
     for file in files:
         file.write_text("x")
-    with Journal(tmp_path / "j", {}, resume=False) as journal:
+    with EvaluationJournal(tmp_path / "j", {}, resume=False) as journal:
         journal.append(result(Pair("good", str(files[0]), str(files[1]))))
         assert journal.altered() == []
         files[0].write_text("corrected")

@@ -5,7 +5,7 @@ from monai.data import MetaTensor
 from monai.transforms import Spacing
 
 from monai_unet.errors import InputError
-from monai_unet.inferers.labels import LabelSink, RegionSink, Zoom, argmax
+from monai_unet.inferers.labels import Interpolation, LabelSink, RegionSink, argmax
 
 
 @pytest.mark.parametrize("classes", [1, 2, 5, 300])
@@ -32,7 +32,7 @@ def test_labels_on_the_native_grid_equal_interpolation_by_monai_then_argmax(slab
     expected = transform.inverse(pred).argmax(0).numpy()
     step = np.linalg.solve(working.affine.numpy(), native.affine.numpy())
     sizes = zip(logits.shape[1:], native.shape[1:], strict=True)
-    sink = LabelSink([Zoom(step[i, i], step[i, 3], here, there) for i, (here, there) in enumerate(sizes)])
+    sink = LabelSink([Interpolation(step[i, i], step[i, 3], here, there) for i, (here, there) in enumerate(sizes)])
     for part in logits.split(slab, dim=1):
         sink.add(part)
     labels = sink.finish()
@@ -44,7 +44,7 @@ def test_labels_on_the_native_grid_equal_interpolation_by_monai_then_argmax(slab
 def test_scores_that_are_not_numbers_are_refused():
     scores = torch.zeros(2, 3, 3, 3)
     scores[1, 1, 1, 1] = float("nan")
-    for sink in (LabelSink(), LabelSink([Zoom(0.5, 0.0, 3, 6)] * 3)):
+    for sink in (LabelSink(), LabelSink([Interpolation(0.5, 0.0, 3, 6)] * 3)):
         with pytest.raises(InputError, match="no number"):
             sink.add(scores)
 
@@ -60,7 +60,7 @@ def test_regions_on_the_native_grid_equal_interpolation_by_monai_then_threshold(
     expected = (transform.inverse(pred) >= 0.4).numpy()
     step = np.linalg.solve(working.affine.numpy(), native.affine.numpy())
     sizes = zip(scores.shape[1:], native.shape[1:], strict=True)
-    zooms = [Zoom(step[i, i], step[i, 3], here, there) for i, (here, there) in enumerate(sizes)]
+    zooms = [Interpolation(step[i, i], step[i, 3], here, there) for i, (here, there) in enumerate(sizes)]
     sink = RegionSink(zooms, threshold=0.4)
     for part in scores.split(slab, dim=1):
         sink.add(part)

@@ -134,9 +134,9 @@ def test_a_batch_that_does_not_fit_is_halved_with_the_same_result(network):
     inferer = StreamingSlidingWindowInferer((16, 16, 16), sw_batch_size=4)
     with torch.no_grad():
         smaller_steps = inferer(image, small_memory)
-        assert "Memory ran out" in inferer.rung
+        assert "Memory ran out" in inferer.memory_fallback
         torch.testing.assert_close(smaller_steps, inferer(image, network))
-    assert inferer.rung == ""
+    assert inferer.memory_fallback == ""
 
 
 def test_an_error_that_is_not_about_memory_is_not_swallowed():

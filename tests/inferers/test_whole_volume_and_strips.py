@@ -136,9 +136,9 @@ def test_memory_that_does_not_suffice_lowers_the_strips_and_gives_the_same_resul
             return network(tiles)
 
     torch.testing.assert_close(inferer(image, Small()), network(image), atol=1e-5, rtol=1e-4)
-    assert "Memory ran out" in inferer.rung
+    assert "Memory ran out" in inferer.memory_fallback
     inferer(image[:, :, :40], network)
-    assert inferer.rung == ""
+    assert inferer.memory_fallback == ""
 
 
 @torch.no_grad()

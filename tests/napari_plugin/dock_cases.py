@@ -22,11 +22,13 @@ def opened(dock: Any, path: Path, wait: Callable[..., None]) -> CanvasMouse:
 
 
 class FakeSegmenter:
-    """A model of ten tiles; `fail_at` raises in one of them, `doubt` is its uncertainty, `given` what it got."""
+    """A model of ten tiles; `fail_at` raises in one of them, `uncertainty` is its uncertainty, `given` what it got."""
 
-    def __init__(self, fail_at: int = -1, error: Exception | None = None, tiles: int = 10, doubt: Any = None) -> None:
+    def __init__(
+        self, fail_at: int = -1, error: Exception | None = None, tiles: int = 10, uncertainty: Any = None
+    ) -> None:
         self.fail_at, self.error, self.tiles = fail_at, error, tiles
-        self.parts, self.doubt = self, doubt
+        self.parts, self.uncertainty = self, uncertainty
         self.given: Any = None
         self.closed = False
 
@@ -45,11 +47,11 @@ class FakeSegmenter:
             self.closed = True
         labels = volume[:1] * 0
         labels[0, 3:6, 4:9, 5:11] = 1
-        return Segmentation(labels.to(int), {1: "tumour"}, {1: (1, 2, 3)}, {"bundle": "fake"}, self.doubt)
+        return Segmentation(labels.to(int), {1: "tumour"}, {1: (1, 2, 3)}, {"bundle": "fake"}, self.uncertainty)
 
 
 def with_model(dock: Any, segmenter: FakeSegmenter) -> None:
-    dock.model._load = lambda bundle, doubt: segmenter
+    dock.model._load = lambda bundle, uncertainty: segmenter
     dock.model._loaded = None
     # a model of one channel, which the one open image is
     dock.model.choose(find_bundle("hippocampus_mri"))

@@ -316,7 +316,7 @@ def test_untrusted_bundle_does_not_run_before_consent(
     )
     dock.model.choose(Bundle("foreign", root, built_in=False))
     loads = []
-    dock.model._load = lambda bundle, doubt: loads.append(bundle.name) or FakeSegmenter()
+    dock.model._load = lambda bundle, uncertainty: loads.append(bundle.name) or FakeSegmenter()
     dock.model.segment_button.click()
     assert "allow it first" in dock.status.text()
     assert not dock.controller.jobs.running

@@ -147,18 +147,18 @@ def test_next_uncertain_place_goes_to_where_the_model_doubts(
     dock: Any, tmp_path: Path, wait: Callable[..., None]
 ) -> None:
     mouse = opened(dock, write_volume_file(tmp_path / "volume.nii.gz", "RAS"), wait)
-    doubt = torch.zeros((1, *dock.controller.reference.grid.shape))
-    doubt[0, 3:8, 15:20, 10:15] = 0.9
-    with_model(dock, FakeSegmenter(doubt=MetaTensor(doubt)))
-    dock.model.doubt.setChecked(True)
+    uncertainty = torch.zeros((1, *dock.controller.reference.grid.shape))
+    uncertainty[0, 3:8, 15:20, 10:15] = 0.9
+    with_model(dock, FakeSegmenter(uncertainty=MetaTensor(uncertainty)))
+    dock.model.uncertainty.setChecked(True)
     dock.model.segment()
     settled(dock, wait)
     assert dock.save.uncertain.isVisibleTo(dock)
     dock.view.go_to((0, 0, 0))
     mouse.key(Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
     place = dock.viewer.dims.current_step
-    assert doubt[0][tuple(place)] == pytest.approx(0.9)
-    assert "doubt 0.90" in dock.status.text()
+    assert uncertainty[0][tuple(place)] == pytest.approx(0.9)
+    assert "uncertainty 0.90" in dock.status.text()
     assert "Uncertainty" in [layer.name for layer in dock.viewer.layers]
 
 
@@ -242,7 +242,7 @@ def test_bundle_of_the_model_zoo_shows_its_licence_before_it_may_run(
     assert dock.model.chosen.name == "spleen_ct_segmentation"
     assert "Apache License 2.0, in full" in dock.model.licence.toPlainText()
     assert dock.model.licence.isVisibleTo(dock)
-    dock.model._load = lambda bundle, doubt: FakeSegmenter()
+    dock.model._load = lambda bundle, uncertainty: FakeSegmenter()
     dock.model.segment()
     assert "allow it first" in dock.status.text()
     dock.model.trust_button.click()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monai_unet.transforms.lesion_synthesis_shape import KINDS, Part, core_field, core_parts, label_map
+from monai_unet.transforms.lesion_synthesis_shape import KINDS, LesionPart, core_field, core_parts, label_map
 from monai_unet.transforms.lesion_synthesis_spread import pushed, travel_distance
 from monai_unet.transforms.random_fields import between_log, smooth_noise
 
@@ -67,8 +67,8 @@ def test_the_rim_encloses_the_core_and_the_radius_is_kept():
     volume = float((depth > 0).sum())
     assert 0.1 < volume / (4 / 3 * np.pi * radius**3) < 4
     parts = core_parts(depth, spacing, radius, kind, np.random.RandomState(4))
-    assert set(np.unique(parts)) <= {0, *map(int, Part)} - {int(Part.OEDEMA)}
-    enhancing, dead = parts == Part.ENHANCING, parts == Part.NECROSIS
+    assert set(np.unique(parts)) <= {0, *map(int, LesionPart)} - {int(LesionPart.OEDEMA)}
+    enhancing, dead = parts == LesionPart.ENHANCING, parts == LesionPart.NECROSIS
     if enhancing.any() and dead.any():
         assert depth[enhancing].mean() < depth[dead].mean()
     assert set(np.unique(label_map(parts))) <= {0, 1, 3}

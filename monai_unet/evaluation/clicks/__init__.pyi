@@ -1,5 +1,5 @@
 from .benchmark import BALL, SEED, TARGETS, Click, Curve, run_case
-from .cases import Case, CaseFiles, list_cases, read_case
+from .cases import CaseFiles, ClickCase, list_cases, read_case
 from .data_set import ClickSettings, MeasuredObject, chosen_pictures, measure_cases, measure_object
 from .report import CaseCurve, write_benchmark
 
@@ -7,10 +7,10 @@ __all__ = [
     "BALL",
     "SEED",
     "TARGETS",
-    "Case",
     "CaseCurve",
     "CaseFiles",
     "Click",
+    "ClickCase",
     "ClickSettings",
     "Curve",
     "MeasuredObject",

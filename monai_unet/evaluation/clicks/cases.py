@@ -21,7 +21,7 @@ _SAME_VOXEL = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ClickCase:
     """One image (S, A, R) with its label maps on the same grid; `initial` is None where there is none."""
 
     image: NDArray[np.number]
@@ -69,12 +69,12 @@ class CaseFiles:
     initial: str
     labels: Mapping[int, str]
 
-    def read(self) -> Case:
+    def read(self) -> ClickCase:
         """Read them; see `read_case`."""
         return read_case(self.image, self.reference, initial=self.initial)
 
 
-def read_case(image: str | Path, reference: str | Path, *, initial: str | Path = "") -> Case:
+def read_case(image: str | Path, reference: str | Path, *, initial: str | Path = "") -> ClickCase:
     """Read a case.
 
     Raises:
@@ -90,7 +90,7 @@ def read_case(image: str | Path, reference: str | Path, *, initial: str | Path =
     if initial:
         first, first_grid = read_label_map(initial, images=image)
         _require_same(grid, first_grid, image, initial)
-    return Case(volume[0].numpy(), grid, labels, first)
+    return ClickCase(volume[0].numpy(), grid, labels, first)
 
 
 def list_cases(dataset: str | Path, key: str, *, initial: str | Path = "") -> Iterator[CaseFiles]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.clicks.benchmark import SEED, Curve, run_case
-from monai_unet.evaluation.clicks.cases import Case, CaseFiles
+from monai_unet.evaluation.clicks.cases import CaseFiles, ClickCase
 from monai_unet.evaluation.clicks.report import CaseCurve
 from monai_unet.evaluation.pairs import Refusal
 from monai_unet.evaluation.pictures import case_picture
@@ -58,7 +58,7 @@ class MeasuredObject:
         return self.curve.curve.dice[-1]
 
 
-def measure_object(case: Case, answerer: Answerer, settings: ClickSettings, values: Sequence[int] | None) -> Curve:
+def measure_object(case: ClickCase, answerer: Answerer, settings: ClickSettings, values: Sequence[int] | None) -> Curve:
     """The curve of the object that these labels make up, of all labels without any.
 
     Raises:
@@ -101,7 +101,9 @@ def chosen_pictures(measured: Sequence[MeasuredObject], count: int = 4) -> dict[
     return {f"{found.caption}: Dice {found.dice:.3f}": found.picture for found in chosen}
 
 
-def _measured(files: CaseFiles, case: Case, answerer: Answerer, settings: ClickSettings, value: int) -> MeasuredObject:
+def _measured(
+    files: CaseFiles, case: ClickCase, answerer: Answerer, settings: ClickSettings, value: int
+) -> MeasuredObject:
     mask = case.object_mask([value])
     curve = _curve(case, answerer, settings, [value], mask)
     assert curve.mask is not None
@@ -114,7 +116,7 @@ def _measured(files: CaseFiles, case: Case, answerer: Answerer, settings: ClickS
 
 
 def _curve(
-    case: Case, answerer: Answerer, settings: ClickSettings, values: Sequence[int] | None, mask: NDArray[np.bool_]
+    case: ClickCase, answerer: Answerer, settings: ClickSettings, values: Sequence[int] | None, mask: NDArray[np.bool_]
 ) -> Curve:
     return drain(
         run_case(

@@ -45,7 +45,7 @@ class CaseCurve:
 
 
 @dataclass(frozen=True)
-class Row:
+class ClickRow:
     """One line of the table."""
 
     clicks: int
@@ -111,11 +111,11 @@ def structures(cases: Sequence[CaseCurve]) -> list[str]:
     return list(dict.fromkeys(found.structure for found in cases))
 
 
-def rows_of(cases: Sequence[CaseCurve]) -> list[Row]:
+def rows_of(cases: Sequence[CaseCurve]) -> list[ClickRow]:
     """Means over cases after each count of clicks."""
     columns = [np.array([getattr(c.curve, name) for c in cases], float) for name in ("dice", "nsd", "dice_outside")]
     means = [[interval(v[:, n], bootstrap_means(v[:, n : n + 1])[:, 0]) for n in range(v.shape[1])] for v in columns]
-    return [Row(n, *numbers) for n, numbers in enumerate(zip(*means, strict=True))]
+    return [ClickRow(n, *numbers) for n, numbers in enumerate(zip(*means, strict=True))]
 
 
 def reach(cases: Sequence[CaseCurve], dice: float) -> tuple[int, float | None]:
@@ -135,7 +135,7 @@ def timing(cases: Sequence[CaseCurve]) -> dict[str, float]:
     }
 
 
-def text_table(rows: Sequence[Row]) -> str:
+def text_table(rows: Sequence[ClickRow]) -> str:
     """The table for a terminal or a page in Markdown."""
     lines = ["| clicks | Dice [95 %] | NSD | Dice outside |", "| ---: | --- | --- | --- |"]
     for row in rows:

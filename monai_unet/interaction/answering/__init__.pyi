@@ -1,13 +1,13 @@
-from .guidance import Marks, network_input, obey, prompt_drawn
+from .guidance import DrawnPrompts, network_input, obey, prompt_drawn
 from .network import NetworkAnswerer
 from .registry import CLASSICAL, build_answerer
-from .window import Window
+from .window import ImageWindow
 
 __all__ = [
     "CLASSICAL",
-    "Marks",
+    "DrawnPrompts",
+    "ImageWindow",
     "NetworkAnswerer",
-    "Window",
     "build_answerer",
     "network_input",
     "obey",

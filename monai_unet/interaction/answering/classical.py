@@ -29,7 +29,7 @@ from monai_unet.interaction.prompts import Answer, Prompt
 
 
 @dataclass(frozen=True)
-class Settings:
+class ClassicalSettings:
     """Chosen on training cases of SoftTissueSarcoma (T1 and CT), see docs/interaction.md.
 
     Attributes:
@@ -56,8 +56,8 @@ class ClassicalAnswerer:
 
     name = "classical"
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
+    def __init__(self, settings: ClassicalSettings | None = None) -> None:
+        self.settings = settings or ClassicalSettings()
 
     def start(self, image: NDArray[np.number], grid: Grid) -> None:
         """Take the image (S, A, R); voxels without a finite value count as the lowest finite one.

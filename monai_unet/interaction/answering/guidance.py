@@ -16,7 +16,7 @@ from skimage.draw import polygon2mask
 
 from monai_unet.geometry import Box
 from monai_unet.interaction.prompts import Prompt, PromptKind
-from monai_unet.numba_cache import njit
+from monai_unet.io import njit
 
 CHANNELS = (
     "image, z-scored in the window",
@@ -102,7 +102,7 @@ def obey(
     return mask
 
 
-class Marks:
+class DrawnPrompts:
     """What was marked so far, on the voxels of one window: the four guidance channels and the seeds behind them."""
 
     def __init__(self, size: Sequence[int]) -> None:
@@ -145,7 +145,7 @@ class Marks:
         self.blobs[other][tuple(centre)] = 0
 
 
-def network_input(image: NDArray[np.float32], mask: NDArray[np.float32], marks: Marks) -> NDArray[np.float32]:
+def network_input(image: NDArray[np.float32], mask: NDArray[np.float32], marks: DrawnPrompts) -> NDArray[np.float32]:
     """(10, *size) what the network sees, see `CHANNELS`; every channel is of order one whatever the image's scale.
 
     Args:
@@ -175,7 +175,9 @@ def standardised(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return (clipped - clipped.mean()) / spread if spread > 1e-6 * (abs(float(high)) + 1e-6) else np.zeros_like(image)
 
 
-def relative_intensity(image: NDArray[np.float32], mask: NDArray[np.float32], marks: Marks) -> NDArray[np.float32]:
+def relative_intensity(
+    image: NDArray[np.float32], mask: NDArray[np.float32], marks: DrawnPrompts
+) -> NDArray[np.float32]:
     """Intensity minus that of the marked object, in units of the contrast around it, through tanh: (-1, 1).
 
     The unit is the median difference near the marks, so that soft tissue keeps its contrast in a CT with air and bone
@@ -191,7 +193,7 @@ def relative_intensity(image: NDArray[np.float32], mask: NDArray[np.float32], ma
     return np.tanh((image - np.float32(reference)) / np.float32(unit))
 
 
-def _object_voxels(mask: NDArray[np.float32], marks: Marks) -> NDArray[np.int_]:
+def _object_voxels(mask: NDArray[np.float32], marks: DrawnPrompts) -> NDArray[np.int_]:
     """Voxels known or believed to lie in the object, best knowledge first; the window's centre when nothing is."""
     for known in (marks.seeds[0], marks.regions[0], mask > 0.5):
         if known.any():

@@ -31,9 +31,15 @@ from monai_unet.bundle_format import (
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.inferers import OpenVINONetwork, Runtime, TorchNetwork, agreeing_openvino
-from monai_unet.interaction.answering.conversation import Look, Talk, Zoom, expected_dice, middle
+from monai_unet.interaction.answering.prompted_mask import (
+    PromptedMask,
+    WindowAnswer,
+    WindowScales,
+    expected_dice,
+    middle,
+)
 from monai_unet.interaction.answering.guidance import CHANNELS, network_input
-from monai_unet.interaction.answering.window import Window
+from monai_unet.interaction.answering.window import ImageWindow
 from monai_unet.interaction.prompts import Answer, Prompt
 
 
@@ -57,7 +63,7 @@ class NetworkAnswerer:
         *,
         checkpoint: str | Path | None = None,
         trust: bool = False,
-        zoom: Zoom | None = None,
+        zoom: WindowScales | None = None,
         runtime: Runtime = "auto",
     ) -> None:
         found = find_bundle(bundle)
@@ -66,10 +72,10 @@ class NetworkAnswerer:
         with named_as_shown(runs), own_imports(runs):
             self._build(runs, checkpoint, zoom, runtime)
 
-    def _build(self, found: Bundle, checkpoint: str | Path | None, zoom: Zoom | None, runtime: Runtime) -> None:
+    def _build(self, found: Bundle, checkpoint: str | Path | None, zoom: WindowScales | None, runtime: Runtime) -> None:
         parser = _editor_config(found)
         self.name = found.name
-        self.zoom = zoom or Zoom(**parser.get_parsed_content("zoom"))
+        self.zoom = zoom or WindowScales(**parser.get_parsed_content("zoom"))
         channels = parser["network_def"].get("in_channels", len(CHANNELS))
         if channels != len(CHANNELS):
             raise InputError(
@@ -111,7 +117,7 @@ class NetworkAnswerer:
             raise InputError("no image was given; call start(image, grid) first.")
         if not prompts:
             raise InputError("there is no prompt to answer; mark a point, scribble, box or lasso.")
-        talk = Talk(self._image, self._grid, prompts, np.asarray(current, dtype=bool), self.zoom)
+        talk = PromptedMask(self._image, self._grid, prompts, np.asarray(current, dtype=bool), self.zoom)
         if talk.current_box is None:
             self._begin(talk)
         else:
@@ -124,7 +130,7 @@ class NetworkAnswerer:
             notes.append("Nothing was found at this prompt; mark more of the object.")
         return Answer(box, mask, milliseconds=1000 * (time.perf_counter() - started), notes=tuple(notes))
 
-    def _begin(self, talk: Talk) -> None:
+    def _begin(self, talk: PromptedMask) -> None:
         """An object nobody has outlined yet: of several scales the one that shows it best, then a window that fits."""
         windows = talk.first_windows()
         talk.take(self._best(talk, windows) if len(windows) > 1 else self._look(talk, windows[0]), pieces="marked")
@@ -132,7 +138,7 @@ class NetworkAnswerer:
         if fitting is not None:
             talk.take(self._look(talk, fitting), pieces="marked")
 
-    def _best(self, talk: Talk, windows: Sequence[Window]) -> Look:
+    def _best(self, talk: PromptedMask, windows: Sequence[ImageWindow]) -> WindowAnswer:
         """The look of the most worth: every other scale is tried, that which the click suggests among them, then the
         neighbours of the best."""
         likeliest = min(range(len(windows)), key=lambda n: talk.unlikeliness(windows[n]))
@@ -141,7 +147,7 @@ class NetworkAnswerer:
         looks |= {n: self._look(talk, windows[n]) for n in (best - 1, best + 1) if 0 <= n < len(windows)}
         return max(looks.values(), key=talk.worth)
 
-    def _correct(self, talk: Talk) -> None:
+    def _correct(self, talk: PromptedMask) -> None:
         """A mask and a newer prompt: the object as a whole, then the surroundings of the prompt at a finer scale."""
         window = talk.fitting()
         assert window is not None
@@ -149,10 +155,10 @@ class NetworkAnswerer:
         talk.take(self._look(talk, window), pieces="beside", within=within)
         if self.zoom.fine > 1 and window.step[2] > self.zoom.finest:
             millimetres = window.step[2] * talk.spacing[2] / self.zoom.fine
-            near = Window.around(middle(talk.newest.box), millimetres, talk.spacing, window.size)
+            near = ImageWindow.around(middle(talk.newest.box), millimetres, talk.spacing, window.size)
             talk.take(self._look(talk, near), pieces="beside", margin=0.15, within=within)
 
-    def _look(self, talk: Talk, window: Window) -> Look:
+    def _look(self, talk: PromptedMask, window: ImageWindow) -> WindowAnswer:
         """What the network says in a window, the prompts obeyed."""
         marks = talk.marks(window)
         channels = network_input(window.read(talk.image), talk.mask_in(window), marks)
@@ -160,7 +166,7 @@ class NetworkAnswerer:
             logits = self._network(torch.from_numpy(channels[None]))[0, 0].numpy()
         logits = np.where(marks.seeds[0], np.maximum(logits, 1), logits)
         logits = np.where(marks.seeds[1], np.minimum(logits, -1), logits).astype(np.float32)
-        return Look(window, logits, expected_dice(logits, marks))
+        return WindowAnswer(window, logits, expected_dice(logits, marks))
 
 
 def compiled_network(module: nn.Module, runtime: Runtime = "auto") -> TorchNetwork | OpenVINONetwork:

@@ -22,7 +22,7 @@ THICK = 2.0
 
 
 @dataclass(frozen=True)
-class Window:
+class ImageWindow:
     """Where a window lies. Everything is in voxel indices of the image, axis order (S, A, R).
 
     Attributes:
@@ -38,7 +38,7 @@ class Window:
     @classmethod
     def around(
         cls, centre: Sequence[float], millimetres: float, spacing: Sequence[float], size: Sequence[int]
-    ) -> Window:
+    ) -> ImageWindow:
         """Window of `size` voxels centred on a voxel index, at `millimetres` per voxel where the image has as fine."""
         thick = THICK * min(spacing)
         step = [max(millimetres / s, 1.0 if s > thick else FINEST) for s in spacing]

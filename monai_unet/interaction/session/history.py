@@ -13,7 +13,7 @@ from monai_unet.interaction.session.payload import Patch
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class UndoStep:
     """One operation of the user.
 
     Attributes:
@@ -35,19 +35,19 @@ class Step:
         return self.patch.box if self.patch else None
 
 
-class History:
+class UndoHistory:
     """Undo and redo stacks over one label map, which is written in place."""
 
     def __init__(self) -> None:
-        self.done: list[Step] = []
-        self.undone: list[Step] = []
+        self.done: list[UndoStep] = []
+        self.undone: list[UndoStep] = []
 
-    def push(self, step: Step) -> None:
+    def push(self, step: UndoStep) -> None:
         """A new step; what was undone before it cannot be made again."""
         self.done.append(step)
         self.undone.clear()
 
-    def undo(self, labels: NDArray[np.uint16]) -> Step:
+    def undo(self, labels: NDArray[np.uint16]) -> UndoStep:
         """Write the labels before the last step and move it to the other stack."""
         step = self.done[-1]
         if step.patch:
@@ -55,7 +55,7 @@ class History:
         self.undone.append(self.done.pop())
         return step
 
-    def redo(self, labels: NDArray[np.uint16]) -> Step:
+    def redo(self, labels: NDArray[np.uint16]) -> UndoStep:
         """Write the labels after the last undone step and move it back."""
         step = self.undone[-1]
         if step.patch:

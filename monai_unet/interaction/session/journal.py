@@ -99,7 +99,7 @@ def fingerprint(image: NDArray[np.number], grid: Grid) -> str:
     return digest.hexdigest()
 
 
-class Journal:
+class SessionJournal:
     """An open journal that grows by records."""
 
     def __init__(self, path: Path, file: IO[bytes], known: Iterable[int], count: int) -> None:
@@ -110,7 +110,7 @@ class Journal:
         self._good = file.seek(0, os.SEEK_END)
 
     @classmethod
-    def create(cls, path: str | Path, records: Iterable[tuple[Json, Iterable[Payload]]]) -> Journal:
+    def create(cls, path: str | Path, records: Iterable[tuple[Json, Iterable[Payload]]]) -> SessionJournal:
         """Write a new journal with its first records; it appears whole.
 
         Raises:
@@ -133,7 +133,7 @@ class Journal:
             raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from None
 
     @classmethod
-    def reopen(cls, path: str | Path, length: int, known: Iterable[int], count: int) -> Journal:
+    def reopen(cls, path: str | Path, length: int, known: Iterable[int], count: int) -> SessionJournal:
         """Go on with a journal behind the last of its `count` complete records, of which `length` tells the end."""
         file = Path(path).open("r+b")  # noqa: SIM115 (lives as the journal)
         file.truncate(length)

@@ -12,7 +12,7 @@ import numpy as np
 from monai_unet.geometry import Box, make_box
 from monai_unet.interaction.prompts import Prompt
 from monai_unet.interaction.session.document import Candidate, Document, Edit, Trail
-from monai_unet.interaction.session.history import Step
+from monai_unet.interaction.session.history import UndoStep
 from monai_unet.interaction.session.objects import SegmentObject
 from monai_unet.interaction.session.payload import PackedMask, Patch, Payload
 from monai_unet.mappings import Json
@@ -20,7 +20,7 @@ from monai_unet.mappings import Json
 Payloads = Mapping[int, Payload]
 
 
-def encode_step(step: Step) -> Json:
+def encode_step(step: UndoStep) -> Json:
     """A step as JSON; its payloads are those of `payloads_of`."""
     content: Json = {"type": "step", "what": step.what, "values": list(step.values)}
     if step.patch:
@@ -28,11 +28,11 @@ def encode_step(step: Step) -> Json:
     return content | encode_document(step.after, step.before)
 
 
-def decode_step(content: Json, before: Document, payloads: Payloads, *, incomplete: bool = False) -> Step:
+def decode_step(content: Json, before: Document, payloads: Payloads, *, incomplete: bool = False) -> UndoStep:
     """The step that follows a document; see `decode_document`."""
     patch = _decode_patch(content["patch"], payloads) if "patch" in content else None
     after = decode_document(content, before, payloads, incomplete=incomplete)
-    return Step(content["what"], patch, before, after, tuple(content["values"]))
+    return UndoStep(content["what"], patch, before, after, tuple(content["values"]))
 
 
 def encode_document(document: Document, before: Document | None = None) -> Json:

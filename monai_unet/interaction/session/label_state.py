@@ -15,8 +15,8 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, bounding_box, inside_of, union
 from monai_unet.interaction.session import journal_codec
 from monai_unet.interaction.session.document import Candidate, Document, Edit
-from monai_unet.interaction.session.history import History, Step
-from monai_unet.interaction.session.journal import Journal, fingerprint, now
+from monai_unet.interaction.session.history import UndoHistory, UndoStep
+from monai_unet.interaction.session.journal import SessionJournal, fingerprint, now
 from monai_unet.interaction.session.objects import HIGHEST_VALUE, SegmentObject, new_object
 from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask, Patch, Payload, PayloadStore, compress
 from monai_unet.io import Color, LabelEntry
@@ -44,6 +44,7 @@ class Change:
     notes: tuple[str, ...] = ()
 
 
+Voxels = NDArray[np.generic]
 Listener = Callable[[Change], None]
 
 
@@ -81,8 +82,8 @@ class LabelState:
         self._document = Document(MappingProxyType(dict(sorted(named.items()))))
         self._hidden = {value for value, item in named.items() if not item.visible}
         self._store = PayloadStore(memory_limit)
-        self._history = History()
-        self._journal: Journal | None = None
+        self._history = UndoHistory()
+        self._journal: SessionJournal | None = None
         self._listeners: list[Listener] = []
 
     @property
@@ -196,7 +197,7 @@ class LabelState:
             "started": now(),
         }
         self.stop_journal()
-        self._journal = Journal.create(path, [(start, ()), *self._so_far()])
+        self._journal = SessionJournal.create(path, [(start, ()), *self._so_far()])
 
     def _so_far(self) -> Iterator[tuple[Json, Iterable[Payload]]]:
         """Records of the state before the first step, of all steps, and of those that are undone."""
@@ -252,9 +253,7 @@ class LabelState:
             raise InputError(f"{item.name} is locked; unlock it to change it.")
         return item
 
-    def _write(
-        self, what: str, box: Box, new: NDArray[np.generic], document: Document | None = None, **how: Any
-    ) -> Change:
+    def _write(self, what: str, box: Box, new: Voxels, document: Document | None = None, **how: Any) -> Change:
         """Put labels into a box, but for voxels that locked objects hold or would gain, and make it one step."""
         before = self.labels[box].copy()
         new, notes = self._guarded(before, new)
@@ -267,9 +266,7 @@ class LabelState:
             raise
         return self._tell(change)
 
-    def _guarded(
-        self, before: NDArray[np.uint16], new: NDArray[np.generic]
-    ) -> tuple[NDArray[np.generic], tuple[str, ...]]:
+    def _guarded(self, before: NDArray[np.uint16], new: Voxels) -> tuple[Voxels, tuple[str, ...]]:
         locked = [item for item in self._document.objects.values() if item.locked]
         if not locked:
             return new, ()
@@ -312,7 +309,7 @@ class LabelState:
                 document = self._with_edits(document, patch, values, asked)
         if patch is None and document is self._document:
             return Change(what, redraw, notes=notes)
-        step = Step(what, patch, self._document, document, values)
+        step = UndoStep(what, patch, self._document, document, values)
         content = journal_codec.encode_step(step) if self._journal else {}
         saved = self._journal_append(content, journal_codec.payloads_of(document, patch))
         self._history.push(step)
@@ -345,7 +342,7 @@ class LabelState:
             document = replace(document, candidate=Candidate(candidate.value, packed, candidate.trail.with_entry(edit)))
         return document
 
-    def _moved(self, verb: str, step: Step, source: Document, target: Document) -> Change:
+    def _moved(self, verb: str, step: UndoStep, source: Document, target: Document) -> Change:
         self._document = target
         notes = self._journal_append({"type": verb})
         return self._tell(_change(f"{verb} {step.what}", source, target, step.box, step.values, notes))

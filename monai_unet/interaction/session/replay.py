@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from monai_unet.errors import InputError
 from monai_unet.interaction.session import journal_codec
 from monai_unet.interaction.session.document import Document
-from monai_unet.interaction.session.history import History
+from monai_unet.interaction.session.history import UndoHistory
 from monai_unet.interaction.session.journal import JournalContent, Record
 from monai_unet.interaction.session.objects import new_object
 from monai_unet.interaction.session.payload import Payload, PayloadStore, decompress
@@ -27,7 +27,7 @@ class Replay:
     where all that they rest on is there. An undo takes a lost step back before one that was made earlier.
     """
 
-    def __init__(self, labels: NDArray[np.uint16], store: PayloadStore, history: History) -> None:
+    def __init__(self, labels: NDArray[np.uint16], store: PayloadStore, history: UndoHistory) -> None:
         self.labels, self.store, self.history = labels, store, history
         self.payloads: dict[int, Payload] = {}
         self.left_out = 0

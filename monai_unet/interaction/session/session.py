@@ -14,7 +14,7 @@ from monai_unet.interaction.answering import obey, prompt_drawn
 from monai_unet.interaction.prompts import Answerer, Prompt
 from monai_unet.interaction.session.document import Candidate, Document, Trail
 from monai_unet.interaction.session.drawing import Drawing
-from monai_unet.interaction.session.journal import Journal, fingerprint, read_journal
+from monai_unet.interaction.session.journal import SessionJournal, fingerprint, read_journal
 from monai_unet.interaction.session.label_state import Change, values_in
 from monai_unet.interaction.session.objects import SegmentObject
 from monai_unet.interaction.session.payload import DEFAULT_LIMIT, PackedMask
@@ -184,7 +184,7 @@ class EditSession(Drawing):
             replay.add(record)
         session._document, session._hidden = replay.finished()
         if not (found.damaged_bytes or found.damaged_records):
-            session._journal = Journal.reopen(path, found.end, replay.payloads, len(records))
+            session._journal = SessionJournal.reopen(path, found.end, replay.payloads, len(records))
             note = (
                 f"The last operation was being saved when the program stopped and is lost ({found.torn_bytes} bytes)."
             )

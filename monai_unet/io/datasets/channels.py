@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
 
 from monai_unet.errors import InputError
-from monai_unet.geometry import SAME, Grid, grid_of, meta_of, onto_grid, to_working_frame
+from monai_unet.geometry import SAME, grid_of, meta_of, onto_grid, to_working_frame
+from monai_unet.io.formats import coordinate_system, read_one_of_several
 from monai_unet.io.notes import NOTES, joined_notes, notes_of
 from monai_unet.io.volume import read_volume
 
@@ -117,8 +117,7 @@ def frame_of_reference(volume: MetaTensor) -> str:
     path = Path(str(volume.meta.get("filename_or_obj", "")))
     if not path.name.lower().endswith((".nii", ".nii.gz")) or not path.is_file():
         return ""
-    header = nib.Nifti1Image.from_filename(path).header
-    code = int(header["sform_code"]) or int(header["qform_code"])
+    code = coordinate_system(path)
     return f"NIfTI coordinate system {code}" if code else ""
 
 
@@ -130,13 +129,9 @@ def _read_of_series(path: str, index: int) -> MetaTensor:
     """One volume of a 4D NIfTI file, as the Decathlon stores the sequences of a brain."""
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; check the path.")
-    image = nib.Nifti1Image.from_filename(path)
-    if image.ndim != 4 or index >= image.shape[3]:
-        raise InputError(f"{path} has shape {image.shape}; a 4D file with at least {index + 1} volumes is needed.")
-    grid = Grid(tuple(int(n) for n in image.shape[:3]), np.asarray(image.affine, dtype=float))  # type: ignore[arg-type]
-    array = np.asarray(image.dataobj[..., index], dtype=np.float32)
-    working, working_grid = to_working_frame(array, grid)
-    meta = {**meta_of(working_grid, of_file=grid), "filename_or_obj": path, NOTES: ()}
+    array, grid, notes = read_one_of_several(Path(path), index)
+    working, working_grid = to_working_frame(array.astype(np.float32), grid)
+    meta = {**meta_of(working_grid, of_file=grid), "filename_or_obj": path, NOTES: notes}
     return MetaTensor(torch.from_numpy(np.ascontiguousarray(working)[None]), meta=meta)
 
 

@@ -13,7 +13,7 @@ from monai_unet.io.dicom.stacks import places_of, stack_of, stacks_of
 
 
 @dataclass(frozen=True)
-class Part:
+class SeriesPart:
     """Frames that form one volume, or as close to it as the headers allow.
 
     Attributes:
@@ -26,7 +26,7 @@ class Part:
     notes: tuple[str, ...] = ()
 
 
-def parts_of(frames: Sequence[Frame]) -> list[Part]:
+def parts_of(frames: Sequence[Frame]) -> list[SeriesPart]:
     """Divide the frames of one SeriesInstanceUID into volumes.
 
     Frames of different matrix, voxel size or orientation are never one volume. Where several lie at one place, the
@@ -36,7 +36,7 @@ def parts_of(frames: Sequence[Frame]) -> list[Part]:
     found = []
     for number, members in enumerate(stacks, 1):
         label = f"stack {number} of {len(stacks)}" if len(stacks) > 1 else ""
-        found += [replace(part, notes=members.notes) for part in _divided(Part(members.frames, label))]
+        found += [replace(part, notes=members.notes) for part in _divided(SeriesPart(members.frames, label))]
     return found
 
 
@@ -49,7 +49,7 @@ def repeated(frames: Sequence[Frame]) -> list[tuple[Frame, ...]]:
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
-def _divided(part: Part) -> list[Part]:
+def _divided(part: SeriesPart) -> list[SeriesPart]:
     places = places_of(part.frames)
     count = int(places.max()) + 1
     if count == len(places):
@@ -58,19 +58,23 @@ def _divided(part: Part) -> list[Part]:
         groups = _by_trait(part.frames, trait)
         complete = sum(len(set(places_of(members))) == count for members in groups.values())
         if len(groups) > 1 and 2 * complete >= len(groups):
-            return [p for value, members in groups.items() for p in _divided(Part(members, _label(part, trait, value)))]
+            return [
+                p
+                for value, members in groups.items()
+                for p in _divided(SeriesPart(members, _label(part, trait, value)))
+            ]
     return _by_time(part, places)
 
 
-def _by_stack_id(part: Part) -> list[Part]:
+def _by_stack_id(part: SeriesPart) -> list[SeriesPart]:
     """Several slabs that do not touch are one irregular stack, unless the headers name them as stacks."""
     groups = _by_trait(part.frames, "stack")
     if len(groups) > 1 and not _regular(part.frames) and all(_regular(members) for members in groups.values()):
-        return [Part(members, _label(part, "stack", value)) for value, members in groups.items()]
+        return [SeriesPart(members, _label(part, "stack", value)) for value, members in groups.items()]
     return [part]
 
 
-def _by_time(part: Part, places: NDArray[np.intp]) -> list[Part]:
+def _by_time(part: SeriesPart, places: NDArray[np.intp]) -> list[SeriesPart]:
     """Images taken one after the other at every place, each slice at a time of its own: the n-th of each place."""
     counts = np.bincount(places)
     times = [(f.trait("acquisition time") or "", f.trait("content time") or "") for f in part.frames]
@@ -82,7 +86,7 @@ def _by_time(part: Part, places: NDArray[np.intp]) -> list[Part]:
     for i in sorted(range(len(times)), key=lambda i: (str(times[i][0]), str(times[i][1]))):
         rounds[seen[places[i]]].append(part.frames[i])
         seen[places[i]] += 1
-    return [Part(tuple(m), _label(part, "time point", f"{n} of {len(rounds)}")) for n, m in enumerate(rounds, 1)]
+    return [SeriesPart(tuple(m), _label(part, "time point", f"{n} of {len(rounds)}")) for n, m in enumerate(rounds, 1)]
 
 
 def _by_trait(frames: Sequence[Frame], trait: str) -> dict[Hashable, tuple[Frame, ...]]:
@@ -96,7 +100,7 @@ def _regular(frames: Sequence[Frame]) -> bool:
     return stack_of(frames).regular
 
 
-def _label(part: Part, trait: str, value: object) -> str:
+def _label(part: SeriesPart, trait: str, value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else "none" if value is None else _joined(value)
     return ", ".join(filter(None, (part.label, f"{trait} {text}")))
 

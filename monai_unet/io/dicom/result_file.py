@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.uid import (
@@ -19,6 +17,11 @@ from pydicom.uid import (
 )
 
 from monai_unet.errors import InputError
+from monai_unet.io.dicom import deflated
+from monai_unet.io.limits import check_need
+
+MOST_DEFLATED = 1 << 30
+"""Bytes that a deflated result may unpack to."""
 
 LABEL_MAP_SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 
@@ -32,31 +35,18 @@ KINDS: dict[str, str] = {
 }
 """SOP class of a result → short name of its kind."""
 
-_DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    np.linalg.LinAlgError,
-    pydicom.errors.BytesLengthException,
-    struct.error,
-)
-"""What parsing and understanding a damaged dataset raises."""
-
 _NAMES = {"seg": "a DICOM segmentation (SEG)", "rtstruct": "an RT structure set", "sr": "a structured report"}
 
 
 def kind_of(path: str | Path) -> str | None:
     """ "seg", "rtstruct" or "sr" if the file is a DICOM result, None for any other file, DICOM or not."""
     try:
-        header = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-        return KINDS.get(str(header.get("SOPClassUID", "")))
-    except (pydicom.errors.InvalidDicomError, *_DAMAGE):
+        with Path(path).open("rb") as stream:
+            head = deflated.head_of(stream) if deflated.is_deflated(stream) else stream
+            header = pydicom.dcmread(head, specific_tags=["SOPClassUID"], stop_before_pixels=True)
+            return KINDS.get(str(header.get("SOPClassUID", "")))
+    except Exception:
+        # damaged bytes make the parser raise anything
         return None
 
 
@@ -71,7 +61,8 @@ def damage_named(path: str | Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except _DAMAGE as error:
+    except Exception as error:
+        # damaged bytes make the parser raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is damaged, or lacks what it should hold ({reason}); it cannot be used.") from None
 
@@ -83,6 +74,12 @@ def open_result(path: str | Path, kind: str) -> FileDataset:
         InputError: missing, damaged, or not of this kind ("seg", "rtstruct" or "sr").
     """
     try:
+        check_need(Path(path).stat().st_size, path)
+        with Path(path).open("rb") as stream:
+            if deflated.is_deflated(stream) and deflated.inflates_beyond(stream, MOST_DEFLATED):
+                raise InputError(
+                    f"{path} unpacks to more than {MOST_DEFLATED >> 20} MiB; store it without deflating it."
+                )
         dataset = pydicom.dcmread(path)
         sop_class = dataset.get("SOPClassUID", "")
     except FileNotFoundError:
@@ -91,7 +88,9 @@ def open_result(path: str | Path, kind: str) -> FileDataset:
         raise InputError(f"{path} is a folder; name the file of {_NAMES[kind]} in it.") from None
     except pydicom.errors.InvalidDicomError:
         raise InputError(f"{path} is not a DICOM file; give {_NAMES[kind]}.") from None
-    except _DAMAGE as error:
+    except InputError:
+        raise
+    except Exception as error:
         raise InputError(
             f"{path} cannot be read as DICOM, it is damaged or cut short ({error}); copy it again."
         ) from None

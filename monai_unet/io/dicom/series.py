@@ -21,7 +21,7 @@ from monai_unet.io.dicom.agreement import notes_of_scaling, problems_of
 from monai_unet.io.dicom.files import DamagedFile, FileHeader, ZipAwareOpener, damage_in, read_headers
 from monai_unet.io.dicom.frames import Frame, NoPlaceError, frames_of, number
 from monai_unet.io.dicom.geometry import QUIET, TOLERATED, Stack, describe_gaps, plane_of
-from monai_unet.io.dicom.groups import Part, parts_of, repeated
+from monai_unet.io.dicom.groups import SeriesPart, parts_of, repeated
 from monai_unet.io.dicom.patients import by_patient
 from monai_unet.io.dicom.pixels import (
     AIR,
@@ -235,7 +235,7 @@ def _placed_frames(header: FileHeader) -> list[Frame]:
     return frames_of(header)
 
 
-def _volume(part: Part) -> DicomSeries:
+def _volume(part: SeriesPart) -> DicomSeries:
     frames, notes, problems = _without_copies(part.frames)
     notes += part.notes
     first = usual(frames)

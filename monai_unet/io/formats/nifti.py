@@ -74,6 +74,38 @@ def read_grid(path: Path) -> tuple[Grid, tuple[str, ...]]:
     return grid, (*notes, *more)
 
 
+def read_one_of_several(path: Path, index: int) -> tuple[NDArray[np.number], Grid, tuple[str, ...]]:
+    """One volume of a 4D file, as `read` gives the volume of a 3D file.
+
+    Raises:
+        InputError: as `read`, or the file does not hold as many volumes.
+    """
+    with named(path, "NIfTI"), _opened(path) as stream:
+        header = _header(stream, path)
+        whole = tuple(int(n) for n in header.get_data_shape())
+        if len(whole) != 4 or not 0 <= index < whole[3]:
+            raise InputError(f"{path} has shape {whole}; a 4D file with at least {index + 1} volumes is needed.")
+        header.set_data_shape(whole[:3])
+        shape = _volume_shape(header, path)
+        grid, notes = trusted_grid(header, shape, path)
+        scaling, more = _scaling(header, path)
+        array = _voxels(
+            stream, header, shape, path, scaled=scaling is not None, before=index, behind=whole[3] - 1 - index
+        )
+        return _scaled(array, scaling, path).T, grid, (*notes, *more)
+
+
+def coordinate_system(path: Path) -> int:
+    """Code of the coordinate system that the affine leads to (scanner, Talairach, MNI, …), 0 where none is stated.
+
+    Raises:
+        InputError: no NIfTI file.
+    """
+    with named(path, "NIfTI"), _opened(path) as stream:
+        header = _header(stream, path)
+    return int(header["sform_code"]) or int(header["qform_code"])
+
+
 def read_label_table(path: Path) -> dict[int, LabelEntry]:
     """Names and colours that the header gives to labels; empty where there are none."""
     with named(path, "NIfTI"), _opened(path) as stream:
@@ -178,9 +210,18 @@ def _check_length(start: int, length: int, size: int, path: Path) -> None:
 
 
 def _voxels(
-    stream: BinaryIO, header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path, *, scaled: bool
+    stream: BinaryIO,
+    header: nib.Nifti1Header,
+    shape: tuple[int, int, int],
+    path: Path,
+    *,
+    scaled: bool,
+    before: int = 0,
+    behind: int = 0,
 ) -> NDArray[np.number]:
+    """Stored voxels of one volume that so many others lie before and behind."""
     dtype, length, start = header.get_data_dtype(), _length(header, shape), int(header["vox_offset"])
+    start += before * length
     _check_possible(length, path)
     # the stored voxels, those scaled in double precision, and those asked for
     check_need(length + (12 if scaled else 4) * length / dtype.itemsize, path)
@@ -193,10 +234,10 @@ def _voxels(
             break
         filled += read
     # gzip's checksum is behind the last byte
-    behind = 0
-    while behind <= _PADDING and (more := stream.read(1 << 16)):
-        behind += len(more)
-    _check_length(start, length, start + filled + behind, path)
+    allowed, held = behind * length + _PADDING, filled
+    while held - length <= allowed and (more := stream.read(1 << 16)):
+        held += len(more)
+    _check_length(start, length * (1 + behind), start + held, path)
     return array
 
 

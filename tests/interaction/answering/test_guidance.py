@@ -8,7 +8,7 @@ from monai_unet.interaction.answering.guidance import (
     CHANNELS,
     REACH,
     STEP_COST,
-    Marks,
+    DrawnPrompts,
     connectedness,
     draw,
     nearness,
@@ -96,7 +96,7 @@ def test_obeying_inside_a_box_of_the_grid_touches_the_right_voxels():
 
 
 def _marks(*points, size=(16, 16, 16)):
-    marks = Marks(size)
+    marks = DrawnPrompts(size)
     for positive, place in points:
         marks.add("point", positive, np.array([place], dtype=float))
     return marks

@@ -10,7 +10,7 @@ import pytest
 from monai_unet.bundle_format.catalogue import find_bundle
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, grid_of
-from monai_unet.interaction.answering.conversation import Talk, Zoom
+from monai_unet.interaction.answering.prompted_mask import PromptedMask, WindowScales
 from monai_unet.interaction.answering.guidance import CHANNELS
 from monai_unet.interaction.answering.network import NetworkAnswerer
 from monai_unet.interaction.prompt_file import answer_file, read_prompts
@@ -98,8 +98,10 @@ def test_slices_five_and_ten_times_as_thick_as_wide(answerer, shape, centre, rad
 def test_not_all_scales_are_tried_and_the_taken_one_is_better_than_its_neighbours(answerer, monkeypatch):
     image, _, grid = _scene((300, 300, 300), (150, 150, 150), (20, 20, 20))
     looks = []
-    worth = Talk.worth
-    monkeypatch.setattr(Talk, "worth", lambda talk, look: looks.append((look, worth(talk, look))) or looks[-1][1])
+    worth = PromptedMask.worth
+    monkeypatch.setattr(
+        PromptedMask, "worth", lambda talk, look: looks.append((look, worth(talk, look))) or looks[-1][1]
+    )
     answerer.start(image, grid)
     answerer.answer([_point(grid, (150, 150, 150))], np.zeros(grid.shape, dtype=bool))
     tried = dict(sorted((look.window.step[0], value) for look, value in looks))
@@ -115,7 +117,7 @@ def test_not_all_scales_are_tried_and_the_taken_one_is_better_than_its_neighbour
 def test_across_thick_slices_a_window_is_judged_by_its_field_within_the_slice():
     """Five of these windows are 160 mm high; what the click suggests is compared with their width."""
     image, _, grid = _scene((20, 200, 200), (10, 100, 100), (4, 24, 24), (5.0, 1.0, 1.0))
-    talk = Talk(image, grid, [_point(grid, (10, 100, 100))], np.zeros(grid.shape, dtype=bool), Zoom())
+    talk = PromptedMask(image, grid, [_point(grid, (10, 100, 100))], np.zeros(grid.shape, dtype=bool), WindowScales())
     windows = talk.first_windows()
     off = [talk.unlikeliness(window) for window in windows]
     assert len(set(np.round(off, 2))) == len(windows)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monai_unet.interaction.answering.window import Window
+from monai_unet.interaction.answering.window import ImageWindow
 
 SPACINGS = [(1.0, 1.0, 1.0), (3.3, 0.9, 0.9), (10.0, 1.0, 1.0), (0.5, 5.0, 0.5)]
 
@@ -18,7 +18,7 @@ def _ramp(shape, slopes):
 def test_a_ramp_is_read_at_the_positions_that_the_window_states(spacing, millimetres):
     """Interpolating keeps a linear function; an average does so as exactly as its filter is fine."""
     image = _ramp((90, 90, 90), (1.0, -2.0, 0.5))
-    window = Window.around((45, 44, 43), millimetres, spacing, (8, 8, 8))
+    window = ImageWindow.around((45, 44, 43), millimetres, spacing, (8, 8, 8))
     positions = window.to_image(np.indices((8, 8, 8)).reshape(3, -1).T)
     expected = positions @ [1.0, -2.0, 0.5]
     exact = max(window.step) <= 1
@@ -28,14 +28,14 @@ def test_a_ramp_is_read_at_the_positions_that_the_window_states(spacing, millime
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_writing_a_ramp_back_gives_it_on_the_grid_of_the_image(spacing):
     image = _ramp((60, 60, 60), (0.7, 0.2, -1.0))
-    window = Window.around((30, 30, 30), 2.0, spacing, (12, 12, 12))
+    window = ImageWindow.around((30, 30, 30), 2.0, spacing, (12, 12, 12))
     box, values = window.write(window.read(image), image.shape)
     inner = tuple(slice(3, n - 3) if n > 8 else slice(n // 2, n // 2 + 1) for n in values.shape)
     np.testing.assert_allclose(values[inner], image[box][inner], atol=0.15)
 
 
 def test_thick_slices_stay_slices():
-    window = Window.around((10, 50, 50), 1.0, (10.0, 1.0, 1.0), (16, 16, 16))
+    window = ImageWindow.around((10, 50, 50), 1.0, (10.0, 1.0, 1.0), (16, 16, 16))
     assert window.step == (1.0, 1.0, 1.0)
     image = np.zeros((20, 100, 100), dtype=np.float32)
     image[10] = 1
@@ -47,13 +47,13 @@ def test_coarse_windows_average_instead_of_skipping():
     """One voxel in 64 set: a window of step 4 sees 1/64 everywhere, not zeros and ones."""
     image = np.zeros((64, 64, 64), dtype=np.float32)
     image[::4, ::4, ::4] = 1
-    read = Window.around((32, 32, 32), 4.0, (1.0, 1.0, 1.0), (10, 10, 10)).read(image)
+    read = ImageWindow.around((32, 32, 32), 4.0, (1.0, 1.0, 1.0), (10, 10, 10)).read(image)
     np.testing.assert_allclose(read, 1 / 64, atol=1e-6)
 
 
 def test_beyond_the_image_stands_its_nearest_voxel_or_the_stated_value():
     image = np.full((5, 5, 5), 7.0, dtype=np.float32)
-    window = Window.around((2, 2, 2), 1.0, (1.0, 1.0, 1.0), (16, 16, 16))
+    window = ImageWindow.around((2, 2, 2), 1.0, (1.0, 1.0, 1.0), (16, 16, 16))
     assert np.all(window.read(image) == 7)
     outside = window.read(image, outside=0.0)
     assert outside.max() == 7
@@ -63,7 +63,7 @@ def test_beyond_the_image_stands_its_nearest_voxel_or_the_stated_value():
 
 def test_a_window_covers_a_tiny_image_and_writes_all_of_it():
     image = np.arange(125, dtype=np.float32).reshape(5, 5, 5)
-    window = Window.around((2, 2, 2), 1.0, (1.0, 1.0, 1.0), (40, 40, 40))
+    window = ImageWindow.around((2, 2, 2), 1.0, (1.0, 1.0, 1.0), (40, 40, 40))
     box, values = window.write(window.read(image), image.shape)
     assert box == (slice(0, 5),) * 3
     np.testing.assert_allclose(values, image, atol=31)  # a window is never finer than its step of 1 asks here
@@ -71,14 +71,14 @@ def test_a_window_covers_a_tiny_image_and_writes_all_of_it():
 
 
 def test_a_window_beside_the_image_covers_nothing():
-    window = Window((200.0, 0.0, 0.0), (1.0, 1.0, 1.0), (8, 8, 8))
+    window = ImageWindow((200.0, 0.0, 0.0), (1.0, 1.0, 1.0), (8, 8, 8))
     box, values = window.write(np.ones((8, 8, 8), np.float32), (20, 20, 20))
     assert values.size == 0
     assert box[0].start == box[0].stop
 
 
 def test_positions_go_there_and_back():
-    window = Window.around((11.5, 20, 7), 1.7, (3.0, 0.8, 0.8), (40, 40, 40))
+    window = ImageWindow.around((11.5, 20, 7), 1.7, (3.0, 0.8, 0.8), (40, 40, 40))
     voxels = np.array([[0.0, 0, 0], [11.5, 20, 7], [3, 4.25, 9]])
     np.testing.assert_allclose(window.to_image(window.to_window(voxels)), voxels)
     np.testing.assert_allclose(window.to_window([[11.5, 20, 7]]), [[19.5, 19.5, 19.5]])

@@ -15,7 +15,7 @@ from editing_cases import box, cubes, grid_of_shape, point, session_of
 
 from monai_unet.errors import InputError
 from monai_unet.interaction import EditSession
-from monai_unet.interaction.session.journal import Journal, journal_info
+from monai_unet.interaction.session.journal import SessionJournal, journal_info
 
 WORKER = """
 import sys
@@ -261,4 +261,4 @@ def test_a_full_disk_leaves_the_session_whole_and_is_said(tmp_path: Path, monkey
     session.start_journal(tmp_path / "other.journal")
     recovered, _ = EditSession.recover(tmp_path / "other.journal", session.image, session.grid)
     assert recovered.mask(1).sum() == 105
-    assert isinstance(recovered._journal, Journal)
+    assert isinstance(recovered._journal, SessionJournal)

@@ -1,5 +1,8 @@
 """Sequences of one patient as channels: on one grid, in order, some missing; what cannot be trusted is refused."""
 
+import gzip
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -96,3 +99,25 @@ def test_notes_of_every_channel_are_kept_each_once(tmp_path):
     for volume, notes in zip(volumes, [("one; two",), ("one; two", "three")], strict=True):
         volume.meta["notes"] = notes
     assert stack_channels(volumes).meta["notes"] == ("one; two", "three")
+
+
+def test_one_of_several_volumes_is_held_to_what_a_single_one_is(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 1000, (4, 5, 6, 3)).astype(np.int16)
+    path = tmp_path / "four.nii.gz"
+    made = nib.Nifti1Image(array, np.diag([-1.0, 2.0, 3.0, 1.0]))
+    made.set_sform(made.affine, 1)
+    nib.save(made, path)
+    for index in range(3):
+        found = read_channels([(str(path), index)])
+        np.testing.assert_array_equal(found[0].numpy(), array[..., index].T[:, :, ::-1])
+    with pytest.raises(InputError, match="at least 4 volumes"):
+        read_channels([(str(path), 3)])
+    raw = bytearray(gzip.decompress(path.read_bytes()))
+    raw[123] = 7
+    path.write_bytes(gzip.compress(bytes(raw)))
+    with pytest.raises(InputError, match="unknown unit"):
+        read_channels([(str(path), 0)])
+    raw[123] = 2
+    path.write_bytes(gzip.compress(bytes(raw[:-100])))
+    with pytest.raises(InputError, match="cut short"):
+        read_channels([(str(path), 0)])

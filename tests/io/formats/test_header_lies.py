@@ -177,11 +177,11 @@ def test_nrrd_that_is_not_understood_is_refused(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (swap("ElementSpacing = 2 3 4\n", "."), "no voxel size"),
+        (swap("ElementSpacing = 2 3 4\n", ""), "no voxel size"),
         (swap("ElementSpacing = 2 3 4", "ElementSpacing = 2 nan 4"), "."),
         (swap("ElementSpacing = 2 3 4", "ElementSpacing = 2 3"), "."),
         (swap("ElementSpacing = 2 3 4", "ElementSpacing = 2 0 4"), "."),
-        (swap("TransformMatrix = 1 0 0 0 1 0 0 0 1\n", "."), "no orientation"),
+        (swap("TransformMatrix = 1 0 0 0 1 0 0 0 1\n", ""), "no orientation"),
         (swap("TransformMatrix = 1 0 0", "TransformMatrix = 0 0 0"), "."),
         (swap("TransformMatrix = 1 0 0", "TransformMatrix = x 0 0"), "."),
         (swap("DimSize = 8 6 5", "DimSize = 8 6 4"), "holds more than"),

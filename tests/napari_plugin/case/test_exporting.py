@@ -15,21 +15,21 @@ from test_hanging import opened
 
 from monai_unet.errors import InputError
 from monai_unet.interaction.session.objects import SegmentObject
-from napari_plugin.case.exporting import Outcome, load_mask, save_csv, save_for_training, save_mask, save_seg
+from napari_plugin.case.exporting import EditedCase, load_mask, save_csv, save_for_training, save_mask, save_seg
 from napari_plugin.case.summary import save_html
 
 
 @pytest.fixture(params=ORIENTATIONS.values(), ids=ORIENTATIONS)
-def outcome(tmp_path: Path, request: pytest.FixtureRequest) -> Outcome:
+def outcome(tmp_path: Path, request: pytest.FixtureRequest) -> EditedCase:
     image = opened(write_volume_file(tmp_path / "case.nii.gz", request.param))
     labels = np.zeros(image.grid.shape, np.uint16)
     labels[2:6, 3:9, 4:12] = 1
     labels[8:10, 3:6, 4:8] = 4
     objects = (SegmentObject(1, "left tumour", "tumour"), SegmentObject(4, "right tumour", "tumour", (9, 8, 7)))
-    return Outcome(image, labels, objects, {})
+    return EditedCase(image, labels, objects, {})
 
 
-def test_mask_lies_on_the_grid_of_the_file(outcome: Outcome, tmp_path: Path) -> None:
+def test_mask_lies_on_the_grid_of_the_file(outcome: EditedCase, tmp_path: Path) -> None:
     save_mask(outcome, tmp_path / "mask.nii.gz")
     source, mask = nibabel.load(outcome.image.entry.path), nibabel.load(tmp_path / "mask.nii.gz")
     np.testing.assert_array_equal(mask.affine, source.affine)
@@ -43,14 +43,14 @@ def test_mask_lies_on_the_grid_of_the_file(outcome: Outcome, tmp_path: Path) -> 
     assert stated["corrected"] is True
 
 
-def test_mask_read_back_is_the_same(outcome: Outcome, tmp_path: Path) -> None:
+def test_mask_read_back_is_the_same(outcome: EditedCase, tmp_path: Path) -> None:
     save_mask(outcome, tmp_path / "mask.nii.gz")
     labels, objects = load_mask(tmp_path / "mask.nii.gz", outcome.image)
     np.testing.assert_array_equal(labels, outcome.labels)
     assert [(o.value, o.name) for o in objects] == [(1, "left tumour"), (4, "right tumour")]
 
 
-def test_table_holds_volumes_by_counting(outcome: Outcome, tmp_path: Path) -> None:
+def test_table_holds_volumes_by_counting(outcome: EditedCase, tmp_path: Path) -> None:
     save_csv(outcome, tmp_path / "findings.csv")
     with (tmp_path / "findings.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -59,7 +59,7 @@ def test_table_holds_volumes_by_counting(outcome: Outcome, tmp_path: Path) -> No
     assert float(rows[0]["mean_intensity"]) == pytest.approx(outcome.image.array[outcome.labels == 1].mean(), rel=1e-4)
 
 
-def test_training_set_has_one_label_for_each_class(outcome: Outcome, tmp_path: Path) -> None:
+def test_training_set_has_one_label_for_each_class(outcome: EditedCase, tmp_path: Path) -> None:
     folder = tmp_path / "training"
     save_for_training(outcome, folder)
     save_for_training(outcome, folder)
@@ -73,9 +73,11 @@ def test_training_set_has_one_label_for_each_class(outcome: Outcome, tmp_path: P
         assert (folder / case["image"]).is_file()
 
 
-def test_training_set_is_numbered_as_the_model_that_was_corrected(outcome: Outcome, tmp_path: Path) -> None:
+def test_training_set_is_numbered_as_the_model_that_was_corrected(outcome: EditedCase, tmp_path: Path) -> None:
     objects = (SegmentObject(1, "posterior hippocampus", "posterior hippocampus"), SegmentObject(4, "cyst", "cyst"))
-    save_for_training(Outcome(outcome.image, outcome.labels, objects, {"bundle": "hippocampus_mri"}), tmp_path / "set")
+    save_for_training(
+        EditedCase(outcome.image, outcome.labels, objects, {"bundle": "hippocampus_mri"}), tmp_path / "set"
+    )
     dataset = json.loads((tmp_path / "set" / "dataset.json").read_text())
     # 1 and 2 as in the model's card, what it does not know after them
     assert dataset["labels"] == {
@@ -89,9 +91,9 @@ def test_training_set_is_numbered_as_the_model_that_was_corrected(outcome: Outco
     assert (mask == 3).sum() == (outcome.labels == 4).sum()
 
 
-def saved(outcome: Outcome, objects: tuple[SegmentObject, ...], made_by: dict[str, object], folder: Path) -> dict:
+def saved(outcome: EditedCase, objects: tuple[SegmentObject, ...], made_by: dict[str, object], folder: Path) -> dict:
     """Save for training; the dataset's labels, and value in the session → values in the mask file."""
-    _, mask, description = save_for_training(Outcome(outcome.image, outcome.labels, objects, made_by), folder)
+    _, mask, description = save_for_training(EditedCase(outcome.image, outcome.labels, objects, made_by), folder)
     # files hold (R, A, S) in any orientation: voxels are counted, and the two objects differ in size
     counts = dict(zip(*np.unique(np.asanyarray(nibabel.load(mask).dataobj), return_counts=True), strict=True))
     values = {
@@ -103,7 +105,7 @@ def saved(outcome: Outcome, objects: tuple[SegmentObject, ...], made_by: dict[st
 NAMELESS = (SegmentObject(1, "class 1", "class 1"), SegmentObject(4, "class 4", "class 4"))
 
 
-def test_labels_of_a_foreign_model_keep_their_values(outcome: Outcome, tmp_path: Path) -> None:
+def test_labels_of_a_foreign_model_keep_their_values(outcome: EditedCase, tmp_path: Path) -> None:
     """BraTS of the Model Zoo gives 1, 2, 4 without names: before, 4 became 2."""
     made_by = {"bundle": "brats_mri_segmentation", "labels": {"1": "class 1", "4": "class 4"}}
     first = saved(outcome, NAMELESS, made_by, tmp_path / "set")
@@ -117,7 +119,7 @@ def test_labels_of_a_foreign_model_keep_their_values(outcome: Outcome, tmp_path:
     assert later["values"] == {1: [5], 4: [4]}
 
 
-def test_a_label_without_a_name_keeps_its_value_when_the_user_names_it(outcome: Outcome, tmp_path: Path) -> None:
+def test_a_label_without_a_name_keeps_its_value_when_the_user_names_it(outcome: EditedCase, tmp_path: Path) -> None:
     made_by = {"bundle": "brats_mri_segmentation", "labels": {"1": "class 1", "4": "class 4"}}
     saved(outcome, NAMELESS, made_by, tmp_path / "set")
     named = (SegmentObject(1, "core", "core"), SegmentObject(4, "class 4", "enhancing tumour"))
@@ -127,7 +129,7 @@ def test_a_label_without_a_name_keeps_its_value_when_the_user_names_it(outcome: 
 
 
 def test_labels_of_a_foreign_bundle_found_by_name_keep_their_values(
-    outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outcome: EditedCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a session recovered from before the provenance held the labels."""
     configs = tmp_path / "bundles" / "abdomen" / "configs"
@@ -140,13 +142,13 @@ def test_labels_of_a_foreign_bundle_found_by_name_keep_their_values(
     assert found == {"labels": {"0": "background", "1": "liver", "4": "cyst"}, "values": {1: [1], 4: [4]}}
 
 
-def test_labels_of_a_mask_that_no_model_made_keep_their_values(outcome: Outcome, tmp_path: Path) -> None:
+def test_labels_of_a_mask_that_no_model_made_keep_their_values(outcome: EditedCase, tmp_path: Path) -> None:
     objects = (SegmentObject(1, "kidney", "kidney"), SegmentObject(4, "cyst", "cyst"))
     found = saved(outcome, objects, {}, tmp_path / "set")
     assert found == {"labels": {"0": "background", "1": "kidney", "4": "cyst"}, "values": {1: [1], 4: [4]}}
 
 
-def test_a_dataset_keeps_its_own_values_and_refuses_another_meaning(outcome: Outcome, tmp_path: Path) -> None:
+def test_a_dataset_keeps_its_own_values_and_refuses_another_meaning(outcome: EditedCase, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     saved(outcome, (SegmentObject(1, "cyst", "cyst"), SegmentObject(4, "tumour", "tumour")), {}, folder)
     again = saved(outcome, (SegmentObject(4, "cyst"), SegmentObject(1, "tumour")), {}, folder)
@@ -157,13 +159,13 @@ def test_a_dataset_keeps_its_own_values_and_refuses_another_meaning(outcome: Out
     assert sorted(folder.rglob("*")) == before
 
 
-def test_dicom_result_of_a_volume_file_is_refused_by_name(outcome: Outcome, tmp_path: Path) -> None:
+def test_dicom_result_of_a_volume_file_is_refused_by_name(outcome: EditedCase, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not DICOM"):
         save_seg(outcome, tmp_path / "seg.dcm")
     assert not (tmp_path / "seg.dcm").exists()
 
 
-def test_page_is_self_contained_and_marked(outcome: Outcome, tmp_path: Path) -> None:
+def test_page_is_self_contained_and_marked(outcome: EditedCase, tmp_path: Path) -> None:
     save_html(outcome, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("For research use; not a medical device") >= 1
@@ -172,7 +174,7 @@ def test_page_is_self_contained_and_marked(outcome: Outcome, tmp_path: Path) -> 
     assert 'src="http' not in page
 
 
-def test_mask_of_another_image_is_refused(outcome: Outcome, tmp_path: Path) -> None:
+def test_mask_of_another_image_is_refused(outcome: EditedCase, tmp_path: Path) -> None:
     save_mask(outcome, tmp_path / "mask.nii.gz")
     other = opened(write_volume_file(tmp_path / "other.nii.gz", "RAS", degrees=33.0))
     with pytest.raises(InputError, match="does not lie on the voxels"):
@@ -180,7 +182,7 @@ def test_mask_of_another_image_is_refused(outcome: Outcome, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("save", [save_mask, save_csv, save_html])
-def test_no_result_is_saved_in_the_place_of_the_image(outcome: Outcome, tmp_path: Path, save: Any) -> None:
+def test_no_result_is_saved_in_the_place_of_the_image(outcome: EditedCase, tmp_path: Path, save: Any) -> None:
     image = Path(outcome.image.entry.path)
     (tmp_path / "link.nii.gz").symlink_to(image)
     before = image.read_bytes()
@@ -191,7 +193,7 @@ def test_no_result_is_saved_in_the_place_of_the_image(outcome: Outcome, tmp_path
     assert (tmp_path / "link.nii.gz").is_symlink()
 
 
-def test_a_side_file_of_another_program_is_kept(outcome: Outcome, tmp_path: Path) -> None:
+def test_a_side_file_of_another_program_is_kept(outcome: EditedCase, tmp_path: Path) -> None:
     (tmp_path / "mask.json").write_text('{"EchoTime": 0.03}')
     with pytest.raises(InputError, match=r"mask\.json is there already"):
         save_mask(outcome, tmp_path / "mask.nii.gz")
@@ -201,7 +203,7 @@ def test_a_side_file_of_another_program_is_kept(outcome: Outcome, tmp_path: Path
         save_mask(outcome, tmp_path / "mine.nii.gz")
 
 
-def test_a_training_case_takes_no_name_that_is_in_the_folder(outcome: Outcome, tmp_path: Path) -> None:
+def test_a_training_case_takes_no_name_that_is_in_the_folder(outcome: EditedCase, tmp_path: Path) -> None:
     (tmp_path / "imagesTr").mkdir()
     (tmp_path / "imagesTr" / "case_001.nii.gz").write_text("of somebody")
     image, _, _ = save_for_training(outcome, tmp_path)

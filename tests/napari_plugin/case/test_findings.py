@@ -50,11 +50,11 @@ def test_sum_counts_only_what_was_measured() -> None:
 
 
 def test_uncertain_places_come_most_doubtful_first_and_apart() -> None:
-    doubt = np.zeros((40, 60, 60), np.float32)
-    doubt[5:12, 5:12, 5:12] = 0.6
-    doubt[25:32, 40:47, 40:47] = 0.9
-    doubt[25:32, 40:47, 49:52] = 0.5
-    places = uncertain_places(doubt, (1.0, 1.0, 1.0))
+    uncertainty = np.zeros((40, 60, 60), np.float32)
+    uncertainty[5:12, 5:12, 5:12] = 0.6
+    uncertainty[25:32, 40:47, 40:47] = 0.9
+    uncertainty[25:32, 40:47, 49:52] = 0.5
+    places = uncertain_places(uncertainty, (1.0, 1.0, 1.0))
     assert [round(value, 1) for _, value in places] == [0.9, 0.6]
     assert all(25 <= i < 47 for i in places[0][0])
 

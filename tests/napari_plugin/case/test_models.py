@@ -84,7 +84,7 @@ def test_result_of_a_box_lies_where_the_box_was(tmp_path: Path) -> None:
     assert result.provenance["region"] == [[4, 30], [6, 40], [8, 40]]
 
 
-def finished(steps: object) -> models.Result:
+def finished(steps: object) -> models.ModelResult:
     while True:
         try:
             next(steps)  # type: ignore[call-overload]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monai_unet.errors import InputError
-from napari_plugin.case.work import Work, once, sentence_of
+from napari_plugin.case.work import BackgroundWork, once, sentence_of
 
 
 def counting(steps: int, closed: list[str] | None = None) -> Callable[[], Generator[int, None, str]]:
@@ -28,7 +28,7 @@ def counting(steps: int, closed: list[str] | None = None) -> Callable[[], Genera
 
 def test_steps_come_in_order_and_then_the_result(qapp: Any, wait: Callable[..., None]) -> None:
     heard: list[Any] = []
-    work = Work()
+    work = BackgroundWork()
     assert work.start(counting(5), done=heard.append, failed=heard.append, progress=heard.append)
     assert not work.start(counting(5), done=heard.append, failed=heard.append), "one at a time"
     wait(lambda: not work.running)
@@ -38,7 +38,7 @@ def test_steps_come_in_order_and_then_the_result(qapp: Any, wait: Callable[..., 
 def test_stop_ends_between_two_steps_and_says_so_once(qapp: Any, wait: Callable[..., None]) -> None:
     heard: list[Any] = []
     closed: list[str] = []
-    work = Work()
+    work = BackgroundWork()
     work.start(
         counting(100_000, closed),
         done=lambda result: heard.append("done"),
@@ -73,7 +73,7 @@ def test_error_in_the_background_is_one_sentence(
     def fail() -> None:
         raise error
 
-    work = Work()
+    work = BackgroundWork()
     work.start(once(fail), done=lambda result: heard.append("done"), failed=heard.append)
     wait(lambda: not work.running)
     assert len(heard) == 1
@@ -83,7 +83,7 @@ def test_error_in_the_background_is_one_sentence(
 
 def test_nothing_is_heard_after_close(qapp: Any, wait: Callable[..., None]) -> None:
     heard: list[Any] = []
-    work = Work()
+    work = BackgroundWork()
     work.start(counting(50), done=heard.append, failed=heard.append, stopped=lambda: heard.append("stopped"))
     work.close()
     wait(lambda: not work.running)

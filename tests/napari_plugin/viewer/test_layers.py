@@ -12,7 +12,7 @@ from monai_unet.interaction.prompts import Prompt
 from monai_unet.interaction.session.session import EditSession
 from napari_plugin.viewer.hanging import placed, show_plane
 from napari_plugin.viewer.layers import SessionLayers
-from napari_plugin.viewer.marks import AXES, LINES, POINTS, Marks
+from napari_plugin.viewer.marks import AXES, LINES, POINTS, MarkLayers
 
 GRID = Grid((10, 20, 24), np.array([[0, 0, 1.5, -10], [0, 2.0, 0, 5], [2.5, 0, 0, 7], [0, 0, 0, 1.0]]))
 
@@ -98,7 +98,7 @@ def test_hidden_object_is_transparent_and_colours_are_the_sessions(
 
 def test_marks_lie_at_their_voxels(shown: tuple[ViewerModel, EditSession, SessionLayers]) -> None:
     viewer, _, _ = shown
-    marks = Marks(viewer, GRID)
+    marks = MarkLayers(viewer, GRID)
     place = (GRID.affine @ [5, 10, 12, 1.0])[:3]
     line = np.array([(GRID.affine @ [5, 10, k, 1.0])[:3] for k in (3, 9)])
     marks.show_prompts([Prompt("point", True, place[None]), Prompt("scribble", False, line, 0)])

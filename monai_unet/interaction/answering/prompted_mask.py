@@ -12,9 +12,9 @@ from scipy.ndimage import label
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, bounding_box, grow, inside_of, intersection, union
-from monai_unet.interaction.answering.guidance import Drawn, Marks, obey, prompt_drawn
+from monai_unet.interaction.answering.guidance import Drawn, DrawnPrompts, obey, prompt_drawn
 from monai_unet.interaction.answering.rays import look_around
-from monai_unet.interaction.answering.window import Window
+from monai_unet.interaction.answering.window import ImageWindow
 from monai_unet.interaction.prompts import Prompt
 
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
@@ -23,7 +23,7 @@ BESIDE = 2
 
 
 @dataclass(frozen=True)
-class Zoom:
+class WindowScales:
     """How windows follow the object; a bundle's config states the numbers that its weights were tried with.
 
     Attributes:
@@ -51,15 +51,15 @@ class Zoom:
 
 
 @dataclass(frozen=True)
-class Look:
+class WindowAnswer:
     """What the network said in a window: logits of its size, and the Dice it expects of them."""
 
-    window: Window
+    window: ImageWindow
     logits: NDArray[np.float32]
     expected_dice: float
 
 
-class Talk:
+class PromptedMask:
     """The prompts of one object and its mask on the whole grid, which `take` changes.
 
     Raises:
@@ -67,7 +67,12 @@ class Talk:
     """
 
     def __init__(
-        self, image: NDArray[np.number], grid: Grid, prompts: Sequence[Prompt], current: NDArray[np.bool_], zoom: Zoom
+        self,
+        image: NDArray[np.number],
+        grid: Grid,
+        prompts: Sequence[Prompt],
+        current: NDArray[np.bool_],
+        zoom: WindowScales,
     ) -> None:
         self.image, self.current, self.zoom, self.prompts = image, current, zoom, prompts
         self.shape, self.spacing = grid.shape, grid.spacing
@@ -83,15 +88,15 @@ class Talk:
         self._touched: Box | None = None
         self._clicked: float | None = None
 
-    def marks(self, window: Window) -> Marks:
+    def marks(self, window: ImageWindow) -> DrawnPrompts:
         """All prompts on the voxels of a window."""
-        marks = Marks(window.size)
+        marks = DrawnPrompts(window.size)
         for prompt, voxels in zip(self.prompts, self.voxels, strict=True):
             radius = prompt.radius / max(s * t for s, t in zip(self.spacing, window.step, strict=True))
             marks.add(prompt.kind, prompt.positive, window.to_window(voxels), axis=prompt.axis, radius=radius)
         return marks
 
-    def first_windows(self) -> list[Window]:
+    def first_windows(self) -> list[ImageWindow]:
         """Windows around what was marked positive, fine to coarse; one where a region was drawn, which tells the size.
 
         Fields finer than the image or wider than it are left out, down to one.
@@ -106,18 +111,18 @@ class Talk:
             wanted = [float(field) for field in self.zoom.first_mm]
             fields = [f for f in wanted if least <= f <= most] or [min(wanted, key=lambda f: abs(f - most))]
         size = (self.zoom.size,) * 3
-        return [Window.around(middle(box), field / self.zoom.size, self.spacing, size) for field in fields]
+        return [ImageWindow.around(middle(box), field / self.zoom.size, self.spacing, size) for field in fields]
 
-    def worth(self, look: Look) -> float:
+    def worth(self, look: WindowAnswer) -> float:
         """How good a first answer seems: the Dice it expects, less where its field is not what the click suggests."""
         wider = self.zoom.wider * float(np.log2(self._field(look.window)))
         return look.expected_dice + wider - self.zoom.unlikely * min(1.0, self.unlikeliness(look.window))
 
-    def unlikeliness(self, window: Window) -> float:
+    def unlikeliness(self, window: ImageWindow) -> float:
         """How far the field of a window is from the one that the newest prompt suggests, in doublings."""
         return abs(float(np.log2(self._field(window) / (self.zoom.likely * self._reach_of_click()))))
 
-    def _field(self, window: Window) -> float:
+    def _field(self, window: ImageWindow) -> float:
         """Its shortest side in mm: across thick slices a window is long whatever was wanted."""
         return min(step * mm * n for step, mm, n in zip(window.step, self.spacing, window.size, strict=True))
 
@@ -127,13 +132,13 @@ class Talk:
             self._clicked = look_around(self.image, self.spacing, centre)[1]
         return self._clicked
 
-    def mask_in(self, window: Window) -> NDArray[np.float32]:
+    def mask_in(self, window: ImageWindow) -> NDArray[np.float32]:
         """The mask so far inside a window, 0 to 1."""
         if self.current_box is None and self._touched is None:
             return np.zeros(window.size, dtype=np.float32)
         return window.read(self.mask, outside=0.0)
 
-    def fitting(self) -> Window | None:
+    def fitting(self) -> ImageWindow | None:
         """The window around the mask and the newest prompt, the object filling its share; None for an empty mask."""
         area = union(self.current_box, self._touched)
         if area is None:
@@ -144,10 +149,15 @@ class Talk:
         box = union(found, self.newest.box)
         assert box is not None
         millimetres = max(self._longest(box) / self.zoom.fill / self.zoom.size, 0.5 * min(self.spacing))
-        return Window.around(middle(box), millimetres, self.spacing, (self.zoom.size,) * 3)
+        return ImageWindow.around(middle(box), millimetres, self.spacing, (self.zoom.size,) * 3)
 
     def take(
-        self, look: Look, *, pieces: Literal["marked", "beside"], margin: float = 0.0, within: float | None = None
+        self,
+        look: WindowAnswer,
+        *,
+        pieces: Literal["marked", "beside"],
+        margin: float = 0.0,
+        within: float | None = None,
     ) -> None:
         """Change the mask to what a look says, in the window without a margin (a share of each side).
 
@@ -174,7 +184,7 @@ class Talk:
                 changes &= self._distance(part) <= within
             before ^= _touching(changes, part, [place], all_if_none=False)
 
-    def reach(self, window: Window) -> float | None:
+    def reach(self, window: ImageWindow) -> float | None:
         """How far in mm from the newest prompt a correction may change the mask; None (anywhere) for a region."""
         kind, positive = self.told[-1][1:]
         if kind in ("box", "lasso"):
@@ -229,7 +239,7 @@ def middle(box: Box) -> list[float]:
     return [(s.start + s.stop - 1) / 2 for s in box]
 
 
-def expected_dice(logits: NDArray[np.float32], marks: Marks) -> float:
+def expected_dice(logits: NDArray[np.float32], marks: DrawnPrompts) -> float:
     """The Dice that the network, by its own probabilities, expects of the piece at the positive marks."""
     pieces, _ = label(logits > 0)
     numbers = np.unique(pieces[marks.seeds[0]])

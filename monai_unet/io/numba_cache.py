@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
-from numba.core import config as numba_config
+from numba.core import config as _config
 
 from monai_unet.paths import numba_folder
 
-config: Any = numba_config
-"""Its settings, made when it is loaded."""
-
+config: Any = _config
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
