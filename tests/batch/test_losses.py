@@ -17,6 +17,7 @@ from stub_segmenter import StubSegmenter
 
 from monai_unet.batch import Job, JobOutcome, find_jobs, named_job, segment_jobs
 from monai_unet.errors import InputError
+from monai_unet.io.datasets import Channel
 
 SHAPE = (6, 5, 4)
 
@@ -43,6 +44,7 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "config").write_text("a model")
     return tmp_path / "bundle"
 
 
@@ -100,7 +102,7 @@ def test_a_result_never_replaces_an_image(images: Path, tmp_path: Path, spelling
         find_jobs([given], output)
     if given.is_file():
         with pytest.raises(InputError, match="would replace the image"):
-            named_job({"T1": given}, output, [{"name": "T1"}])
+            named_job({"T1": given}, output, [Channel("T1")])
     assert content(images) == before
 
 

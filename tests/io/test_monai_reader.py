@@ -10,7 +10,7 @@ import pytest
 import torch
 from synthetic_dicom import write_series
 
-from monai_unet.errors import input_error_behind
+from monai_unet.errors import InputError, input_error_behind
 from monai_unet.io import LabelEntry, LoadVolumed, SaveLabelMapd, label_color, read_label_table
 
 
@@ -40,3 +40,17 @@ def test_a_refused_series_is_an_error_and_never_another_readers_guess(tmp_path: 
     assert input_error_behind(caught.value) is not None
     filled = LoadVolumed("image", reader_options={"uneven": "resample"})({"image": str(tmp_path)})["image"]
     assert filled.shape == (1, 5, 5, 6)
+
+
+def test_a_mask_replaces_neither_its_image_nor_a_file_of_another_run(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.ones((4, 5, 6), np.int16), np.eye(4)), tmp_path / "case.nii.gz")
+    item = LoadVolumed("image")({"image": str(tmp_path / "case.nii.gz")})
+    before = (tmp_path / "case.nii.gz").read_bytes()
+    with pytest.raises(InputError, match="is an input"):
+        SaveLabelMapd("image", output_dir=str(tmp_path))(item)
+    assert (tmp_path / "case.nii.gz").read_bytes() == before
+    save = SaveLabelMapd("image", output_dir=str(tmp_path / "out"))
+    for _ in range(2):  # a sampler of a distributed run may give a case twice
+        save(item)
+    with pytest.raises(InputError, match="there already"):
+        SaveLabelMapd("image", output_dir=str(tmp_path / "out"))(item)
