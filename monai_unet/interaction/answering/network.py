@@ -109,6 +109,8 @@ class NetworkAnswerer:
     def answer(self, prompts: Sequence[Prompt], current: NDArray[np.bool_]) -> Answer:
         """The new mask after the newest prompt, in the box that may have changed.
 
+        Masks (S, A, R) of the whole grid.
+
         Raises:
             InputError: no image yet, no prompt, or the newest one lies wholly outside the image.
         """
