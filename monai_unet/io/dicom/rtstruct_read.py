@@ -19,7 +19,7 @@ from monai_unet.io.dicom.codes import Meaning
 from monai_unet.io.dicom.contour_areas import area, fill_planar, fill_xor
 from monai_unet.io.dicom.contours import Polygon
 from monai_unet.io.dicom.result_file import damage_named, open_result
-from monai_unet.io.dicom.source import FLIP_XY, SourceSeries, frames_of_reference
+from monai_unet.io.dicom.source import FLIP_XY, SourceSeries, common_frame_of_reference, frames_of_reference
 from monai_unet.io.results import Segment, StoredSegmentation
 
 OFF_PLANE = 0.25
@@ -100,7 +100,7 @@ def _check_series(path: str | Path, dataset: Dataset, images: Sequence[Dataset])
     if referenced:
         return []
     frames = {str(item.get("ReferencedFrameOfReferenceUID")) for item in dataset.get("StructureSetROISequence") or []}
-    if not frames or not frames <= frames_of_reference(images):
+    if not frames or not frames <= {*frames_of_reference(images), common_frame_of_reference(images)}:
         raise InputError(
             f"{path} names no series and was drawn in another frame of reference than series {series}; "
             "give the series it was drawn on."

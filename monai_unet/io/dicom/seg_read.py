@@ -18,7 +18,7 @@ from monai_unet.geometry import Grid
 from monai_unet.io.dicom.codes import Meaning
 from monai_unet.io.dicom.result_file import damage_named, open_result
 from monai_unet.io.dicom.seg_checks import check_pixels, check_planes, check_segments
-from monai_unet.io.dicom.source import FLIP_XY, SourceSeries, frames_of_reference
+from monai_unet.io.dicom.source import FLIP_XY, SourceSeries, common_frame_of_reference, frames_of_reference
 from monai_unet.io.results import Segment, StoredSegmentation
 
 LARGEST_EDGE = 20_000
@@ -211,8 +211,9 @@ def _referenced_series(dataset: Dataset) -> str:
 
 
 def _check_frame_of_reference(path: str | Path, dataset: Dataset, source: SourceSeries) -> None:
-    ours, theirs = dataset.get("FrameOfReferenceUID"), frames_of_reference(source.headers())
-    if ours and theirs and ours not in theirs:
+    headers = source.headers()
+    ours, theirs = dataset.get("FrameOfReferenceUID"), frames_of_reference(headers)
+    if ours and theirs and ours not in {*theirs, common_frame_of_reference(headers)}:
         raise InputError(
             f"{path} was drawn in another frame of reference than the source series; give the series it was drawn on"
             f" ({_referenced_series(dataset) or 'the file does not name it'})."

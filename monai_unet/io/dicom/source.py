@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,6 +74,7 @@ class SourceImages:
         if not unique or series.grid is None:
             raise InputError("The source series holds no volume; give the folder of the series the mask was drawn on.")
         self.grid = series.grid
+        self._frame_of_reference = common_frame_of_reference(list(unique.values()))
         self.headers = [self._completed(header) for header in unique.values()]
 
     def _completed(self, header: Dataset) -> Dataset:
@@ -84,9 +86,7 @@ class SourceImages:
         for keyword in _REQUIRED_MAY_BE_EMPTY:
             if keyword not in completed:
                 setattr(completed, keyword, "")
-        if not completed.get("FrameOfReferenceUID"):
-            # some anonymisers remove it; the same one for every result on this series
-            completed.FrameOfReferenceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, completed.SeriesInstanceUID).int}"
+        completed.FrameOfReferenceUID = self._frame_of_reference
         if "SharedFunctionalGroupsSequence" in completed:
             shared = copy.copy(completed.SharedFunctionalGroupsSequence[0])
             shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [Dataset()], [Dataset()]
@@ -128,6 +128,18 @@ class SourceImages:
                 )
             found.append(images[nearest])
         return found
+
+
+def common_frame_of_reference(headers: Sequence[Dataset]) -> str:
+    """The frame of reference of a series: what most images state, else one made from the series.
+
+    Some anonymisers remove it, others give each image one of its own; every result on the series gets the same one.
+    """
+    counts = Counter(str(uid) for header in headers if (uid := header.get("FrameOfReferenceUID")))
+    uid, count = next(iter(counts.most_common(1)), ("", 0))
+    if count and (len(counts) == 1 or 2 * count > len(headers)):
+        return uid
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, headers[0].SeriesInstanceUID).int}"
 
 
 def frames_of_reference(headers: Sequence[Dataset]) -> set[str]:

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from dicom_checks import ALGORITHM, SEGMENTS, labels_on
+from dicom_phantom import write_phantom
 from pydicom.uid import generate_uid
 from synthetic_dicom import write_series
 
 from monai_unet.errors import InputError
+from monai_unet.geometry.grid import to_working_frame
 from monai_unet.io import find_series, read_series
+from monai_unet.io.dicom import read_rtstruct, read_seg, write_rtstruct, write_seg
 
 COUNT = 12
 POSITIONS = [(0.0, 0.0, 2.0 * k) for k in range(COUNT)]
@@ -118,3 +123,29 @@ def test_patient_who_is_not_named_in_some_slices_is_one(tmp_path: Path) -> None:
                  for k in range(COUNT)]  # fmt: skip
     write_series(tmp_path, VOXELS, POSITIONS, per_slice=per_slice)
     assert read_series(tmp_path).shape[1] == COUNT
+
+
+def test_every_second_slice_gone_is_said(tmp_path: Path) -> None:
+    whole = [{"InstanceNumber": k + 1} for k in range(COUNT)]
+    write_series(tmp_path / "whole", VOXELS, POSITIONS, per_slice=whole)
+    assert read_series(tmp_path / "whole").meta["notes"] == ()
+    write_series(tmp_path / "half", VOXELS[::2], POSITIONS[::2], per_slice=whole[::2])
+    (note,) = read_series(tmp_path / "half").meta["notes"]
+    assert note == "images may be missing: instance numbers run in steps of 2, slices lie 4.00 mm apart"
+    write_series(tmp_path / "stated", VOXELS[::2], POSITIONS[::2], per_slice=whole[::2], SpacingBetweenSlices=4)
+    assert read_series(tmp_path / "stated").meta["notes"] == ()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_results_on_a_series_of_many_frames_of_reference_come_back(tmp_path: Path) -> None:
+    phantom = write_phantom(tmp_path / "ct")
+    for file in phantom.folder.iterdir():
+        dataset = pydicom.dcmread(file)
+        dataset.FrameOfReferenceUID = generate_uid()
+        dataset.save_as(file)
+    (series,) = find_series(tmp_path / "ct")
+    labels = labels_on(phantom)
+    working, _ = to_working_frame(labels, phantom.grid)
+    for write, read, name in ((write_seg, read_seg, "seg.dcm"), (write_rtstruct, read_rtstruct, "rt.dcm")):
+        path = write(working, tmp_path / name, source=series, segments=SEGMENTS, algorithm=ALGORITHM)
+        np.testing.assert_array_equal(read(path, source=series).label_map()[0], working)
