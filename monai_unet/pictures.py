@@ -80,14 +80,20 @@ def box_with_margin(mask: NDArray[np.bool_], spacing: Sequence[float], margin_mm
 
 
 def fullest_planes(mask: NDArray[np.bool_]) -> list[int]:
-    """Per axis the plane that holds most of a mask; the middle one where the mask is empty."""
+    """Per axis the plane that holds most of a mask; the middle one where the mask is empty.
+
+    Mask (S, A, R).
+    """
     if not mask.any():
         return [n // 2 for n in mask.shape]
     return [int(mask.sum(axis=tuple(other for other in range(3) if other != axis)).argmax()) for axis in range(3)]
 
 
 def grey_window(image: NDArray[np.number]) -> tuple[float, float]:
-    """Black and white level: a soft-tissue window for CT, else the 1st and the 99.5th percentile."""
+    """Black and white level: a soft-tissue window for CT, else the 1st and the 99.5th percentile.
+
+    Image (S, A, R), HU in CT, any unit otherwise.
+    """
     if float(image.min()) < _CT_BELOW:
         return _CT_WINDOW
     low, high = np.percentile(cast("NDArray[np.floating]", image), [1, 99.5])
@@ -95,7 +101,10 @@ def grey_window(image: NDArray[np.number]) -> tuple[float, float]:
 
 
 def draw_contour(axes: Axes, mask: NDArray[np.bool_], color: Color, style: str = "solid") -> None:
-    """Outline of a mask in a plane; nothing where it is empty."""
+    """Outline of a mask in a plane; nothing where it is empty.
+
+    Mask (rows, columns), rows upwards.
+    """
     if mask.any():
         # a border of background closes contours that end at the picture's edge
         padded = np.pad(mask, 1).astype(float)

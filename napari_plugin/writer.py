@@ -16,6 +16,8 @@ from napari_plugin.viewer import METADATA
 def write_labels(path: str, data: NDArray[np.integer], attributes: Json) -> list[str]:
     """Write one label layer; napari gives array and attributes.
 
+    Labels (S, A, R) in the working frame.
+
     Raises:
         InputError: no image of the same voxels, opened by this plugin, says where the labels lie.
     """

@@ -31,7 +31,7 @@ SHAPE = re.compile(
 )
 AXES = re.compile(
     r"""\([^()]*\b([SARzyxDHWBCNnkK]|depth|batch|channels?|classes|sequences?|planes?|rows?|points|voxels|cases)\b[^()]*\)
-    | \bax[ei]s\b | working[ ]frame | \bany[ ]shape | channels?[- ]first | \d\ ?[x×]\ ?\d | \bscalar | \b1-?D\b
+    | \b[Aa]x[ei]s\b | working[ ]frame | \bany[ ]shape | channels?[- ]first | \d\ ?[x×]\ ?\d | \bscalar | \b1-?D\b
     | \bvectors?\b | \bone[ ](number|value)[ ](per|for[ ]each)""",
     re.VERBOSE,
 )

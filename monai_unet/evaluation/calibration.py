@@ -56,6 +56,8 @@ class Reliability:
 def reliability(probabilities: ArrayLike, reference: ArrayLike, *, bins: int = BINS) -> Reliability:
     """Reliability of foreground probabilities against a reference mask of the same shape.
 
+    Both of one shape, (S, A, R) or any other axes.
+
     Raises:
         InputError: shapes differ, or a probability is NaN or outside 0 to 1.
     """

@@ -135,7 +135,10 @@ def match_lesions(
     case: str = "",
     min_coverage: float = MIN_COVERAGE,
 ) -> list[LesionRecord]:
-    """Match two `component_map`s of one shape and their measured lesions; first the reference's records."""
+    """Match two `component_map`s of one shape and their measured lesions; first the reference's records.
+
+    Maps (S, A, R): the number of the part that each voxel is in, 0 outside.
+    """
     both = (prediction > 0) & (reference > 0)
     pairs, shared = np.unique(np.stack([prediction[both], reference[both]], axis=1), axis=0, return_counts=True)
     table = np.zeros((len(predicted) + 1, len(referenced) + 1), np.int64)

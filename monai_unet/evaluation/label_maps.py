@@ -142,6 +142,8 @@ def labels_of(volume: MetaTensor, *, where: str) -> NDArray[np.integer]:
 def as_labels(array: NDArray[np.number] | NDArray[np.bool_], *, where: str) -> NDArray[np.integer]:
     """The same values as uint8 or uint16.
 
+    Voxels (S, A, R).
+
     Raises:
         InputError: NaN, fractions, negative values, or labels above 65535.
     """

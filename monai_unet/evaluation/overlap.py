@@ -36,6 +36,8 @@ def overlaps(
 ) -> dict[int, Overlap]:
     """Overlap of each label value other than 0 (background) of two integer label maps of one shape.
 
+    Label maps (S, A, R).
+
     Raises:
         InputError: different shapes, not integers, negative values, or values that `labels` does not name.
     """

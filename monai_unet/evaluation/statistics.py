@@ -27,6 +27,8 @@ def bootstrap_means(values: ArrayLike, *, resamples: int = RESAMPLES, seed: int 
     """Means (resamples, k) of `values` (n cases, k) over cases drawn with replacement; NaN is "no value".
 
     Cases are drawn whole, so columns stay paired (Efron & Tibshirani 1993, chapter 6).
+
+    Values have the unit of the score that they are.
     """
     table = np.asarray(values, dtype=float)
     known = np.isfinite(table).astype(float)
@@ -41,7 +43,10 @@ def bootstrap_means(values: ArrayLike, *, resamples: int = RESAMPLES, seed: int 
 
 
 def interval(values: ArrayLike, means: ArrayLike, *, confidence: float = CONFIDENCE) -> Interval:
-    """Mean and median of `values` (n,) and the percentile interval of their bootstrap `means` (resamples,)."""
+    """Mean and median of `values` (n,) and the percentile interval of their bootstrap `means` (resamples,).
+
+    The result has the unit of the values.
+    """
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
     if not known.size:
@@ -70,7 +75,10 @@ class PairedComparison:
 
 
 def compare_paired(first: ArrayLike, second: ArrayLike, *, resamples: int = RESAMPLES) -> PairedComparison:
-    """Compare two scores of the same cases, (n,) each in the same order; NaN on either side leaves a case out."""
+    """Compare two scores of the same cases, (n,) each in the same order; NaN on either side leaves a case out.
+
+    Differences have the unit of the scores.
+    """
     differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
     differences = differences[np.isfinite(differences)]
     if not differences.size:
@@ -86,7 +94,10 @@ def compare_paired(first: ArrayLike, second: ArrayLike, *, resamples: int = RESA
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """p values adjusted for their number (Holm 1979); NaN stays NaN and does not count."""
+    """p values adjusted for their number (Holm 1979); NaN stays NaN and does not count.
+
+    Values (n,), probabilities from 0 to 1, in any order.
+    """
     given = np.asarray(p_values, dtype=float)
     adjusted = np.full(given.shape, np.nan)
     order = [index for index in np.argsort(given) if np.isfinite(given[index])]
@@ -108,7 +119,10 @@ class Agreement:
 
 
 def agreement(measured: ArrayLike, reference: ArrayLike) -> Agreement:
-    """Agreement of two measurements of the same quantity, (n,) each; the SD has n - 1 in its denominator."""
+    """Agreement of two measurements of the same quantity, (n,) each; the SD has n - 1 in its denominator.
+
+    Differences have the unit of the measurements, mm or ml for instance.
+    """
     differences = np.asarray(measured, dtype=float) - np.asarray(reference, dtype=float)
     if not differences.size:
         return Agreement(0, np.nan, np.nan, np.nan)

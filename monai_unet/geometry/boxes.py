@@ -11,7 +11,10 @@ Box = tuple[slice, slice, slice]
 
 
 def make_box(low: Sequence[int] | NDArray[np.generic], high: Sequence[int] | NDArray[np.generic]) -> Box:
-    """Box from its first voxel and the one behind its last."""
+    """Box from its first voxel and the one behind its last.
+
+    Indices (S, A, R) of voxels, three each.
+    """
     a, b, c = (slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
     return a, b, c
 
@@ -28,7 +31,10 @@ def box_shape(box: Box) -> tuple[int, int, int]:
 
 
 def bounding_box(mask: NDArray[np.bool_], within: Box | None = None) -> Box | None:
-    """The smallest box that holds a mask, None where it is empty; `within` is where the mask itself lies."""
+    """The smallest box that holds a mask, None where it is empty; `within` is where the mask itself lies.
+
+    Mask (S, A, R); the box counts voxels.
+    """
     low, high, part = [0, 0, 0], [0, 0, 0], mask
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)

@@ -122,7 +122,10 @@ class Grid:
 
 
 def grid_of(volume: MetaTensor) -> Grid:
-    """Grid of a MetaTensor (C, S, A, R) as it lies in memory."""
+    """Grid of a MetaTensor (C, S, A, R) as it lies in memory.
+
+    The affine leads from voxel indices to RAS mm.
+    """
     return Grid(_three(volume.shape[-3:]), np.asarray(volume.affine, dtype=float))
 
 
@@ -150,7 +153,10 @@ def meta_of(grid: Grid, *, of_file: Grid | None = None) -> dict[str, Any]:
 
 
 def crop_volume(volume: MetaTensor, box: Sequence[slice]) -> MetaTensor:
-    """The part of a volume (C, S, A, R) inside a box, as a volume of its own that takes itself for the file's grid."""
+    """The part of a volume (C, S, A, R) inside a box, as a volume of its own that takes itself for the file's grid.
+
+    The box counts voxels along (S, A, R).
+    """
     from monai.data import MetaTensor
 
     data = volume.as_tensor()[(slice(None), *box)].clone()
@@ -158,7 +164,10 @@ def crop_volume(volume: MetaTensor, box: Sequence[slice]) -> MetaTensor:
 
 
 def spacing_of(affine: ArrayLike) -> tuple[float, float, float]:
-    """Voxel size in mm along each array axis: the lengths of the affine's first three columns."""
+    """Voxel size in mm along each array axis: the lengths of the affine's first three columns.
+
+    Affine (4, 4), voxel indices to mm.
+    """
     lengths = np.linalg.norm(np.asarray(affine, dtype=float)[:3, :3], axis=0)
     return float(lengths[0]), float(lengths[1]), float(lengths[2])
 
@@ -167,12 +176,18 @@ def to_working_frame(array: NDArray[Scalar], grid: Grid) -> tuple[NDArray[Scalar
     """Array (spatial axes first, as `grid`) with its axes permuted and flipped to (S, A, R), and its new grid.
 
     A view where NumPy allows it: an array in the order in which NIfTI stores RAS+ volumes comes out C-contiguous.
+
+    Voxels keep their values; the grid's affine leads to RAS mm.
     """
     return apply_orientation(array, _ornt(grid.affine, WORKING_AXES)), grid.to_working()
 
 
 def from_working_frame(array: NDArray[Scalar], grid: Grid) -> NDArray[Scalar]:
-    """The inverse of `to_working_frame`: an array in (S, A, R) put on the voxels of `grid`."""
+    """The inverse of `to_working_frame`: an array in (S, A, R) put on the voxels of `grid`.
+
+    Raises:
+        ValueError: the array does not have the grid's shape.
+    """
     working = grid.to_working()
     if array.shape[:3] != working.shape:
         raise ValueError(f"array must be {working.shape} in the working frame of the grid, got {array.shape[:3]}")

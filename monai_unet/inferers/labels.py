@@ -132,13 +132,18 @@ class RegionSink(LabelSink):
 
 
 def in_pieces(scores: Tensor) -> tuple[Tensor, ...]:
-    """Scores (C, planes, A, R) cut along the planes into pieces of at most 64 MiB, or single planes."""
+    """Scores (C, planes, A, R) cut along the planes into pieces of at most 64 MiB, or single planes.
+
+    Scores are logits or probabilities of classes.
+    """
     plane = scores.shape[0] * scores.shape[2] * scores.shape[3] * 4
     return scores.split(max(1, PIECE // max(1, plane)), dim=1)
 
 
 def require_numbers(scores: Tensor) -> None:
     """Let only scores pass that are numbers.
+
+    Scores (C, planes, A, R), logits or probabilities.
 
     Raises:
         InputError: some are NaN.

@@ -92,7 +92,10 @@ class OpenVINONetwork:
         return self.borrow(tiles).clone(memory_format=torch.contiguous_format)
 
     def borrow(self, tiles: Tensor) -> Tensor:
-        """The same logits in OpenVINO's own memory, which the next call overwrites."""
+        """The same logits in OpenVINO's own memory, which the next call overwrites.
+
+        (N, channels, *spatial) → logits (N, C, *spatial).
+        """
         size = tiles.shape[2:]
         padding = self._padding(size)
         tiles = (F.pad(tiles, padding) if any(padding) else tiles).detach().contiguous()

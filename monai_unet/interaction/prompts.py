@@ -70,8 +70,14 @@ class Answerer(Protocol):
     name: str
 
     def start(self, image: NDArray[np.number], grid: Grid) -> None:
-        """Take the image, (S, A, R), any real type, and do once what does not depend on prompts."""
+        """Take the image, (S, A, R), any real type, and do once what does not depend on prompts.
+
+        Intensities may have any unit.
+        """
 
     def answer(self, prompts: Sequence[Prompt], current: NDArray[np.bool_]) -> Answer:
         """New mask for all prompts of one object, `current` being its mask now on the whole grid; the last prompt is
-        the newest. A voxel marked positive is in the answer and one marked negative is not."""
+        the newest. A voxel marked positive is in the answer and one marked negative is not.
+
+        Masks (S, A, R) of the whole grid.
+        """

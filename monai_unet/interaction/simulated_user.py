@@ -75,7 +75,10 @@ def _largest(wrong: NDArray[np.bool_]) -> tuple[int, tuple[slice, ...], NDArray[
 def first_box(
     reference: NDArray[np.bool_], random: np.random.Generator, *, flat: bool, jitter: float = 0.1
 ) -> Mark | None:
-    """A box around the reference, or flat around one slice of it, each side off by up to `jitter` of its length."""
+    """A box around the reference, or flat around one slice of it, each side off by up to `jitter` of its length.
+
+    Mask (S, A, R); the corners are voxel indices.
+    """
     axis = int(random.integers(3)) if flat else None
     voxels, plane = _slice_of(reference, axis, random)
     if voxels is None:
@@ -89,7 +92,10 @@ def first_box(
 
 
 def first_lasso(reference: NDArray[np.bool_], random: np.random.Generator, *, jitter: float = 0.1) -> Mark | None:
-    """A rough outline of one slice of the reference: its extent in 12 directions from the centre, each a little off."""
+    """A rough outline of one slice of the reference: its extent in 12 directions from the centre, each a little off.
+
+    Mask (S, A, R); places are voxel indices.
+    """
     axis = int(random.integers(3))
     voxels, plane = _slice_of(reference, axis, random)
     if voxels is None or len(voxels) < 4:
@@ -106,7 +112,10 @@ def first_lasso(reference: NDArray[np.bool_], random: np.random.Generator, *, ji
 
 
 def scribble(region: NDArray[np.bool_], random: np.random.Generator, *, positive: bool) -> Mark | None:
-    """A short line inside one slice of a region, between voxels of it; bends once."""
+    """A short line inside one slice of a region, between voxels of it; bends once.
+
+    Mask (S, A, R).
+    """
     axis = int(random.integers(3))
     voxels, _ = _slice_of(region, axis, random)
     if voxels is None:

@@ -54,9 +54,14 @@ class Lesion:
 def component_map(mask: ArrayLike, *, connectivity: int = 26) -> NDArray[np.int32]:
     """Connected parts of a mask (3D), numbered 1, 2, ... by falling volume; ties by position in the array.
 
+    Axes in any order, the same in the result.
+
     Args:
         mask: 3D, non-zero inside.
         connectivity: neighbours of a voxel, 6 (faces), 18 (and edges) or 26 (and corners).
+
+    Raises:
+        ValueError: another connectivity.
     """
     ranks = {6: 1, 18: 2, 26: 3}
     if connectivity not in ranks:
@@ -89,6 +94,9 @@ def measure_lesions(
         image: intensities of the same shape.
         label, name: the class that the parts belong to.
         normal_axis: array axis that counts the slices of the acquisition; found by `acquisition_axis` if None.
+
+    Raises:
+        ValueError: the image has another shape.
     """
     matrix = np.asarray(affine, dtype=float)
     axis = acquisition_axis(Grid(components.shape, matrix)) if normal_axis is None else normal_axis  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, module: nn.Modul
 
     PyTorch's `checkpoint` alone lets the second computation update running statistics a second time.
 
+    `x` is (N, C, *spatial), features or intensities.
+
     Args:
         module: holds the layers that `function` uses.
     """

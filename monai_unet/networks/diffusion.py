@@ -98,7 +98,11 @@ class DiffusionUNet(nn.Module):
         self.forward_process = DDPMScheduler(NOISE_LEVELS, prediction_type="sample")
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Training: logits for (image, labels (N, 1, *spatial)); evaluation: log probabilities for the image alone."""
+        """Training: logits for (image, labels (N, 1, *spatial)); evaluation: log probabilities for the image alone.
+
+        Raises:
+            InputError: training without labels.
+        """
         check_input(image, self.spatial_dims, self.in_channels)
         if not self.training:
             return self.sample(image).mean.clamp_min(torch.finfo(image.dtype).tiny).log()
@@ -117,7 +121,10 @@ class DiffusionUNet(nn.Module):
     def sample(
         self, image: Tensor, *, samples: int | None = None, steps: int | None = None, seed: int | None = None
     ) -> MaskSamples:
-        """Masks for a batch of images, and what they agree on; arguments default to those of the network."""
+        """Masks for a batch of images, and what they agree on; arguments default to those of the network.
+
+        Images (N, C, *spatial), masks of 0 and 1 (N, 1, *spatial).
+        """
         check_input(image, self.spatial_dims, self.in_channels)
         samples, steps = samples or self.samples, steps or self.steps
         size, batch = list(image.shape[2:]), len(image)

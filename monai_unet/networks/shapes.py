@@ -30,6 +30,8 @@ def pad_to_multiple(x: Tensor, multiples: list[int], lowest: int = 1) -> Tensor:
     """Zeros at the end of each spatial axis until its size is a multiple, and at least `lowest` multiples fit in all.
 
     `lowest` is 2 for instance normalisation, which has no statistics of a single voxel.
+
+    (N, C, *spatial) → (N, C, *padded), sizes in voxels.
     """
     pad: list[int] = []
     fit = 1
@@ -47,14 +49,20 @@ def lowest_fit(network: nn.Module) -> int:
 
 
 def crop(x: Tensor, size: list[int]) -> Tensor:
-    """The first `size` voxels of each spatial axis: undoes `pad_to_multiple`."""
+    """The first `size` voxels of each spatial axis: undoes `pad_to_multiple`.
+
+    (N, C, *padded) → (N, C, *size).
+    """
     for axis in range(len(size)):
         x = x.narrow(axis + 2, 0, size[axis])
     return x
 
 
 def crop_coarse(x: Tensor, size: list[int], padded: list[int]) -> Tensor:
-    """The part of a coarser output, computed from an input padded from `size` to `padded`, that covers the input."""
+    """The part of a coarser output, computed from an input padded from `size` to `padded`, that covers the input.
+
+    (N, C, *coarse) → (N, C, *part), sizes in voxels along the spatial axes.
+    """
     for axis in range(len(size)):
         x = x.narrow(axis + 2, 0, -(-size[axis] * x.shape[axis + 2] // padded[axis]))
     return x
@@ -89,7 +97,10 @@ class Padded(nn.Module):
         self.lowest = lowest_fit(network)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, *spatial) → (N, out_channels, *spatial), or a list in training mode."""
+        """(N, in_channels, *spatial) → (N, out_channels, *spatial), or a list in training mode.
+
+        Intensities in, logits out.
+        """
         check_input(x, self.spatial_dims, self.in_channels)
         size = list(x.shape[2:])
         x = pad_to_multiple(x, self.total_stride, self.lowest)

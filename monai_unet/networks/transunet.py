@@ -34,7 +34,10 @@ class TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, tokens, hidden) → (N, tokens, hidden)."""
+        """(N, tokens, hidden) → (N, tokens, hidden).
+
+        Tokens are features without unit, one for each patch of voxels.
+        """
         x = x + self.dropout(self._attend(self.norm1(x)))
         return x + self.dropout(self.mlp(self.norm2(x)))
 

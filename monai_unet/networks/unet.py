@@ -63,7 +63,10 @@ class ConvBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, *spatial) → (N, out_channels, *spatial / stride)."""
+        """(N, C, *spatial) → (N, out_channels, *spatial / stride).
+
+        Features, or intensities in the first level.
+        """
         if not torch.jit.is_scripting() and self.checkpointing and self.training:
             return recomputed(self._features, x, self)
         return self._features(x)

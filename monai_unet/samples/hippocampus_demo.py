@@ -84,7 +84,10 @@ def run_demo(output: Path, *, bundle: str = "hippocampus_mri") -> Iterator[str |
 
 
 def box_around(image: MetaTensor, centre_mm: tuple[float, float, float], size_mm: float) -> tuple[slice, ...]:
-    """Slices along S, A, R of the cube of `size_mm` around a point in mm (RAS), cut off at the volume's border."""
+    """Slices along S, A, R of the cube of `size_mm` around a point in mm (RAS), cut off at the volume's border.
+
+    Image (C, S, A, R).
+    """
     grid = grid_of(image)
     centre = grid.to_index(centre_mm)
     half = size_mm / 2 / np.asarray(grid.spacing)

@@ -74,7 +74,10 @@ class FusedPostprocessing:
 
 
 def plan_fused(parts: BundleParts, image: MetaTensor) -> FusedPostprocessing | None:
-    """The fused form of a bundle's postprocessing for this image, or None where it might differ."""
+    """The fused form of a bundle's postprocessing for this image, or None where it might differ.
+
+    Image (C, S, A, R), preprocessed intensities.
+    """
     transforms = list(parts.postprocess.transforms)
     activation = _activation(transforms[0]) if transforms else ""
     if activation:

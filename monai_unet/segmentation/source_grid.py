@@ -81,6 +81,8 @@ def given_volume(volume: MetaTensor, parts: BundleParts) -> tuple[MetaTensor, So
 
     A bundle that reads by `LoadVolumed` gets it as it is, any other in the axis order of the file, as MONAI's
     `LoadImaged` gives NIfTI files.
+
+    Intensities keep their unit.
     """
     meta, name = volume.meta, str(volume.meta.get("filename_or_obj", "the given volume"))
     grid = source_grid(meta) if "original_affine" in meta else grid_of(volume)

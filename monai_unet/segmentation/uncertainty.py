@@ -29,7 +29,10 @@ def entropy(logits: Tensor, activation: Activation) -> Tensor:
 
 
 def on_source(values: Tensor, image: MetaTensor, source: Source) -> MetaTensor:
-    """Values (S, A, R) on the network's grid, interpolated onto the grid of the source, (1, S, A, R) working frame."""
+    """Values (S, A, R) on the network's grid, interpolated onto the grid of the source, (1, S, A, R) working frame.
+
+    Values are shares from 0 to 1, interpolated linearly.
+    """
     volume: Any = MetaTensor(values[None].cpu(), affine=image.affine)
     working = source.grid.to_working()
     if not grid_of(volume).matches(working):

@@ -317,7 +317,10 @@ def editor_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def faulty_mask(target: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
-    """A mask such as an automatic method might give: too large, too small, shifted, cut, or with a piece too much."""
+    """A mask such as an automatic method might give: too large, too small, shifted, cut, or with a piece too much.
+
+    Masks (S, A, R) of one window.
+    """
     kind = int(random.integers(6))
     if kind == 0:
         return binary_dilation(target, iterations=int(random.integers(1, 4)))

@@ -234,7 +234,10 @@ class EditorWindows:
 
 def drawn_lesion(image: NDArray[np.float32], random: np.random.Generator, *, others: bool = True) -> Sample:
     """The image with a lesion painted in: a bumpy or fingered ellipsoid, brighter or darker, textured, sometimes with
-    a rim, which is then the object or a part of it, sometimes (with `others`) beside another lesion."""
+    a rim, which is then the object or a part of it, sometimes (with `others`) beside another lesion.
+
+    Both (S, A, R): standardised intensities, and the mask of the object.
+    """
     if others and random.random() < 0.3:
         image = drawn_lesion(image, random, others=False).image
     size = image.shape[0]
@@ -296,7 +299,10 @@ def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def even_tissue(image: NDArray[np.float32], random: np.random.Generator) -> Sample | None:
-    """A connected piece of the image whose smoothed intensity stays near that of a random voxel of it."""
+    """A connected piece of the image whose smoothed intensity stays near that of a random voxel of it.
+
+    Image and mask (S, A, R).
+    """
     smooth = gaussian_filter(image, random.uniform(0.6, 1.8))
     seed = tuple(random.integers(image.shape[0] // 5, image.shape[0] - image.shape[0] // 5, size=3))
     unit = max(float(np.percentile(image, 90) - np.percentile(image, 10)), 1e-3)
@@ -311,7 +317,10 @@ def even_tissue(image: NDArray[np.float32], random: np.random.Generator) -> Samp
 def bent(
     image: NDArray[np.float32], target: NDArray[np.float32], size: int, random: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The middle `size` voxels of a larger window, turned by up to 45° about each axis, sheared and bent a little."""
+    """The middle `size` voxels of a larger window, turned by up to 45° about each axis, sheared and bent a little.
+
+    Image and target (S, A, R).
+    """
     wide = image.shape[0]
     turn = np.eye(3) + random.uniform(-0.1, 0.1, (3, 3))
     for axis in range(3):
@@ -331,7 +340,10 @@ def bent(
 
 
 def varied_contrast(image: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """Another intensity scale: inverted, bent by a random curve, shaded, blurred, coarser along one axis, noisy."""
+    """Another intensity scale: inverted, bent by a random curve, shaded, blurred, coarser along one axis, noisy.
+
+    Images (S, A, R) in and out.
+    """
     low, high = np.percentile(image[::2, ::2, ::2], [0.5, 99.5])
     span = max(float(high - low), 1e-6)
     image = ((image - low) / span).clip(-0.5, 2.0).astype(np.float32)

@@ -46,7 +46,10 @@ class Focal(nn.Module):
         self.register_buffer("weights", weights)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over all voxels."""
+        """Mean over all voxels.
+
+        Logits (N, C, *spatial), labels (N, 1, *spatial).
+        """
         target = labels[:, 0].long()
         kept = target != _NOTHING
         entropy = F.cross_entropy(logits, target, reduction="none", ignore_index=_NOTHING)
@@ -64,7 +67,10 @@ class OverlapLoss(nn.Module):
         self.loss = loss
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the foreground classes."""
+        """Mean over the foreground classes.
+
+        Logits (N, C, *spatial), labels (N, 1, *spatial).
+        """
         ignored = labels == _NOTHING
         if ignored.any():
             background = torch.full_like(logits, -1e4)
@@ -81,7 +87,10 @@ class Boundary(nn.Module):
     """
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over voxels, foreground classes and batch."""
+        """Mean over voxels, foreground classes and batch.
+
+        Logits (N, C, *spatial), labels (N, 1, *spatial).
+        """
         ignored = labels == _NOTHING
         probabilities = logits.softmax(1)[:, 1:].masked_fill(ignored, 0)
         return (probabilities * signed_distances(labels, logits.shape[1]).to(probabilities)).mean()
@@ -108,7 +117,10 @@ class Denoising(nn.Module):
     """Mean squared error of the predicted clean mask in -1…1: the simple objective of DDPM (Ho et al. 2020)."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over voxels and classes."""
+        """Mean over voxels and classes.
+
+        Logits (N, C, *spatial), labels (N, 1, *spatial).
+        """
         target = F.one_hot(labels[:, 0].long(), logits.shape[1]).movedim(-1, 1)
         return 4 * F.mse_loss(logits.softmax(1), target.to(logits.dtype))
 
@@ -122,7 +134,10 @@ class Sum(nn.Module):
         self.losses = nn.ModuleList([loss for _, loss in parts])
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Sum of factor × loss."""
+        """Sum of factor × loss.
+
+        Logits (N, C, *spatial), labels (N, 1, *spatial).
+        """
         first, *others = (f * loss(logits, labels) for f, loss in zip(self.factors, self.losses, strict=True))
         return sum(others, first)
 
@@ -135,7 +150,10 @@ class IgnoreLabel(nn.Module):
         self.loss, self.label = loss, label
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss over all other voxels."""
+        """The loss over all other voxels.
+
+        Logits (N, C, *spatial), labels (N, 1, *spatial).
+        """
         return self.loss(logits, labels.long().masked_fill(labels == self.label, _NOTHING))
 
 
@@ -150,7 +168,10 @@ class DeepSupervision(nn.Module):
         self.loss = loss
 
     def forward(self, outputs: Tensor | Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Loss of one output, or of a list of outputs."""
+        """Loss of one output, or of a list of outputs.
+
+        Logits (N, C, *spatial), labels (N, 1, *spatial).
+        """
         if isinstance(outputs, Tensor):
             return self.loss(outputs, labels)
         weights = [0.5**level for level in range(len(outputs))]

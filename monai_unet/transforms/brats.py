@@ -61,6 +61,8 @@ def table_of(convention: str) -> dict[int, int]:
 def convert_labels(labels: np.ndarray, convention: str, *, name: str = "the label map") -> np.ndarray:
     """Labels of any year as those of BraTS 2023, uint8.
 
+    Labels (S, A, R), or any other axes.
+
     Raises:
         InputError: unknown convention, or a value that it does not have.
     """
@@ -115,7 +117,10 @@ class RegionsOfLabelsd(MapTransform):
 
 
 def regions_of(labels: Tensor) -> Tensor:
-    """Masks (3, …), float, of a label map (1, …)."""
+    """Masks (3, …), float, of a label map (1, …).
+
+    The other axes are (S, A, R).
+    """
     values = labels[0].round().long()
     masks = [sum((values == value for value in region), torch.zeros_like(values)) for region in REGIONS.values()]
     return torch.stack(masks).float()

@@ -161,6 +161,8 @@ def painted(
 ) -> FloatArray:
     """An image (S, A, R) of the box around a lesion with the lesion painted in.
 
+    Intensities have the unit of the image.
+
     Args:
         image: not changed.
         sequence: a key of `BRIGHTNESS`.

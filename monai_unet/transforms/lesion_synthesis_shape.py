@@ -137,6 +137,8 @@ def core_parts(
 
     An uneven rim (it may be broken) encloses necrosis or non-enhancing tumour; a margin of non-enhancing tumour may
     lie around it.
+
+    `spacing` in mm, `radius` in mm.
     """
     inside = depth > 0
     parts = np.zeros(depth.shape, dtype=np.uint8)

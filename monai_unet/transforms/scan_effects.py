@@ -83,7 +83,10 @@ class RandScanEffectsd(Randomizable, MapTransform):
 
 
 def thick_slices(image: FloatArray, spacing: Sequence[float], axis: int, thickness_mm: float) -> FloatArray:
-    """An image (S, A, R) as if acquired in thick slices along an axis and interpolated back to its grid."""
+    """An image (S, A, R) as if acquired in thick slices along an axis and interpolated back to its grid.
+
+    Intensities keep their unit; `spacing` and thickness in mm.
+    """
     step = thickness_mm / spacing[axis]
     if step <= 1:
         return image

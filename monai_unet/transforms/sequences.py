@@ -66,7 +66,10 @@ def foreground(channel: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def background_value(channel: NDArray[np.float32]) -> float | None:
-    """The one value of the background of a skull-stripped image (S, A, R), or None where there is no such value."""
+    """The one value of the background of a skull-stripped image (S, A, R), or None where there is no such value.
+
+    Intensities in any unit.
+    """
     faces = np.concatenate([np.take(channel, index, axis=axis).ravel() for axis in range(3) for index in (0, -1)])
     values, counts = np.unique(faces, return_counts=True)
     return float(values[counts.argmax()]) if counts.max() >= _STRIPPED * faces.size else None

@@ -64,7 +64,10 @@ class TissueMapsd(Transform):
 
 
 def tissue_maps(t1: FloatArray, brain: NDArray[np.bool_], spacing: Sequence[float]) -> FloatArray:
-    """See `TissueMapsd`; arrays (S, A, R)."""
+    """See `TissueMapsd`; arrays (S, A, R).
+
+    Intensities in any unit, mask of the brain; `spacing` in mm.
+    """
     widths = [25.0 / s for s in spacing]
     weight = gaussian_filter(brain.astype(np.float32), widths)
     bias = gaussian_filter(np.where(brain, t1, 0), widths) / np.maximum(weight, 1e-3)

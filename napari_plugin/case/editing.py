@@ -191,7 +191,10 @@ class Editing(QObject):
             self.controller.say(f"There is nothing to {verb}.")
 
     def import_labels(self, labels: NDArray[Any], objects: Sequence[Any], what: str, made_by: dict[str, Any]) -> bool:
-        """Replace the label map by an automatic result or a mask from a file, as one step."""
+        """Replace the label map by an automatic result or a mask from a file, as one step.
+
+        Labels (S, A, R) on the grid of the reference.
+        """
         self._forget_waiting()
         change = self.do(lambda session: session.import_labels(labels, objects, what=what))
         if change is None:

@@ -111,13 +111,19 @@ def voxel_of(world: Sequence[float], grid: Grid) -> tuple[int, int, int]:
 
 
 def patient_of(world: ArrayLike, grid: Grid) -> NDArray[np.float64]:
-    """napari world positions (..., 3) → patient RAS mm (..., 3)."""
+    """napari world positions (..., 3) → patient RAS mm (..., 3).
+
+    World axes (S, A, R), patient axes (R, A, S).
+    """
     index = np.asarray(world, dtype=float)[..., -3:] / np.asarray(grid.spacing)
     return grid.to_world(index)
 
 
 def world_of(patient: ArrayLike, grid: Grid) -> NDArray[np.float64]:
-    """Patient RAS mm (..., 3) → napari world positions (..., 3)."""
+    """Patient RAS mm (..., 3) → napari world positions (..., 3).
+
+    World axes (S, A, R), patient axes (R, A, S).
+    """
     return grid.to_index(patient) * np.asarray(grid.spacing)
 
 

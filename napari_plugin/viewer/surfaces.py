@@ -39,6 +39,8 @@ def light_on(session: EditSession, value: int, vertices: NDArray[np.float64]) ->
     """How bright each vertex (napari world mm) of an object's surface is, 0 to 1: dark only where it looks away.
 
     napari's own light comes from behind under a camera with flipped axes.
+
+    Vertices (n, 3) along (S, A, R), brightness (n,).
     """
     found = _padded(session, value)
     assert found is not None

@@ -136,7 +136,10 @@ class PromptTool:
 
 
 def outline_of(kind: PromptKind, path: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """The line to draw for a stroke (N, 3) in the plane across `axis`: a box's four corners, a closed lasso."""
+    """The line to draw for a stroke (N, 3) in the plane across `axis`: a box's four corners, a closed lasso.
+
+    Positions are napari's world, mm along (S, A, R).
+    """
     if kind == "box":
         first, last = path[0], path[-1]
         across = [a for a in range(3) if a != axis]

@@ -40,7 +40,10 @@ CT_WINDOWS = {
 
 
 def is_ct(image: NDArray[np.number], modality: str = "") -> bool:
-    """Whether values are Hounsfield units: DICOM says CT, or in a file air lies far below zero."""
+    """Whether values are Hounsfield units: DICOM says CT, or in a file air lies far below zero.
+
+    Image (S, A, R).
+    """
     if modality:
         return modality == "CT"
     return bool(_sample(image).min() < _CT_BELOW)
@@ -51,6 +54,8 @@ def limits_of(name: str, image: NDArray[np.number], modality: str = "") -> tuple
 
     "automatic" is the abdomen window for CT; otherwise the 1st and 99.5th percentile of what is brighter than the
     background, so that the air around the patient does not decide.
+
+    Levels have the unit of the image, HU in CT.
     """
     if name in CT_WINDOWS:
         return CT_WINDOWS[name].limits
@@ -63,7 +68,10 @@ def limits_of(name: str, image: NDArray[np.number], modality: str = "") -> tuple
 
 
 def range_of(image: NDArray[np.number]) -> tuple[float, float]:
-    """Lowest and highest value, for the ends of the contrast slider."""
+    """Lowest and highest value, for the ends of the contrast slider.
+
+    Image (S, A, R) in any unit.
+    """
     low, high = float(image.min()), float(image.max())
     return low, max(high, low + 1e-6)
 

@@ -221,7 +221,7 @@ def test_what_changes_after_loading_does_not_run_either(place, tmp_path):
     (root / "configs" / "metadata.json").write_text(json.dumps(METADATA | {"version": "9"}))
     segmenter.parts.network(__import__("torch").zeros(1, 1, 4, 4, 4))
     assert set(segmenter.parts.network.asked) == {"agreed"}
-    assert segmenter.parts.bundle.metadata["version"] == "1.0.0"
+    assert segmenter.parts.bundle.description.version == "1.0.0"
 
 
 def test_a_worker_that_loads_a_changed_bundle_is_refused(place):

@@ -77,6 +77,8 @@ def next_click(
     The largest error is the largest 26-connected part of what is missing or of what is too much. Depth is the Euclidean
     distance in mm to the next voxel outside that part, the image's edge counting as outside; `random` decides between
     voxels of one depth.
+
+    Masks (S, A, R) on `grid`.
     """
     largest: tuple[int, Box, NDArray[np.bool_], bool] | None = None
     for error, positive in ((reference & ~predicted, True), (predicted & ~reference, False)):

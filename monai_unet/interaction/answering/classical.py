@@ -75,7 +75,13 @@ class ClassicalAnswerer:
         self._grid = grid
 
     def answer(self, prompts: Sequence[Prompt], current: NDArray[np.bool_]) -> Answer:
-        """The current mask with the newest prompt's piece added or removed; see `Answerer.answer`."""
+        """The current mask with the newest prompt's piece added or removed; see `Answerer.answer`.
+
+        Masks (S, A, R) of the whole grid.
+
+        Raises:
+            InputError: the newest prompt lies outside the image.
+        """
         started = time.perf_counter()
         drawn = [self._draw(prompt) for prompt in prompts]
         newest, marked = prompts[-1], drawn[-1]

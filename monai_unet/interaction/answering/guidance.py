@@ -89,6 +89,8 @@ def obey(
     """The mask inside `box`, changed in place so that it holds what was marked; of two that differ the newer wins.
 
     A positive box or lasso says where the object is, not that each voxel in it belongs: it changes nothing here.
+
+    Mask (S, A, R) of the whole grid.
     """
     for drawn, kind, positive in prompts:
         if drawn is None or (positive and kind in ("box", "lasso")):
@@ -148,6 +150,8 @@ class DrawnPrompts:
 def network_input(image: NDArray[np.float32], mask: NDArray[np.float32], marks: DrawnPrompts) -> NDArray[np.float32]:
     """(10, *size) what the network sees, see `CHANNELS`; every channel is of order one whatever the image's scale.
 
+    Arrays have the window's axes (S, A, R).
+
     Args:
         image: the window's intensities.
         mask: the current mask, 0 to 1.
@@ -168,7 +172,10 @@ def network_input(image: NDArray[np.float32], mask: NDArray[np.float32], marks: 
 
 
 def standardised(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Clipped to its 1st and 99th percentile, mean 0 and standard deviation 1; a constant image becomes 0."""
+    """Clipped to its 1st and 99th percentile, mean 0 and standard deviation 1; a constant image becomes 0.
+
+    Intensities (S, A, R) of the window, in any unit.
+    """
     low, high = np.percentile(image[::2, ::2, ::2], [1, 99])
     clipped = image.clip(low, high)
     spread = float(clipped.std())
@@ -182,6 +189,8 @@ def relative_intensity(
 
     The unit is the median difference near the marks, so that soft tissue keeps its contrast in a CT with air and bone
     and any MR sequence comes out alike.
+
+    Arrays have the window's axes (S, A, R).
     """
     inside = _object_voxels(mask, marks)
     near = tuple(
@@ -206,7 +215,10 @@ def _object_voxels(mask: NDArray[np.float32], marks: DrawnPrompts) -> NDArray[np
 
 
 def nearness(intensity: NDArray[np.float32], seeds: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """exp(-geodesic distance / REACH) to the seeds: 1 there, near 0 behind an edge (Criminisi et al. 2008, ECCV)."""
+    """exp(-geodesic distance / REACH) to the seeds: 1 there, near 0 behind an edge (Criminisi et al. 2008, ECCV).
+
+    Both (S, A, R): intensity as from `relative_intensity`, seeds a mask.
+    """
     distance = np.where(seeds, np.float32(0), np.float32(1e6))
     _scan(np.ascontiguousarray(intensity, dtype=np.float32), distance, STEP_COST, 2, False)
     return np.exp(-distance / np.float32(REACH))
@@ -255,7 +267,10 @@ def _scan(values: NDArray[np.float32], paid: NDArray[np.float32], cost: float, r
 def prompt_drawn(
     prompt: Prompt, voxels: NDArray[np.float64], shape: Sequence[int], spacing: Sequence[float]
 ) -> Drawn | None:
-    """A prompt drawn on the image's own grid, `voxels` being its positions there."""
+    """A prompt drawn on the image's own grid, `voxels` being its positions there.
+
+    Positions (n, 3) are fractional voxel indices (S, A, R); `shape` and `spacing` in mm have the same axes.
+    """
     return draw(prompt.kind, voxels, shape, axis=prompt.axis, radius=prompt.radius / max(spacing))
 
 
@@ -265,6 +280,8 @@ def connectedness(intensity: NDArray[np.float32], seeds: NDArray[np.bool_]) -> N
     Of each path the voxel most unlike the seeds counts, and of all paths the best: every threshold's region growing
     from the seeds at once (but for paths that wind through a maze). `intensity` is of order one, as
     `relative_intensity` gives it.
+
+    Both (S, A, R): intensity as from `relative_intensity`, seeds a mask.
     """
     unlike = np.abs(intensity - np.median(intensity[seeds]))
     worst = np.where(seeds, np.float32(0), np.float32(2))

@@ -31,6 +31,7 @@ from monai_unet.bundle_format import (
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.inferers import OpenVINONetwork, Runtime, TorchNetwork, agreeing_openvino
+from monai_unet.interaction.answering.guidance import CHANNELS, network_input
 from monai_unet.interaction.answering.prompted_mask import (
     PromptedMask,
     WindowAnswer,
@@ -38,7 +39,6 @@ from monai_unet.interaction.answering.prompted_mask import (
     expected_dice,
     middle,
 )
-from monai_unet.interaction.answering.guidance import CHANNELS, network_input
 from monai_unet.interaction.answering.window import ImageWindow
 from monai_unet.interaction.prompts import Answer, Prompt
 
@@ -108,6 +108,8 @@ class NetworkAnswerer:
 
     def answer(self, prompts: Sequence[Prompt], current: NDArray[np.bool_]) -> Answer:
         """The new mask after the newest prompt, in the box that may have changed.
+
+        Masks (S, A, R) of the whole grid.
 
         Raises:
             InputError: no image yet, no prompt, or the newest one lies wholly outside the image.

@@ -27,7 +27,10 @@ class Edit:
     value: int
 
     def write_into(self, mask: NDArray[np.bool_]) -> None:
-        """Add and remove in a mask of the grid what the edit added and removed."""
+        """Add and remove in a mask of the grid what the edit added and removed.
+
+        Mask (S, A, R).
+        """
         before, after = self.patch.labels_before() == self.value, self.patch.labels_after() == self.value
         part = mask[self.patch.box]
         part |= after & ~before

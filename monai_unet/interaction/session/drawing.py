@@ -24,12 +24,18 @@ class Drawing(LabelState):
     """Hand work on the objects of a label map; `EditSession` adds prompts and recovery."""
 
     def paint(self, value: int, box: Box, mask: NDArray[np.bool_] | None = None) -> Change:
-        """Give the masked voxels of a box (all of them without a mask) to an object."""
+        """Give the masked voxels of a box (all of them without a mask) to an object.
+
+        Mask (S, A, R) of the box's shape.
+        """
         item = self._unlocked(value)
         return self.write(box, self._painted(box, mask, value), what=f"brush on {item.name}")
 
     def erase(self, box: Box, mask: NDArray[np.bool_] | None = None, *, value: int | None = None) -> Change:
-        """Clear the masked voxels of a box, only those of one object where `value` is given."""
+        """Clear the masked voxels of a box, only those of one object where `value` is given.
+
+        Mask (S, A, R) of the box's shape.
+        """
         inside = np.ones(box_shape(box), dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
         if value is not None:
             self._unlocked(value)
@@ -59,6 +65,8 @@ class Drawing(LabelState):
 
     def write(self, box: Box, values: ArrayLike, *, what: str = "brush") -> Change:
         """Put new labels (the box's shape) into a box; a value without an object becomes a new one.
+
+        Labels (S, A, R).
 
         Raises:
             InputError: the box does not lie in the image, or the shapes differ.
@@ -162,8 +170,13 @@ class Drawing(LabelState):
     def split_plane(self, value: int, point: ArrayLike, normal: ArrayLike) -> Change:
         """Make the part of an object beyond a plane, to where its normal points, an object of its own.
 
+        Voxels count by their centres, axes (S, A, R).
+
         Args:
             point, normal: (3,) RAS+ millimetres.
+
+        Raises:
+            InputError: the plane does not cut the object, or has no direction.
         """
         item = self._unlocked(value)
         box = self._box_of(item)

@@ -91,6 +91,8 @@ def fingerprint(image: NDArray[np.number], grid: Grid) -> str:
     """Hash of an image's grid and voxels: SHA-256 over shape, affine (to 0.1 µm) and the CRC-32 of each plane.
 
     Voxels count as float32, so that an image read as another type is the same image.
+
+    Image (S, A, R).
     """
     voxels = np.asarray(image)
     digest = hashlib.sha256(repr((voxels.shape, np.round(grid.affine, 4).tolist())).encode())

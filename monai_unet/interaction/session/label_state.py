@@ -366,7 +366,7 @@ class LabelState:
 
 
 def values_in(labels: NDArray[np.integer]) -> list[int]:
-    """The labels that occur, without 0, rising."""
+    """The labels that occur in a label map (S, A, R), or of any other axes, without 0, rising."""
     counts = np.bincount(labels.ravel())
     return [int(value) for value in np.flatnonzero(counts) if value]
 

@@ -119,6 +119,8 @@ def compress(array: NDArray[np.integer]) -> bytes:
     """Whole numbers from 0 as zlib bytes, led by the voxel width (b"1" or b"2"): one byte where that holds them.
 
     Where all are 0 the result is b"0" alone: a label map of a large CT begins so, and packing it takes half a second.
+
+    Array of any shape.
     """
     highest = array.max(initial=0)
     if highest == 0:
@@ -147,7 +149,10 @@ class PackedMask:
 
     @classmethod
     def pack(cls, mask: NDArray[np.bool_], store: PayloadStore, within: Box | None = None) -> PackedMask:
-        """Pack a mask that covers the grid, or the box `within` of it."""
+        """Pack a mask that covers the grid, or the box `within` of it.
+
+        Mask (S, A, R).
+        """
         box = bounding_box(mask)
         if box is None:
             return cls(None, None)
@@ -155,7 +160,10 @@ class PackedMask:
         return cls(box if within is None else shift(box, [s.start for s in within]), payload)
 
     def write_into(self, target: NDArray[np.bool_]) -> None:
-        """Set the voxels of the mask in an array that covers the grid; leave the others."""
+        """Set the voxels of the mask in an array that covers the grid; leave the others.
+
+        Mask (S, A, R).
+        """
         if self.box is None or self.payload is None:
             return
         shape = box_shape(self.box)
@@ -174,7 +182,10 @@ class Patch:
 
     @classmethod
     def make(cls, box: Box, before: NDArray[np.uint16], after: NDArray[np.uint16], store: PayloadStore) -> Patch:
-        """Compress both sides."""
+        """Compress both sides.
+
+        Labels (S, A, R) of the box.
+        """
         return cls(box, store.put(compress(before)), store.put(compress(after)))
 
     def labels_before(self) -> NDArray[np.uint8] | NDArray[np.uint16]:

@@ -167,6 +167,8 @@ class EditSession(Drawing):
     ) -> tuple[EditSession, tuple[str, ...]]:
         """The session that a journal holds, with its undo history, and sentences on what was lost; it goes on there.
 
+        Image (S, A, R) on `grid`.
+
         Raises:
             InputError: not a journal, or the journal of another image.
         """

@@ -18,8 +18,13 @@ _FACES = ndimage.generate_binary_structure(3, 1)
 def beyond_plane(box: Box, grid: Grid, point: ArrayLike, normal: ArrayLike) -> NDArray[np.bool_]:
     """Voxels of a box whose centres lie beyond a plane, on the side to which its normal points.
 
+    The result has the box's axes (S, A, R).
+
     Args:
         point, normal: (3,) in RAS+ millimetres.
+
+    Raises:
+        InputError: the normal has no length.
     """
     toward = np.asarray(normal, dtype=float).ravel()
     if toward.shape != (3,) or not np.isfinite(toward).all() or not toward.any():

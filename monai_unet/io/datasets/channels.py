@@ -27,6 +27,8 @@ _GIVEN = "given_channels"
 def stack_channels(volumes: Sequence[MetaTensor]) -> MetaTensor:
     """Join volumes (1, S, A, R) of one grid to (C, S, A, R) with the metadata of the first and the notes of all.
 
+    Voxels keep their intensities and type.
+
     Raises:
         InputError: two volumes lie on different grids.
     """
@@ -67,7 +69,10 @@ def read_channels(files: Sequence[ChannelFile]) -> MetaTensor:
 
 
 def given_channels(image: MetaTensor) -> list[int]:
-    """Indices of the channels that were given, all where the image does not say."""
+    """Indices of the channels that were given, all where the image does not say.
+
+    Image (C, S, A, R).
+    """
     return [int(index) for index in image.meta.get(_GIVEN, range(len(image)))]
 
 
@@ -80,6 +85,8 @@ def place_onto(volume: MetaTensor, reference: MetaTensor, *, insist: bool = Fals
 
     Frames of reference agree where DICOM states one UID for both, or both NIfTI files state the same coordinate system
     (scanner, Talairach, MNI, …). The command line, bundles and the napari plugin all go by this rule.
+
+    Intensities are interpolated linearly, grids are in RAS mm.
 
     Args:
         volume, reference: as `read_volume` gives them.
@@ -110,7 +117,10 @@ def place_onto(volume: MetaTensor, reference: MetaTensor, *, insist: bool = Fals
 
 
 def frame_of_reference(volume: MetaTensor) -> str:
-    """What a volume's coordinates refer to: a DICOM UID, or the coordinate system of a NIfTI file; "" if unknown."""
+    """What a volume's coordinates refer to: a DICOM UID, or the coordinate system of a NIfTI file; "" if unknown.
+
+    Volume (C, S, A, R); its coordinates are RAS mm.
+    """
     stated = str(volume.meta.get("frame_of_reference_uid") or "")
     if stated:
         return stated

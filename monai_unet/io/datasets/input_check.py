@@ -49,7 +49,10 @@ def expected_of(volumes: Iterable[MetaTensor], *, modality: str = "") -> Expecte
 
 
 def check_input(volume: MetaTensor, expected: ExpectedInput) -> list[str]:
-    """Sentences that say what looks wrong with a volume (1, S, A, R) for a model; empty when nothing does."""
+    """Sentences that say what looks wrong with a volume (1, S, A, R) for a model; empty when nothing does.
+
+    Spacing is compared in mm, intensities in the unit that the model states.
+    """
     low, high = _percentiles(volume)
     if low == high and float(volume.min()) == float(volume.max()):
         return [f"every voxel has the value {low:g}: this is not an image."]

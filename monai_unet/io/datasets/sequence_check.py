@@ -32,6 +32,8 @@ def sequence_warnings(image: MetaTensor, names: Sequence[str]) -> list[str]:
 
     T1 (with and without contrast agent) shows fluid dark and T2 bright, so that they are opposite; T1 before and after
     contrast agent are alike; FLAIR is like none of them. Channels without signal, and other names, are not looked at.
+
+    Intensities may have any unit.
     """
     given = {
         name: np.asarray(channel)[::_STEP, ::_STEP, ::_STEP]

@@ -85,7 +85,10 @@ def stack(positions: ArrayLike, orientation: ArrayLike, spacing: ArrayLike, thic
 
 
 def usual_gap(gaps: NDArray[np.float64]) -> float:
-    """The spacing that a series was meant to have: its lower quartile, as missing slices only widen gaps."""
+    """The spacing that a series was meant to have: its lower quartile, as missing slices only widen gaps.
+
+    Gaps (n,) in mm.
+    """
     return float(np.quantile(gaps, 0.25, method="lower"))
 
 
@@ -110,7 +113,10 @@ def describe_gaps(stack: Stack) -> str:
 
 
 def plane_of(orientation: ArrayLike) -> str:
-    """`axial`, `coronal` or `sagittal`, with `oblique` before it when more than 5 degrees off."""
+    """`axial`, `coronal` or `sagittal`, with `oblique` before it when more than 5 degrees off.
+
+    Orientation (6,): the direction cosines of the axes along a row and along a column, LPS, as DICOM stores them.
+    """
     normal = np.abs(axes(orientation)[:, 2])
     name = ("sagittal", "coronal", "axial")[int(np.argmax(normal))]
     return name if normal.max() > np.cos(np.radians(5.0)) else f"oblique {name}"

@@ -108,6 +108,8 @@ def _why_not_as_long(frame: Frame, length: int) -> str:
 def read_quantities(frames: Sequence[Frame], out: NDArray[np.number]) -> list[str]:
     """Decode frames and apply slope and intercept, each its own, into `out` (n, rows, columns) of any strides.
 
+    Quantities have the unit that DICOM's rescaling leads to, HU in CT.
+
     Returns:
         What was decided about them, one sentence each.
 

@@ -40,6 +40,8 @@ def orthogonal(voxels: NDArray[Scalar], grid: Grid) -> tuple[NDArray[Scalar], Gr
     """Undo the shear of a tilted gantry: each slice (columns, rows) is shifted in its plane by linear interpolation.
 
     The grid grows so that nothing is cut off; what was not measured gets the lowest value.
+
+    Intensities keep their unit; shifts are in voxels.
     """
     column, row, step = grid.affine[:3, :3].T
     spacing = np.linalg.norm([column, row], axis=1)

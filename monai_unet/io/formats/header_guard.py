@@ -67,7 +67,10 @@ def _unit(header: nib.Nifti1Header, path: object) -> tuple[str, float]:
 
 
 def shear_degrees(affine: NDArray[np.float64]) -> float:
-    """Largest deviation from a right angle between two axes."""
+    """Largest deviation from a right angle between two axes.
+
+    Affine (4, 4), voxel indices to mm; the result is in degrees.
+    """
     unit = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     cosines = np.abs(unit.T @ unit - np.eye(3)).max()
     return float(np.degrees(np.arcsin(min(1.0, cosines))))

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from editing_cases import AFFINE, CubeAnswerer
+from editing_cases import CubeAnswerer
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.clicks import ClickSettings, MeasuredObject, chosen_pictures, measure_cases
@@ -15,6 +15,9 @@ from monai_unet.evaluation.clicks.benchmark import Curve
 from monai_unet.evaluation.clicks.cases import CaseFiles
 from monai_unet.evaluation.clicks.report import CaseCurve
 from monai_unet.evaluation.pairs import Refusal
+
+AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Voxels of 1 mm, so that one voxel alone is the deepest of a cube."""
 
 
 def saved(path: Path, array: np.ndarray) -> str:
@@ -36,8 +39,7 @@ def test_every_label_of_every_case_is_measured_or_named(tmp_path: Path) -> None:
     measured = [one for one in found if isinstance(one, MeasuredObject)]
     assert [one.caption for one in measured] == ["a, tumour", "a, label 2"]
     assert measured[0].dice == 1  # the cube of five voxels around the click is the object
-    voxel_ml = abs(np.linalg.det(AFFINE[:3, :3])) / 1000
-    assert [one.curve.volume_ml for one in measured] == pytest.approx([125 * voxel_ml, 27 * voxel_ml])
+    assert [one.curve.volume_ml for one in measured] == pytest.approx([0.125, 0.027])
     assert all(one.picture.startswith(b"\x89PNG") for one in measured)
     refused = [(one.case, one.reason) for one in found if isinstance(one, Refusal)]
     assert [case for case, _ in refused] == ["b", "c"]

@@ -10,9 +10,9 @@ import pytest
 from monai_unet.bundle_format.catalogue import find_bundle
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, grid_of
-from monai_unet.interaction.answering.prompted_mask import PromptedMask, WindowScales
 from monai_unet.interaction.answering.guidance import CHANNELS
 from monai_unet.interaction.answering.network import NetworkAnswerer
+from monai_unet.interaction.answering.prompted_mask import PromptedMask, WindowScales
 from monai_unet.interaction.prompt_file import answer_file, read_prompts
 from monai_unet.interaction.prompts import Prompt
 from monai_unet.interaction.simulated_user import next_click
