@@ -83,7 +83,7 @@ def find_jobs(
     jobs = [Job(images, output / f"{name}.nii.gz", chosen) for name, images, chosen in cases]
     targets: dict[Path, Job] = {}
     for job in jobs:
-        for target in job.outputs:
+        for target in (job.target, job.provenance):
             other = targets.setdefault(target, job)
             if other is not job:
                 raise InputError(
@@ -117,7 +117,7 @@ def _harmless(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _present(jobs: Iterable[Job]) -> list[tuple[Job, Path]]:
-    return [(job, target) for job in jobs for target in job.outputs if target.exists()]
+    return [(job, target) for job in jobs for target in (job.target, job.provenance) if target.exists()]
 
 
 _FoundCase = tuple[str, tuple[Path | None, ...], str]

@@ -81,7 +81,7 @@ def refuse_loss(job: Job, key: Key, *, uncertainty: bool, resume: bool, inputs: 
     Raises:
         InputError: the sentence names the file and the way out.
     """
-    refuse_inputs(job, inputs)
+    refuse_inputs(job, inputs, uncertainty=uncertainty)
     stated = read_receipt(job)
     wanted = [job.target, job.provenance, *([job.uncertainty] if uncertainty else [])]
     present = [path for path in wanted if path.exists()]
@@ -103,16 +103,32 @@ def refuse_loss(job: Job, key: Key, *, uncertainty: bool, resume: bool, inputs: 
         raise InputError(_sentence(job, job.target, f"was made with {other}", "go on with --resume"))
 
 
-def refuse_inputs(job: Job, inputs: Sequence[Path]) -> None:
+def refuse_inputs(job: Job, inputs: Sequence[Path], *, uncertainty: bool) -> None:
     """Refuse a case whose files would replace an input.
 
     Raises:
         InputError: the sentence names both.
     """
-    for path in job.outputs:
+    for path in (job.target, job.provenance, *([job.uncertainty] if uncertainty else [])):
         taken = input_at(path, inputs)
         if taken is not None:
             raise InputError(f"{path}, a result of {job.files[0]}, would replace {taken}; name another -o.")
+
+
+def refuse_shared(jobs: Sequence[Job]) -> None:
+    """Refuse cases of which one is called as the uncertainty of another.
+
+    Raises:
+        InputError: the sentence names both.
+    """
+    masks = {job.target: job for job in jobs}
+    for job in jobs:
+        other = masks.get(job.uncertainty)
+        if other is not None:
+            raise InputError(
+                f"the mask of {other.files[0]} and the uncertainty of {job.files[0]} would both be written to "
+                f"{other.target}; rename one of them."
+            )
 
 
 def left_over(job: Job) -> Path | None:

@@ -21,6 +21,7 @@ from monai_unet.batch.receipt import (
     left_over,
     refuse_inputs,
     refuse_loss,
+    refuse_shared,
     stated_of,
 )
 from monai_unet.errors import InputError
@@ -62,6 +63,8 @@ def segment_jobs(
             options; masks of the same cases that were made otherwise are made anew.
         overwrite: replace also what an earlier or another program left in the place of the results; never an input.
     """
+    if segmenter.uncertainty:
+        refuse_shared(jobs)
     for folder in {job.target.parent for job in jobs}:
         remove_abandoned(folder)
     run = _Run(segmenter, key_of(segmenter), _inputs(segmenter, jobs), resume, overwrite)
@@ -117,7 +120,7 @@ class _Run:
         if self.resume and is_finished(job, key, uncertainty=uncertainty):
             return _Prepared(key, None)
         if self.overwrite:
-            refuse_inputs(job, self.inputs)
+            refuse_inputs(job, self.inputs, uncertainty=uncertainty)
         else:
             refuse_loss(job, key, uncertainty=uncertainty, resume=self.resume, inputs=self.inputs)
         images = read_volume(job.files[0], series=job.series) if job.series else job.images

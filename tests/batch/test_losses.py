@@ -84,18 +84,16 @@ def test_same_input_gives_the_same_bytes(root: Path, images: Path, out: Path) ->
     assert (out / "a.nii.gz").read_bytes() == (out.with_name("again") / "a.nii.gz").read_bytes()
 
 
-@pytest.mark.parametrize("spelling", ["itself", "link", "hard link", "another case", "uncertainty"])
+@pytest.mark.parametrize("spelling", ["itself", "link", "hard link", "another case"])
 def test_a_result_never_replaces_an_image(images: Path, tmp_path: Path, spelling: str) -> None:
     image = images / "a.nii.gz"
     (tmp_path / "link.nii.gz").symlink_to(image)
     os.link(image, tmp_path / "hard.nii.gz")
-    write(images / "a_uncertainty.nii.gz", 5)
     given, output = {
         "itself": (image, image),
         "link": (image, tmp_path / "link.nii.gz"),
         "hard link": (image, tmp_path / "hard.nii.gz"),
         "another case": (images, images),
-        "uncertainty": (images / "a_uncertainty.nii.gz", image),
     }[spelling]
     before = content(images)
     with pytest.raises(InputError, match="would replace the image"):
@@ -104,6 +102,19 @@ def test_a_result_never_replaces_an_image(images: Path, tmp_path: Path, spelling
         with pytest.raises(InputError, match="would replace the image"):
             named_job({"T1": given}, output, [Channel("T1")])
     assert content(images) == before
+
+
+def test_an_uncertainty_replaces_no_image_and_no_mask_of_another_case(root: Path, images: Path, out: Path) -> None:
+    write(images / "a_uncertainty.nii.gz", 5)
+    jobs = find_jobs([images], out)
+    with pytest.raises(InputError, match="would both be written"):
+        run(root, jobs, uncertainty=True)
+    assert errors(run(root, jobs)) == [""] * 4
+    before = content(images)
+    job = Job((images / "b.nii.gz",), images / "new" / ".." / "a.nii.gz")
+    image = Job((images / "a_uncertainty.nii.gz",), out / "x.nii.gz")
+    assert "would replace" in errors(run(root, [job, image], uncertainty=True, overwrite=True))[0]
+    assert {name: content(images)[name] for name in before} == before
 
 
 def test_not_even_overwriting_replaces_an_image(root: Path, images: Path) -> None:
