@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def find_jobs(
             a mask that would replace an image.
     """
     paths = [Path(path) for path in inputs]
-    output = Path(output)
+    output = _plain(output)
     by_name = any(channel.optional for channel in table)
     if series:
         cases = [_case_of_series(paths, channels, series)]
@@ -100,11 +101,16 @@ def named_job(given: Mapping[str, str | Path], output: str | Path, table: Sequen
             an image.
     """
     files = tuple(named_files(given, table, bundle="this model"))
-    first, output = next(file for file in files if file is not None), Path(output)
+    first, output = next(file for file in files if file is not None), _plain(output)
     if output.name.lower().endswith(VOLUME_SUFFIXES):
         return _harmless([Job(files, output)])[0]
     name = next(iter(group_sequences([first], table)), case_name(first))
     return _harmless([Job(files, output / f"{name}.nii.gz")])[0]
+
+
+def _plain(output: str | Path) -> Path:
+    """Without `..`, which behind a folder that is still to be made leads elsewhere."""
+    return Path(os.path.realpath(output)) if ".." in Path(output).parts else Path(output)
 
 
 def _harmless(jobs: Sequence[Job]) -> list[Job]:

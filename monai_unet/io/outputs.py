@@ -31,7 +31,7 @@ def claim_file(
         InputError: it is an input, a folder, or a file that is there already.
     """
     path = Path(path)
-    if not os.path.lexists(path):
+    if not os.path.lexists(path) and not os.path.lexists(os.path.realpath(path)):
         return path
     taken = input_at(path, inputs)
     if taken is not None:
@@ -95,7 +95,8 @@ def claim_names(
 def input_at(path: str | Path, inputs: Iterable[str | Path | None]) -> Path | None:
     """Which of the inputs (files, or files in folders) the file at a path is, None for another file or no file."""
     try:
-        there = os.stat(path)
+        # `new/../file` is a file that is there, though `new` is not yet
+        there = os.stat(path if os.path.lexists(path) else os.path.realpath(path))
     except OSError:
         return None
     return next((file for file in _files(inputs) if _same(path, there, file)), None)

@@ -26,6 +26,7 @@ def test_an_input_is_known_under_every_name(tmp_path: Path) -> None:
         tmp_path / "folder link" / "001.dcm",
         tmp_path / "hard link",
         os.path.relpath(image),
+        folder / "new" / ".." / "001.dcm",
     ]
     for spelling in spellings:
         for given in (image, folder, tmp_path / "folder link"):
