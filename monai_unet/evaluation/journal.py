@@ -46,6 +46,7 @@ class EvaluationJournal:
     def __init__(self, path: str | Path, settings: Mapping[str, object], *, resume: bool) -> None:
         self.path = Path(path)
         self.notes: list[str] = []
+        self._checked = True
         self._settings = json.loads(json.dumps(settings))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._locked()
@@ -118,6 +119,7 @@ class EvaluationJournal:
         if _line({"settings": self._settings}).startswith(first) and not first.endswith(b"\n"):
             self._file.truncate(0)  # killed in the moment it began
             return
+        self._checked = first.startswith(_HEAD)
         stated = json.loads(first) if _is_good(first) else {}
         if not isinstance(stated, dict) or "settings" not in stated:
             raise InputError(f"{self.path} is not the journal of an evaluation, or its first line is damaged; move it.")
@@ -140,7 +142,7 @@ class EvaluationJournal:
         with self.path.open("rb") as lines:
             for line in lines:
                 place += len(line)
-                if _is_good(line):
+                if self._holds(line):
                     end = place
                 else:
                     bad.append(len(line))
@@ -153,11 +155,15 @@ class EvaluationJournal:
             self._file.truncate(end)
             os.fsync(self._file.fileno())
 
+    def _holds(self, line: bytes) -> bool:
+        """Whether a line is good; in a journal with checksums one without is not."""
+        return _is_good(line) and (line.startswith(_HEAD) or not self._checked)
+
     def _keep_damaged(self, count: int, size: int, end: int) -> None:
         kept = _free_name(self.path)
         shutil.copyfile(self.path, kept)
         with atomic_path(self.path) as temporary, temporary.open("wb") as good, self.path.open("rb") as lines:
-            good.writelines(line for line in lines if _is_good(line))
+            good.writelines(line for line in lines if self._holds(line))
         self._file.close()
         self._file = self._locked()
         self.notes.append(

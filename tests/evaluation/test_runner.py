@@ -203,8 +203,8 @@ def test_two_evaluations_do_not_write_one_journal(tmp_path: Path) -> None:
     path = tmp_path / "j"
     with EvaluationJournal(path, {"a": 1}, resume=False) as journal:
         script = (
-            "from monai_unet.errors import InputError\nfrom monai_unet.evaluation import Journal\n"
-            f"try: Journal({str(path)!r}, {{'a': 1}}, resume=True)\nexcept InputError as error: print(error)"
+            "from monai_unet.errors import InputError\nfrom monai_unet.evaluation import EvaluationJournal\n"
+            f"try: EvaluationJournal({str(path)!r}, {{'a': 1}}, resume=True)\nexcept InputError as error: print(error)"
         )
         other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         assert "another evaluation is writing" in other.stdout

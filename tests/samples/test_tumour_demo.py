@@ -10,7 +10,6 @@ from fetched import fetched_or_skip
 from monai_unet.cli import main
 from monai_unet.errors import InputError
 from monai_unet.io import read_volume
-from monai_unet.samples import hippocampus_demo as demo
 from monai_unet.samples import tumour_demo
 
 
@@ -60,8 +59,8 @@ def test_without_the_volume_the_hippocampus_is_shown_and_the_reason_said(tmp_pat
     def unreachable():
         raise InputError("pyradiomics-3.0.1.tar.gz could not be fetched.")
 
-    monkeypatch.setattr(tumour_demo, "patient", unreachable)
-    monkeypatch.setattr(demo, "run_demo", lambda output: iter(["MNI152 T1 template"]))
+    monkeypatch.setattr("monai_unet.samples.patient", unreachable)
+    monkeypatch.setattr("monai_unet.samples.run_demo", lambda output: iter(["MNI152 T1 template"]))
     assert main(["demo", "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "could not be fetched" in said
