@@ -9,10 +9,11 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, RandGaussianNoised
 
 from monai_unet.io import read_volume, sequence_cases
+from monai_unet.io.datasets.channel import Channel
 from monai_unet.io.datasets.channels import read_channels
 from monai_unet.training import SyntheticCases
 
-CHANNELS = [{"name": "FLAIR", "synonyms": ["flair"]}, {"name": "T1", "synonyms": ["t1"]}]
+CHANNELS = [Channel("FLAIR", ("flair",)), Channel("T1", ("t1",))]
 
 
 def _bases():
