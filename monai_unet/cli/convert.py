@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -41,6 +41,13 @@ class ConvertCommand(Command):
         Path | None,
         Option("secret that gives the same pseudonyms in every run; default: random", metavar="FILE"),
     ] = None
+    pixels_checked: Annotated[
+        bool,
+        Option(
+            "with --deidentify: the pixels of secondary captures, screen saves and images with recognizable features "
+            "were looked at, and show nothing of the patient"
+        ),
+    ] = False
     overwrite: Annotated[bool, Option("replace a file that is there (never an input)")] = False
     resample: Annotated[bool, Option("accept a series with missing or uneven slices")] = False
 
@@ -113,7 +120,11 @@ class ConvertCommand(Command):
             self._refuse_fractions(mask)
         if not mask.segments:
             raise InputError(f"{self.input} gives its labels no names; name them: --names 1=tumour.")
-        target = DeidentifiedSeries(series, self._deidentifier()) if self.deidentify else series
+        target: SourceSeries = series
+        if self.deidentify:
+            deidentifier = self._deidentifier()
+            target = DeidentifiedSeries(series, deidentifier)
+            mask = replace(mask, segments=deidentifier.segments(mask.segments))
         self._write_dicom(mask, self.source, series, target)
         print(self.output)
 
@@ -177,7 +188,9 @@ class ConvertCommand(Command):
     def _deidentifier(self) -> Deidentifier:
         from monai_unet.io.dicom import Deidentifier
 
-        return Deidentifier.from_key_file(self.key) if self.key else Deidentifier()
+        if self.key is None:
+            return Deidentifier(pixels_checked=self.pixels_checked)
+        return Deidentifier.from_key_file(self.key, pixels_checked=self.pixels_checked)
 
 
 def _algorithm(mask: MaskFile) -> AlgorithmIdentity:
