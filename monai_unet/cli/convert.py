@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from monai_unet.cli.arguments import Command, Option, Positional
+from monai_unet.cli.letters import say
 from monai_unet.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ConvertCommand(Command):
         self._claim(self.output)
         volume = read_volume(self.input, series=self.series, uneven="resample" if self.resample else "refuse")
         write_volume(in_smallest_type(volume), self.output)
-        print(self.output)
+        say(self.output)
 
     def _mask_to_volume(self) -> None:
         from monai_unet.io import files_of_structures, write_each_structure, write_label_map
@@ -98,12 +99,12 @@ class ConvertCommand(Command):
         self._refuse_fractions(mask)
         if self.split:
             self._claim(*files_of_structures(mask, self.output))
-            print(*write_each_structure(mask, self.output), sep="\n")
+            say(*write_each_structure(mask, self.output), sep="\n")
         elif len(mask.masks) > 1:
             raise InputError(f"{self.input} has structures that overlap; write one file for each with --split.")
         else:
             write_label_map(mask.masks.numpy(), self.output, like=mask.masks.meta, table=mask.table())
-            print(self.output)
+            say(self.output)
 
     def _mask_to_dicom(self) -> None:
         from monai_unet.io.dicom import DeidentifiedSeries, find_usable_series
@@ -126,7 +127,7 @@ class ConvertCommand(Command):
             target = DeidentifiedSeries(series, deidentifier)
             mask = replace(mask, segments=deidentifier.segments(mask.segments))
         self._write_dicom(mask, self.source, series, target)
-        print(self.output)
+        say(self.output)
 
     def _write_dicom(self, mask: MaskFile, images: Path, series: DicomSeries, target: SourceSeries) -> None:
         from monai_unet.io.dicom import write_rtstruct, write_seg
@@ -134,7 +135,7 @@ class ConvertCommand(Command):
 
         algorithm = _algorithm(mask)
         if self.to == "sr":
-            print(
+            say(
                 write_lesion_report(mask, self.output, images=images, series=series, target=target, algorithm=algorithm)
             )
         elif self.to == "rtstruct":
@@ -162,7 +163,7 @@ class ConvertCommand(Command):
         with ZipAwareOpener() as files, atomic_folder(self.output) as folder:
             images = (dcmread(files.open(path), force=True) for path in series.files)
             count = write_deidentified(images, folder, self._deidentifier())
-        print(f"{self.output} ({count} files)")
+        say(f"{self.output} ({count} files)")
 
     def _claim(self, *targets: Path) -> None:
         """Refuse outputs that would replace an input, or another file unless the user agreed or we wrote it."""
