@@ -46,6 +46,7 @@ def layers_of(paths: list[str]) -> list[LayerDataTuple]:
     Raises:
         InputError: a path holds nothing that can be read.
     """
+    from monai_unet.io import plain
     from napari_plugin.case import best_of, list_images, open_image, title
     from napari_plugin.viewer import hang, image_layer
 
@@ -55,7 +56,8 @@ def layers_of(paths: list[str]) -> list[LayerDataTuple]:
         image = replace(open_image(best_of(entries)), siblings=tuple(entries))
         others = [title(entry) for entry in entries if entry is not image.entry]
         if others:
-            show_info(f"{image.name} is shown. Also there: {'; '.join(others)}. The dock lists them.")
+            said = plain(f"{image.name} is shown. Also there: {'; '.join(others)}. The dock lists them.")
+            show_info(said.replace("<", "‹"))  # napari's notification takes what looks like markup for markup
         layers.append(image_layer(image))
     if not layers:
         raise InputError("no path was given.")

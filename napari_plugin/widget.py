@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import (
-    QLabel,
     QMainWindow,
     QMessageBox,
     QScrollArea,
@@ -21,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from monai_unet.geometry import Box, Grid
-from monai_unet.io import RESEARCH_USE
+from monai_unet.io import RESEARCH_USE, plain
 from napari_plugin.case import ERROR, WARNING, Controller, Editing, region_of
 from napari_plugin.panels import (
     CasePanel,
@@ -32,6 +31,7 @@ from napari_plugin.panels import (
     RefinePanel,
     SavePanel,
     default_answerer,
+    one_line,
     remember_folds,
     sentence,
 )
@@ -92,7 +92,7 @@ class Dock(QWidget):
         )
         self.save = SavePanel(self.editing, self.next_uncertain)
         self.learn = LearnPanel(self.controller, lambda: self.model.chosen, self.model.choose)
-        self.position_line = QLabel()
+        self.position_line = one_line()
         self.readout = Readout(self.controller, self.position_line.setText, self.view.label_at)
         self.readout.attach(napari_viewer)
         self.status = sentence("Open a study, drop it here, or try File > Open Sample.")
@@ -291,7 +291,7 @@ class Dock(QWidget):
             self.canvases.toggle_planes()
 
     def _say(self, text: str, kind: str) -> None:
-        self.status.setText(text)
+        self.status.setText(plain(text, lines=True))
         self.status.setStyleSheet(f"color: {_COLORS[kind]}" if kind in _COLORS else "")
 
 

@@ -19,6 +19,7 @@ from monai.bundle import ConfigParser
 
 from monai_unet.bundle_format.catalogue import built_in_folder, is_bundle
 from monai_unet.errors import input_error_behind
+from monai_unet.io import plain
 
 RUN_ARGUMENTS = {
     "run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file",
@@ -112,4 +113,4 @@ def _one_line(kind: type[BaseException], error: BaseException, traceback: Traceb
     if cause is None:
         sys.__excepthook__(kind, error, traceback)
     else:
-        print(f"monai-unet: {cause}", file=sys.stderr)
+        print(plain(f"monai-unet: {cause}", lines=True), file=sys.stderr)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from monai_unet.cli.arguments import Command, add_arguments, from_values
-from monai_unet.cli.letters import print_anything
+from monai_unet.cli.letters import print_anything, say
 from monai_unet.cli.stopping import answer_stops
 from monai_unet.errors import InputError
 from monai_unet.version import __version__
@@ -66,10 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return from_values(command_class(values["command"]), values).run()
     except InputError as error:
-        print(f"monai-unet: {error}", file=sys.stderr)
+        say(f"monai-unet: {error}", file=sys.stderr)
         return FAILURE
     except KeyboardInterrupt:
-        print("monai-unet: stopped", file=sys.stderr)
+        say("monai-unet: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

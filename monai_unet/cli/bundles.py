@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from monai_unet.cli.arguments import Command, Option
+from monai_unet.cli.letters import say, say_json
 
 if TYPE_CHECKING:
     from monai_unet.bundle_format import Bundle
@@ -21,19 +21,22 @@ class BundlesCommand(Command):
     def run(self) -> int:
         """Print a row for each."""
         from monai_unet.bundle_format import VARIABLE, find_bundles, user_folder
+        from monai_unet.io import plain
 
         rows = [_row(bundle) for bundle in find_bundles()]
         if self.json:
-            print(json.dumps(rows, indent=2))
+            say_json(rows)
             return 0
-        for row in rows:
+        for row in (
+            {key: plain(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
+        ):
             notes = [] if row["weights"] else ["no weights"]
             notes += [] if row["built_in"] else ["not built in: runs after --trust"]
-            print(f"{row['name']:<20} {row['version']:<8} {row['task']}" + (f"  ({'; '.join(notes)})" if notes else ""))
-            print(f"{'':<29} {row['folder']}")
+            say(f"{row['name']:<20} {row['version']:<8} {row['task']}" + (f"  ({'; '.join(notes)})" if notes else ""))
+            say(f"{'':<29} {row['folder']}")
             if row["problem"]:
-                print(f"{'':<29} cannot be used: {row['problem']}")
-        print(f"More are looked for in {user_folder()} and in the folders named by ${VARIABLE}.")
+                say(f"{'':<29} cannot be used: {row['problem']}")
+        say(f"More are looked for in {user_folder()} and in the folders named by ${VARIABLE}.")
         return 0
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from monai_unet.cli import SOME_FAILED, SUCCESS
 from monai_unet.cli.arguments import Command, Option, Positional
+from monai_unet.cli.letters import say
 from monai_unet.errors import InputError
 
 
@@ -42,13 +43,13 @@ class CompareCommand(Command):
         claim_names(self.output, names, overwrite=self.overwrite, hint="or say --overwrite")
         write_comparison_json(comparison, self.output / "compare.json")
         write_comparison_report(comparison, self.output / "compare.html")
-        print(text_rows(comparison))
+        say(text_rows(comparison))
         alone = len(comparison.only_first) + len(comparison.only_second)
         if alone:
-            print(f"not compared, as only one result has them: {alone} cases, see {self.output / 'compare.json'}")
+            say(f"not compared, as only one result has them: {alone} cases, see {self.output / 'compare.json'}")
         if comparison.classes_of_one:
-            print(f"not compared, as only one result has them: {', '.join(comparison.classes_of_one)}")
-        print(f"{comparison.cases} cases compared; report: {self.output / 'compare.html'}")
+            say(f"not compared, as only one result has them: {', '.join(comparison.classes_of_one)}")
+        say(f"{comparison.cases} cases compared; report: {self.output / 'compare.html'}")
         return SOME_FAILED if alone or comparison.classes_of_one else SUCCESS
 
     def _folder_names(self) -> tuple[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from monai_unet.cli.arguments import Command, Option, Positional
+from monai_unet.cli.letters import say
 from monai_unet.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ class ConvertCommand(Command):
         Path | None,
         Option("secret that gives the same pseudonyms in every run; default: random", metavar="FILE"),
     ] = None
+    pixels_checked: Annotated[
+        bool,
+        Option(
+            "with --deidentify: the pixels of secondary captures, screen saves and images with recognizable features "
+            "were looked at, and show nothing of the patient"
+        ),
+    ] = False
     overwrite: Annotated[bool, Option("replace a file that is there (never an input)")] = False
     resample: Annotated[bool, Option("accept a series with missing or uneven slices")] = False
 
@@ -79,7 +87,7 @@ class ConvertCommand(Command):
         self._claim(self.output)
         volume = read_volume(self.input, series=self.series, uneven="resample" if self.resample else "refuse")
         write_volume(in_smallest_type(volume), self.output)
-        print(self.output)
+        say(self.output)
 
     def _mask_to_volume(self) -> None:
         from monai_unet.io import files_of_structures, write_each_structure, write_label_map
@@ -91,12 +99,12 @@ class ConvertCommand(Command):
         self._refuse_fractions(mask)
         if self.split:
             self._claim(*files_of_structures(mask, self.output))
-            print(*write_each_structure(mask, self.output), sep="\n")
+            say(*write_each_structure(mask, self.output), sep="\n")
         elif len(mask.masks) > 1:
             raise InputError(f"{self.input} has structures that overlap; write one file for each with --split.")
         else:
             write_label_map(mask.masks.numpy(), self.output, like=mask.masks.meta, table=mask.table())
-            print(self.output)
+            say(self.output)
 
     def _mask_to_dicom(self) -> None:
         from monai_unet.io.dicom import DeidentifiedSeries, find_usable_series
@@ -113,9 +121,13 @@ class ConvertCommand(Command):
             self._refuse_fractions(mask)
         if not mask.segments:
             raise InputError(f"{self.input} gives its labels no names; name them: --names 1=tumour.")
-        target = DeidentifiedSeries(series, self._deidentifier()) if self.deidentify else series
+        target: SourceSeries = series
+        if self.deidentify:
+            deidentifier = self._deidentifier()
+            target = DeidentifiedSeries(series, deidentifier)
+            mask = replace(mask, segments=deidentifier.segments(mask.segments))
         self._write_dicom(mask, self.source, series, target)
-        print(self.output)
+        say(self.output)
 
     def _write_dicom(self, mask: MaskFile, images: Path, series: DicomSeries, target: SourceSeries) -> None:
         from monai_unet.io.dicom import write_rtstruct, write_seg
@@ -123,7 +135,7 @@ class ConvertCommand(Command):
 
         algorithm = _algorithm(mask)
         if self.to == "sr":
-            print(
+            say(
                 write_lesion_report(mask, self.output, images=images, series=series, target=target, algorithm=algorithm)
             )
         elif self.to == "rtstruct":
@@ -151,7 +163,7 @@ class ConvertCommand(Command):
         with ZipAwareOpener() as files, atomic_folder(self.output) as folder:
             images = (dcmread(files.open(path), force=True) for path in series.files)
             count = write_deidentified(images, folder, self._deidentifier())
-        print(f"{self.output} ({count} files)")
+        say(f"{self.output} ({count} files)")
 
     def _claim(self, *targets: Path) -> None:
         """Refuse outputs that would replace an input, or another file unless the user agreed or we wrote it."""
@@ -177,7 +189,9 @@ class ConvertCommand(Command):
     def _deidentifier(self) -> Deidentifier:
         from monai_unet.io.dicom import Deidentifier
 
-        return Deidentifier.from_key_file(self.key) if self.key else Deidentifier()
+        if self.key is None:
+            return Deidentifier(pixels_checked=self.pixels_checked)
+        return Deidentifier.from_key_file(self.key, pixels_checked=self.pixels_checked)
 
 
 def _algorithm(mask: MaskFile) -> AlgorithmIdentity:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from monai_unet.cli.arguments import Command, Option, Positional
+from monai_unet.cli.letters import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,5 +26,5 @@ class DataCommand(Command):
         folder = download(self.name, self.output)
         dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         counts = ", ".join(f"{key} {len(dataset[key])}" for key in ("training", "validation", "test"))
-        print(f"{folder} ({counts}); licence of the data: {dataset.get('licence', 'see its page')}")
+        say(f"{folder} ({counts}); licence of the data: {dataset.get('licence', 'see its page')}")
         return 0

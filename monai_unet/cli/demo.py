@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from monai_unet.cli.arguments import Command, Option, Positional
+from monai_unet.cli.letters import say
 from monai_unet.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ class DemoCommand(Command):
         """A line for each step, then the files."""
         for step in self._steps():
             if isinstance(step, str):
-                print(step, flush=True)
+                say(step, flush=True)
             else:
-                print(f"mask          {step.mask}\nmeasurements  {step.measurements}\npicture       {step.picture}")
-        print("For research use; not a medical device.")
+                say(f"mask          {step.mask}\nmeasurements  {step.measurements}\npicture       {step.picture}")
+        say("For research use; not a medical device.")
         return 0
 
     def _steps(self) -> Iterator[str | DemoResult | TumourDemoResult]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
 
 from monai_unet.cli.arguments import Command, Option
+from monai_unet.cli.letters import say
 
 if TYPE_CHECKING:
     from monai_unet.bundle_format import Bundle
@@ -89,7 +90,7 @@ class DoctorCommand(Command):
         """Examine and print; 1 when nothing can be segmented."""
         report = examine()
         if self.json:
-            print(json.dumps(report, indent=2))
+            say(json.dumps(report, indent=2))
         else:
             _print(report)
         return 0 if report["segmentation"]["works"] else 1
@@ -178,19 +179,19 @@ def _shared_memory() -> float | None:
 def _print(report: MachineReport) -> None:
     device = report["device"]
     gpu = f"{device['name']}, {device['memory_gb']} GB" if "memory_gb" in device else "none (the CPU is used)"
-    print(f"monai-unet {report['monai_unet']}, Python {report['python']}, {report['system']}")
-    print("packages      " + ", ".join(f"{name} {version}" for name, version in report["packages"].items()))
-    print(f"GPU           {gpu}")
-    print(f"processors    {device['processors']}, PyTorch uses {device['threads']} threads")
-    print(f"memory        {report['memory_gb']['free']} GB free of {report['memory_gb']['total']} GB")
-    print(f"disk          {report['disk_free_gb']} GB free in this folder")
+    say(f"monai-unet {report['monai_unet']}, Python {report['python']}, {report['system']}")
+    say("packages      " + ", ".join(f"{name} {version}" for name, version in report["packages"].items()))
+    say(f"GPU           {gpu}")
+    say(f"processors    {device['processors']}, PyTorch uses {device['threads']} threads")
+    say(f"memory        {report['memory_gb']['free']} GB free of {report['memory_gb']['total']} GB")
+    say(f"disk          {report['disk_free_gb']} GB free in this folder")
     tried = report["segmentation"]
     if tried["works"]:
-        print(
+        say(
             f"segmentation  {tried['bundle']} works: loaded in {tried['load_seconds']} s, "
             f"64×64×64 voxels in {tried['seconds_for_64x64x64']} s"
         )
     else:
-        print(f"segmentation  does not work: {tried['problem']}")
+        say(f"segmentation  does not work: {tried['problem']}")
     for item in report["missing"]:
-        print(f"missing       {item['package']} ({item['for']}): {item['how']}")
+        say(f"missing       {item['package']} ({item['for']}): {item['how']}")

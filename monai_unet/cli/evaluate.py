@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
 from monai_unet.cli.arguments import Command, Option
+from monai_unet.cli.letters import say
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
 
@@ -125,7 +126,7 @@ class EvaluateCommand(Command):
         with _stop_on_sigterm(), closing(_Bar(len(pairing.pairs))) as bar:
             scored = drain(steps, bar.show)
         for note in scored.notes:
-            print(note, file=sys.stderr)
+            say(note, file=sys.stderr)
         refusals = [*pairing.refusals, *scored.failed]
         made = provenance.environment() | {
             "title": f"Evaluation of {self.bundle or self.predictions or self.pairs}",
@@ -137,9 +138,9 @@ class EvaluateCommand(Command):
         summary = write_outputs(Evaluation(settings, scored.results, refusals, made), self.output)
         _name_refusals(refusals)
         if summary is not None:
-            print(text_table(summary))
+            say(text_table(summary))
         cases = len(scored.results)
-        print(f"{cases} of {cases + len(refusals)} cases scored; report: {self.output / 'report.html'}")
+        say(f"{cases} of {cases + len(refusals)} cases scored; report: {self.output / 'report.html'}")
         return FAILURE if summary is None else SOME_FAILED if refusals else SUCCESS
 
     def _pairing(self) -> Pairing:
@@ -198,7 +199,7 @@ class EvaluateCommand(Command):
         if pairing.labels:
             return dict(pairing.labels)
         labels = labels_in((pair.reference, "".join(pair.images[:1])) for pair in pairing.pairs)
-        print(f"No label names given (--labels); scoring {', '.join(labels.values())}.", file=sys.stderr)
+        say(f"No label names given (--labels); scoring {', '.join(labels.values())}.", file=sys.stderr)
         return labels
 
     def _runner(self, settings: ScoreSettings) -> Callable[[Sequence[Pair]], Generator[CaseResult]]:
@@ -266,7 +267,7 @@ def _named(words: Sequence[str]) -> dict[int, str]:
 
 def _name_refusals(refusals: Sequence[Refusal]) -> None:
     for refusal in refusals:
-        print(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
+        say(f"not scored: {refusal.case}: {refusal.reason}", file=sys.stderr)
 
 
 class _Bar:
@@ -281,7 +282,7 @@ class _Bar:
         if self._bar is None:
             if done:
                 left = self._total - done
-                print(f"{done} of {self._total} cases were scored before; {left} to go.", file=sys.stderr)
+                say(f"{done} of {self._total} cases were scored before; {left} to go.", file=sys.stderr)
             every = 0.1 if sys.stderr.isatty() else _LOG_EVERY_S
             self._bar = tqdm(total=self._total, initial=done, unit="case", mininterval=every)
         self._bar.update(done - self._bar.n)
@@ -306,7 +307,7 @@ def _stop_on_sigterm() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("stopped; every finished case is kept, go on with --resume", file=sys.stderr)
+        say("stopped; every finished case is kept, go on with --resume", file=sys.stderr)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

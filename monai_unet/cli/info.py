@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from monai_unet.cli.arguments import Command, Option, Positional
-from monai_unet.cli.letters import prints_all
+from monai_unet.cli.letters import say, say_json
 
 if TYPE_CHECKING:
     from monai_unet.io.datasets import Entry
@@ -29,13 +28,15 @@ class InfoCommand(Command):
 
         entries = inventory(self.path, identity=self.identity)
         if self.json:
-            print(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=not prints_all()))
+            say_json([entry.as_dict() for entry in entries])
             return 0
-        print("\n".join(_table(entries)))
+        say("\n".join(_table(entries)))
         return 0
 
 
 def _table(entries: Sequence[Entry]) -> list[str]:
+    from monai_unet.io import plain
+
     rows: list[tuple[str, ...]] = [("", "what", "description", "size", "spacing mm", "axes", "plane", "date")]
     rows += [_row(n, entry) for n, entry in enumerate(entries, 1)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -46,12 +47,14 @@ def _table(entries: Sequence[Entry]) -> list[str]:
         below += [f"cannot be read: {problem}" for problem in entry.problems]
         below += [f"note: {note}" for note in entry.notes]
         below += [f"{key}: {value}" for key, value in (entry.identity or {}).items()]
-        lines[position + 1 : position + 1] = [indent + line for line in below]
+        lines[position + 1 : position + 1] = [indent + plain(line) for line in below]
     return lines
 
 
 def _row(number: int, entry: Entry) -> tuple[str, ...]:
+    from monai_unet.io import plain
+
     size = "×".join(map(str, entry.shape)) or (f"{entry.images} image(s)" if entry.images else "")
     spacing = "×".join(f"{mm:.3g}" for mm in entry.spacing)
     kind = entry.modality or entry.format
-    return str(number), kind, entry.description, size, spacing, entry.orientation, entry.plane, entry.date
+    return str(number), plain(kind), plain(entry.description), size, spacing, entry.orientation, entry.plane, entry.date

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from monai_unet.cli import SOME_FAILED, SUCCESS
 from monai_unet.cli.arguments import Command, Option
+from monai_unet.cli.letters import say, say_json
 from monai_unet.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ class InteractCommand(Command):
         case = read_case(image, reference, initial=self.initial)
         curve = measure_object(case, answerer, settings, self.labels)
         if self.json:
-            print(json.dumps(self._as_json(curve, settings), allow_nan=False))
+            say(json.dumps(self._as_json(curve, settings), allow_nan=False))
             return SUCCESS
-        print("clicks  Dice   NSD    Dice outside  ms")
+        say("clicks  Dice   NSD    Dice outside  ms")
         columns = zip(curve.dice, curve.nsd, curve.dice_outside, curve.milliseconds, strict=True)
         for count, (dice, nsd, outside, milliseconds) in enumerate(columns):
-            print(f"{count:6d}  {dice:.3f}  {nsd:.3f}  {outside:.3f}         {milliseconds:.0f}")
+            say(f"{count:6d}  {dice:.3f}  {nsd:.3f}  {outside:.3f}         {milliseconds:.0f}")
         return SUCCESS
 
     def _as_json(self, curve: Curve, settings: ClickSettings) -> dict[str, object]:
@@ -131,10 +132,10 @@ class InteractCommand(Command):
         for found in measure_cases(files, answerer, settings, self.labels):
             if isinstance(found, Refusal):
                 refusals.append(found)
-                print(f"not measured: {found.case}: {found.reason}", file=sys.stderr)
+                say(f"not measured: {found.case}: {found.reason}", file=sys.stderr)
             else:
                 measured.append(found)
-                print(f"{found.caption}: Dice {found.dice:.3f}", file=sys.stderr)
+                say(f"{found.caption}: Dice {found.dice:.3f}", file=sys.stderr)
         if not measured:
             raise InputError("No case of the data set could be measured; see the list above.")
         made = provenance.environment() | {
@@ -147,8 +148,8 @@ class InteractCommand(Command):
         curves = [found.curve for found in measured]
         table = write_benchmark(curves, refusals, output, provenance=made, pictures=chosen_pictures(measured))
         if self.json:
-            print((output / "summary.json").read_text(encoding="utf-8"), end="")
+            say_json(json.loads((output / "summary.json").read_text(encoding="utf-8")))
         else:
-            print(table)
-            print(f"{len(measured)} objects measured, {len(refusals)} cases not; report: {output / 'report.html'}")
+            say(table)
+            say(f"{len(measured)} objects measured, {len(refusals)} cases not; report: {output / 'report.html'}")
         return SOME_FAILED if refusals else SUCCESS

@@ -1,10 +1,18 @@
-"""Printing works on every terminal: a letter that it does not have is shown by one that it has."""
+"""Printing works on every terminal: a letter that it does not have is shown by one that it has.
+
+What files say is printed as text: escape sequences and signs that turn the direction of writing are left out.
+"""
 
 from __future__ import annotations
 
 import codecs
 import io
+import json
+import logging
 import sys
+from typing import TextIO
+
+from monai_unet.io import plain, visible
 
 _LIKE = {"×": "x", "·": ".", "–": "-", "—": "-", "…": "...", "≥": ">=", "≤": "<=", "µ": "u", "μ": "u", "±": "+-"}
 _NAME = "monai-unet"
@@ -16,11 +24,35 @@ def print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_NAME)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_PlainFormatter())
+
+
+def say(*values: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
+    """`print`, for text of which parts come from files; every command prints by it."""
+    print(plain(sep.join(map(str, values)), lines=True), end=end, file=file, flush=flush)
+
+
+def say_json(value: object) -> None:
+    """Print for programs; what a terminal would act on or not show is escaped, so that nothing is lost."""
+    print(visible(json.dumps(value, indent=2, ensure_ascii=not prints_all())))
+
+
+def rewrite_line(text: str = "", *, file: TextIO) -> None:
+    """Replace the terminal's line by another, or by none."""
+    print(f"\r\033[K{plain(text)}", end="", file=file, flush=True)
 
 
 def prints_all() -> bool:
     """Whether standard output takes every letter as it is."""
     return "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+
+
+class _PlainFormatter(logging.Formatter):
+    """Messages of the log that nobody took, without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record), lines=True)
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
 from monai_unet.cli.arguments import Command, Option, Positional
+from monai_unet.cli.letters import rewrite_line, say
 from monai_unet.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,17 +96,17 @@ class SegmentCommand(Command):
         with closing(outcomes):
             for number, outcome in enumerate(outcomes, start=1):
                 if live:
-                    print("\r\033[K", end="", file=sys.stderr)
+                    rewrite_line(file=sys.stderr)
                 if outcome.error:
                     failed += 1
-                    print(f"monai-unet: {outcome.error}", file=sys.stderr, flush=True)
+                    say(f"monai-unet: {outcome.error}", file=sys.stderr, flush=True)
                 elif not self.quiet:
                     how = "already there" if outcome.skipped else f"{outcome.seconds:.1f} s"
-                    print(f"[{number}/{len(jobs)}] {outcome.job.target} ({how})", flush=True)
+                    say(f"[{number}/{len(jobs)}] {outcome.job.target} ({how})", flush=True)
         if failed == len(jobs):
             return FAILURE
         if failed:
-            print(f"monai-unet: {failed} of {len(jobs)} cases failed; the others are done.", file=sys.stderr)
+            say(f"monai-unet: {failed} of {len(jobs)} cases failed; the others are done.", file=sys.stderr)
         return SOME_FAILED if failed else SUCCESS
 
     def _segmenter(self) -> Segmenter:
@@ -134,7 +135,7 @@ class SegmentCommand(Command):
 
 def _show(job: Job, step: Progress) -> None:
     total = f"/{step.total}" if step.total else ""
-    print(f"\r\033[K{job.files[0].name}: {step.stage} {step.done}{total}", end="", file=sys.stderr, flush=True)
+    rewrite_line(f"{job.files[0].name}: {step.stage} {step.done}{total}", file=sys.stderr)
 
 
 def _named(channels: Sequence[str]) -> dict[str, str]:

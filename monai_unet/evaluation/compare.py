@@ -14,7 +14,7 @@ import numpy as np
 from monai_unet.errors import InputError
 from monai_unet.evaluation.statistics import Interval, PairedComparison, compare_paired, holm
 from monai_unet.evaluation.tables import strict_json
-from monai_unet.io import write_text
+from monai_unet.io import of_cell, plain, write_text
 
 _NOT_METRICS = ("case", "label", "name", "status", "volume_ml", "reference_volume_ml", "volume_difference_ml")
 _SMALLER_IS_BETTER = ("hd95_mm", "assd_mm")
@@ -84,7 +84,9 @@ def read_result(folder: str | Path, *, name: str = "") -> EvaluationResult:
         with (root / "cases.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         values = {
-            (row["case"], row["name"]): {k: float(v) if v else nan for k, v in row.items() if k not in _NOT_METRICS}
+            (of_cell(row["case"]), of_cell(row["name"])): {
+                k: float(v) if v else nan for k, v in row.items() if k not in _NOT_METRICS
+            }
             for row in rows
         }
         surface = summary["definitions"]["surface"]
@@ -171,12 +173,24 @@ def write_comparison_json(comparison: Comparison, path: str | Path) -> None:
 
 def text_rows(comparison: Comparison, metrics: Sequence[str] = ("dice", "hd95_mm")) -> str:
     """The comparison as a small table for the terminal."""
-    lines = [["metric", "class", comparison.first.name, comparison.second.name, "difference", "p (Holm)", "better"]]
+    lines = [
+        [
+            "metric",
+            "class",
+            plain(comparison.first.name),
+            plain(comparison.second.name),
+            "difference",
+            "p (Holm)",
+            "better",
+        ]
+    ]
     for row in comparison.rows:
         if row.metric in metrics:
-            better = {"first": comparison.first.name, "second": comparison.second.name}.get(row.better, "not shown")
+            better = {"first": plain(comparison.first.name), "second": plain(comparison.second.name)}.get(
+                row.better, "not shown"
+            )
             numbers = [f"{row.first:.3f}", f"{row.second:.3f}", _signed(row.found.difference), f"{row.p_holm:.3g}"]
-            lines.append([row.metric, row.name, *numbers, better])
+            lines.append([row.metric, plain(row.name), *numbers, better])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 

@@ -27,7 +27,7 @@ from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.surface import Surface
 from monai_unet.evaluation.tables import text_table
 from monai_unet.geometry import Grid, grid_of
-from monai_unet.io import case_name, claim_names, write_label_map
+from monai_unet.io import case_name, claim_names, plain, write_label_map
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class ScoreHandler:
         made = origin.environment() | {"title": title, "finished": origin.now()} | self.provenance
         summary = write_outputs(Evaluation(self.settings, tuple(scored), tuple(refusals), made), self.output_dir)
         for refusal in refusals:
-            print(f"not scored: {refusal.case}: {refusal.reason}")
+            print(plain(f"not scored: {refusal.case}: {refusal.reason}"))
         if summary is None:
             raise InputError(f"No case could be scored; {self.output_dir / 'summary.json'} names the reason of each.")
         print(text_table(summary))

@@ -30,7 +30,7 @@ from monai_unet.evaluation.scores import ClassScore, Status
 from monai_unet.evaluation.statistics import Agreement, Interval
 from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.tables import EMPTY_POLICY
-from monai_unet.io import write_text
+from monai_unet.io import address, write_text
 from monai_unet.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -217,7 +217,7 @@ def _picture(result: CaseResult, kind: str, labels: Mapping[int, str], folder: P
 def link(file: str | Path, folder: Path) -> str:
     """Address of a file as seen from a folder; absolute where there is no relative one (another drive)."""
     try:
-        return Path(os.path.relpath(file, folder)).as_posix()
+        return address(Path(os.path.relpath(file, folder)).as_posix())
     except ValueError:
         return Path(file).resolve().as_uri()
 

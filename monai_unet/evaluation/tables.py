@@ -17,7 +17,7 @@ from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.statistics import CONFIDENCE, Interval
 from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.surface import Surface
-from monai_unet.io import atomic_path, write_text
+from monai_unet.io import atomic_path, cell, plain, write_text
 from monai_unet.mappings import Json
 
 EMPTY_POLICY = (
@@ -36,7 +36,7 @@ def write_cases_csv(scores: Iterable[ClassScore], path: str | Path) -> None:
             if writer is None:
                 writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
                 writer.writeheader()
-            writer.writerow(row)
+            writer.writerow({key: cell(value) for key, value in row.items()})
 
 
 LESION_COLUMNS = (
@@ -77,7 +77,7 @@ def write_lesions_csv(records: Iterable[LesionRecord], path: str | Path) -> None
                 "centroid_anterior_mm": anterior,
                 "centroid_superior_mm": superior,
             }
-            writer.writerow({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()})
+            writer.writerow({key: f"{v:.6g}" if isinstance(v, float) else cell(v) for key, v in row.items()})
 
 
 def write_summary_json(
@@ -121,7 +121,7 @@ def text_table(summary: Summary) -> str:
     lines = [["class", "n", "missed", "spurious", "both empty", *shown]]
     for found in summary.classes:
         counts = [found.n, found.n_missed, found.n_spurious, found.n_both_empty]
-        lines.append([found.name, *map(str, counts), *(_cell(found.metrics[name]) for name in shown)])
+        lines.append([plain(found.name), *map(str, counts), *(_cell(found.metrics[name]) for name in shown)])
     lines.append(["mean over classes", "", "", "", "", *(_cell(summary.mean_over_classes[name]) for name in shown)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)

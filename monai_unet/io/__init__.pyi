@@ -17,6 +17,7 @@ from .datasets.decathlon import dataset_cases, read_dataset
 from .datasets.sequences import find_sequence_cases, match_sequence, sequence_cases
 from .dicom.read import read_series
 from .dicom.series import DicomSeries, find_series
+from .foreign_text import address, cell, of_cell, plain, visible
 from .formats.label_table import LabelEntry
 from .hashes import file_hash, sha256_of
 from .mask_file import MaskFile, parse_names, read_mask_file
@@ -58,9 +59,11 @@ __all__ = [
     "Segment",
     "StoredSegmentation",
     "VolumeReader",
+    "address",
     "atomic_folder",
     "atomic_path",
     "case_name",
+    "cell",
     "claim_file",
     "claim_folder",
     "claim_names",
@@ -76,8 +79,10 @@ __all__ = [
     "match_sequence",
     "njit",
     "notes_of",
+    "of_cell",
     "palette",
     "parse_names",
+    "plain",
     "read_dataset",
     "read_grid",
     "read_label_table",
@@ -94,6 +99,7 @@ __all__ = [
     "together",
     "unit_rgb",
     "unused_folder",
+    "visible",
     "write_each_structure",
     "write_label_map",
     "write_text",

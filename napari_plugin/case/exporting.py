@@ -25,6 +25,7 @@ from monai_unet.io import (
     AlgorithmIdentity,
     Segment,
     case_name,
+    cell,
     notes_of,
     read_mask_file,
     write_label_map,
@@ -156,7 +157,7 @@ def save_csv(outcome: EditedCase, path: Path) -> list[Path]:
     for item in outcome.objects:
         lesion = measured[item.value]
         numbers = [""] * 9 if lesion is None else [f"{value:.6g}" for value in _numbers(lesion)]
-        table.writerow([item.value, item.name, item.class_name, *numbers, RESEARCH_USE])
+        table.writerow([item.value, cell(item.name), cell(item.class_name), *numbers, RESEARCH_USE])
     write_text(path, text.getvalue())
     return [path]
 

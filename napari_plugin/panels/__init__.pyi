@@ -1,6 +1,6 @@
 from .case import CasePanel
 from .findings import FindingsPanel
-from .layout import remember_folds, sentence
+from .layout import one_line, remember_folds, sentence
 from .learn import LearnPanel
 from .model import ModelPanel
 from .recovery import RecoveryPanel
@@ -16,6 +16,7 @@ __all__ = [
     "RefinePanel",
     "SavePanel",
     "default_answerer",
+    "one_line",
     "remember_folds",
     "sentence",
 ]

@@ -10,10 +10,11 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QComboBox, QFileDialog, QListWidget, QListWidgetItem
 
 from monai_unet.geometry import PLANES
+from monai_unet.io import plain
 from monai_unet.io.datasets import Entry
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from napari_plugin.case import Controller, details, refusal, title
-from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.panels.layout import Panel, button, sentence, tip
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
 from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane
@@ -106,9 +107,9 @@ class CasePanel(Panel):
         self.series.blockSignals(True)
         self.series.clear()
         for entry in self.controller.entries:
-            item = QListWidgetItem(("⚠ " if entry.problems else "") + title(entry))
+            item = QListWidgetItem(("⚠ " if entry.problems else "") + plain(title(entry)))
             item.setData(_ENTRY, entry)
-            item.setToolTip(details(entry))
+            item.setToolTip(tip(details(entry)))
             flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
             item.setFlags(flags if entry.problems else flags | Qt.ItemFlag.ItemIsUserCheckable)
             if not entry.problems:
@@ -127,8 +128,8 @@ class CasePanel(Panel):
             return
         grid = image.grid
         size, mm = "×".join(map(str, grid.shape[::-1])), "×".join(f"{s:.3g}" for s in grid.spacing[::-1])
-        self.geometry_line.setText(f"<b>{image.name}</b>  {image.modality} {size}, {mm} mm {image.entry.plane}")
-        self.geometry_line.setToolTip(details(image.entry))
+        self.geometry_line.setText(f"{plain(image.name)}  {plain(image.modality)} {size}, {mm} mm {image.entry.plane}")
+        self.geometry_line.setToolTip(tip(details(image.entry)))
 
     def _replace_by(self, item: QListWidgetItem | None) -> None:
         if item is None:

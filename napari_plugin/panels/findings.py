@@ -19,7 +19,7 @@ from napari_plugin.case import (
     sum_of_long_axes,
 )
 from napari_plugin.panels.icons import padlock, swatch
-from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.panels.layout import Panel, button, sentence, tip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -185,7 +185,7 @@ class FindingsPanel(Panel):
         name.setData(_VALUE, item.value)
         name.setFlags(flags | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         name.setCheckState(Qt.CheckState.Checked if item.visible else Qt.CheckState.Unchecked)
-        name.setToolTip(f"{item.name} ({item.class_name or 'no class'})")
+        name.setToolTip(tip(f"{item.name} ({item.class_name or 'no class'})"))
         self.table.setItem(row, _NAME, name)
         for column in (_ML, _AXES, _MEAN):
             cell = QTableWidgetItem("…")
@@ -208,7 +208,7 @@ class FindingsPanel(Panel):
 
     def _show_total(self) -> None:
         total, count = sum_of_long_axes(self.findings)
-        self.total.setText(f"Sum of long axes: <b>{total:.1f} mm</b> ({counted(count)})" if count else "No lesion yet.")
+        self.total.setText(f"Sum of long axes: {total:.1f} mm ({counted(count)})" if count else "No lesion yet.")
 
     def _show_axes(self) -> None:
         session = self.editing.session

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from monai_unet.io import plain
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
 
@@ -30,18 +32,32 @@ def button(
 
 def row(*widgets: QWidget, stretch: tuple[int, ...] = ()) -> QWidget:
     """Widgets side by side, of one width or as `stretch` says."""
-    line = QWidget()
-    layout = QHBoxLayout(line)
+    side_by_side = QWidget()
+    layout = QHBoxLayout(side_by_side)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)
     for widget, share in zip(widgets, stretch or (1,) * len(widgets), strict=True):
         layout.addWidget(widget, share)
-    return line
+    return side_by_side
+
+
+def one_line(text: str = "") -> QLabel:
+    """A label that shows what it is given as text, never as markup: it may come from a file."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    return label
+
+
+def tip(text: object) -> str:
+    """A tooltip that shows text of a file as text; Qt itself takes what looks like markup for markup."""
+    found = plain(text, lines=True)
+    return f"<qt>{escape(found)}</qt>".replace("\n", "<br>") if "<" in found or "&" in found else found
 
 
 def sentence(text: str = "") -> QLabel:
     """A label that breaks its lines and can be copied."""
-    label = QLabel(text)
+    label = one_line(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)

@@ -8,6 +8,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QSpinBox
 
 from monai_unet.bundle_format import Bundle
+from monai_unet.io import plain
 from napari_plugin.case import ERROR, WARNING, BackgroundWork, Controller, fine_tuning
 from napari_plugin.panels.layout import Panel, button, sentence
 from napari_plugin.settings import remember, setting
@@ -74,10 +75,10 @@ class LearnPanel(Panel):
         text = f"Training: epoch {step.done} of {step.total}"
         text += f", loss {step.loss:.3f}" if step.loss is not None else ""
         text += f", Dice {step.dice:.3f}" if step.dice is not None else ""
-        self.line.setText(text)
+        self.line.setText(plain(text, lines=True))
 
     def _done(self, bundle: Bundle) -> None:
-        self.line.setText(bundle.description.description.partition(" Not evaluated")[0])
+        self.line.setText(plain(bundle.description.description).partition(" Not evaluated")[0])
         self._use(bundle)
         self.controller.say(f"The training is done: '{bundle.name}' is chosen in box 2. Check what it marks.")
 

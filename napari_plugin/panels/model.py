@@ -13,9 +13,10 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QPlai
 from monai_unet.bundle_format import Bundle, find_bundle, is_trusted, trust
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box
+from monai_unet.io import plain
 from monai_unet.segmentation import Progress, Segmenter
 from napari_plugin.case import WARNING, Controller, Editing, OpenImage, licence_of, models
-from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.panels.layout import Panel, button, sentence, tip
 from napari_plugin.panels.zoo import ZooPicker
 from napari_plugin.settings import remember, setting
 
@@ -102,7 +103,7 @@ class ModelPanel(Panel):
         """Choose a bundle, which is added to the list where it is not in it."""
         index = next((i for i in range(self.bundle.count()) if self.bundle.itemData(i).root == bundle.root), -1)
         if index < 0:
-            self.bundle.addItem(bundle.name, bundle)
+            self.bundle.addItem(plain(bundle.name), bundle)
             index = self.bundle.count() - 1
         self.bundle.setCurrentIndex(index)
         self._on_bundle()
@@ -183,7 +184,7 @@ class ModelPanel(Panel):
 
     def _warn(self, warnings: list[str]) -> None:
         self._warned = warnings
-        self.warning.setText("\n".join(f"⚠ {text}" for text in warnings))
+        self.warning.setText("\n".join(f"⚠ {plain(text)}" for text in warnings))
         self.warning.setVisible(bool(warnings))
         key = self.segment_button.text().partition("  ")[2]
         self.segment_button.setText(f"Run anyway  {key}" if warnings else f"Segment  {key}")
@@ -203,7 +204,7 @@ class ModelPanel(Panel):
 
     def _list_bundles(self, bundles: list[Bundle]) -> None:
         for bundle in bundles:
-            self.bundle.addItem(bundle.name, bundle)
+            self.bundle.addItem(plain(bundle.name), bundle)
         last = self.bundle.findText(str(setting("bundle")))
         self.bundle.setCurrentIndex(max(last, 0) if bundles else -1)
         self._on_bundle()
@@ -217,11 +218,11 @@ class ModelPanel(Panel):
         if bundle is not None:
             for channel in bundle.description.inputs:
                 combo = QComboBox()
-                combo.setToolTip(f"Which image is the model's {channel.name}")
+                combo.setToolTip(tip(f"Which image is the model's {channel.name}"))
                 combo.activated.connect(lambda index: self._warn([]))
                 self.channels.append(combo)
                 self.mapping_rows.addRow(channel.name, combo)
-            self.bundle.setToolTip(bundle.description.description)
+            self.bundle.setToolTip(tip(bundle.description.description))
         self._offer_trust()
         self._on_images()
 
@@ -229,7 +230,7 @@ class ModelPanel(Panel):
         """The licence and the button of a bundle that needs consent, or needs it again."""
         bundle = self.chosen
         asks = bundle is not None and not is_trusted(bundle)
-        self.licence.setPlainText(licence_of(bundle) if bundle is not None and asks else "")
+        self.licence.setPlainText(plain(licence_of(bundle), lines=True) if bundle is not None and asks else "")
         self.licence.setVisible(asks)
         self.trust_button.setVisible(asks)
 
@@ -241,7 +242,7 @@ class ModelPanel(Panel):
             combo.clear()
             combo.addItem("– none –", -1)
             for index, image in enumerate(images):
-                combo.addItem(image.name, index)
+                combo.addItem(plain(image.name), index)
             combo.setCurrentIndex(best + 1)
 
     def _on_running(self, running: bool) -> None:

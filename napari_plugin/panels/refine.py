@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem, Q
 from monai_unet.interaction import Answerer, Prompt, PromptKind
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
 from napari_plugin.case import Editing
-from napari_plugin.panels.layout import Panel, button
+from napari_plugin.panels.layout import Panel, button, tip
 from napari_plugin.settings import remember, setting
 from napari_plugin.viewer import EXCLUDE, INCLUDE, TOOLS, PromptTool
 
@@ -109,7 +109,7 @@ class RefinePanel(Panel):
 
     def _name_step(self, made: QPushButton, verb: str, step: str) -> None:
         made.setEnabled(bool(step))
-        made.setToolTip(f"{verb} {step}" if step else f"Nothing to {verb.lower()}")
+        made.setToolTip(tip(f"{verb} {step}") if step else f"Nothing to {verb.lower()}")
 
     def _chooser(self, kind: PromptKind) -> Callable[[], None]:
         return lambda: self.choose(None if self.tool.kind == kind else kind)

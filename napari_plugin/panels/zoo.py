@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from monai_unet.bundle_format import Bundle
+from monai_unet.io import plain
 from napari_plugin.case import Controller, once, zoo
 from napari_plugin.panels.layout import button
 
@@ -43,7 +44,7 @@ class ZooPicker(QWidget):
     def _show(self, models: list[zoo.ZooModel]) -> None:
         self.models.clear()
         for model in models:
-            self.models.addItem(f"{model.name}  {model.version}", model)
+            self.models.addItem(plain(f"{model.name}  {model.version}"), model)
         self.setVisible(bool(models))
         self.controller.say(f"{len(models)} models; choose one, press Download. Its licence is shown before it runs.")
 

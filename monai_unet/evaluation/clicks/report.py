@@ -17,7 +17,7 @@ from monai_unet.evaluation.pairs import Refusal
 from monai_unet.evaluation.report import as_text, data_uri, template
 from monai_unet.evaluation.statistics import Interval, bootstrap_means, interval
 from monai_unet.evaluation.tables import strict_json
-from monai_unet.io import atomic_path, label_color, unit_rgb, write_text
+from monai_unet.io import atomic_path, cell, label_color, unit_rgb, write_text
 from monai_unet.version import __version__
 
 SHOWN = (0, 1, 2, 3, 5, 10)
@@ -190,11 +190,11 @@ def _write_csv(cases: Sequence[CaseCurve], path: Path) -> None:
             ]
         )
         for found in cases:
-            curve = found.curve
+            curve, names = found.curve, [cell(found.case), cell(found.structure)]
             for count, numbers in enumerate(
                 zip(curve.dice, curve.nsd, curve.dice_outside, curve.milliseconds, strict=True)
             ):
                 click = curve.clicks[count - 1] if 1 <= count <= len(curve.clicks) else None
                 place = ["", "", "", ""] if click is None else [int(click.positive), *(f"{x:.6g}" for x in click.world)]
                 values = [f"{value:.6g}" if np.isfinite(value) else "" for value in numbers]
-                writer.writerow([found.case, found.structure, f"{found.volume_ml:.6g}", count, *values, *place])
+                writer.writerow([*names, f"{found.volume_ml:.6g}", count, *values, *place])

@@ -14,23 +14,32 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from dicomanonymizer import simpledicomanonymizer as anonymizer
-from pydicom.dataset import Dataset
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.io.atomic import atomic_path
+from monai_unet.io.dicom.kept_elements import goes, is_emptied, names_a_kind
 from monai_unet.io.dicom.source import SourceSeries
+from monai_unet.io.results import Segment
+from monai_unet.version import __version__
 
 EDITION = "dicomfields_2026c"
 SHORTEST_KEY = 16
-_OVERLAYS_AND_CURVES = (0x5000, 0x6000)
+IMPLEMENTATION_CLASS = UID("2.25.302717363914582207604153262917345083021")
+"""Names this program in the file meta information of the copies it writes."""
+
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 class Deidentifier:
@@ -39,22 +48,25 @@ class Deidentifier:
     Args:
         key: secret of at least 16 bytes; a new random one when None, and then nobody can link the results to the
             patient, nor add to them later.
+        pixels_checked: somebody looked at the pixels, and they show nothing of the patient. Without it, images that
+            usually show a name or a face (secondary captures, screen saves, recognizable features) are refused.
     """
 
-    def __init__(self, key: bytes | None = None) -> None:
+    def __init__(self, key: bytes | None = None, *, pixels_checked: bool = False) -> None:
         if key is not None and len(key) < SHORTEST_KEY:
             raise InputError(f"The key for de-identification needs at least {SHORTEST_KEY} bytes, got {len(key)}.")
         self._key = key if key is not None else secrets.token_bytes(32)
+        self._pixels_checked = pixels_checked
 
     @classmethod
-    def from_key_file(cls, path: str | Path) -> Deidentifier:
+    def from_key_file(cls, path: str | Path, *, pixels_checked: bool = False) -> Deidentifier:
         """With the content of a file as the key.
 
         Raises:
             InputError: missing, or too short.
         """
         try:
-            return cls(Path(path).read_bytes().strip())
+            return cls(Path(path).read_bytes().strip(), pixels_checked=pixels_checked)
         except OSError as error:
             raise InputError(f"The key file {path} cannot be read ({error.strerror}).") from None
 
@@ -68,14 +80,22 @@ class Deidentifier:
         """Pseudonym of a patient identifier."""
         return f"ANON-{self._digest('patient', original).hex()[:12].upper()}"
 
+    def segments(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
+        """Structures without the identifiers that link them to an earlier file; their names and codes stay."""
+        return tuple(
+            replace(
+                segment, tracking_uid=self.uid(segment.tracking_uid) if segment.tracking_uid else "", tracking_id=""
+            )
+            for segment in segments
+        )
+
     def dataset(self, dataset: Dataset) -> Dataset:
         """A de-identified copy.
 
         Raises:
-            InputError: the headers say that annotation is burned into the pixels, which no header can remove.
+            InputError: the headers say that the pixels show text or a face, which no header can remove.
         """
-        if str(dataset.get("BurnedInAnnotation", "")).upper() == "YES":
-            raise InputError("The images have text burned into their pixels (Burned In Annotation); remove it first.")
+        self._refuse_telling_pixels(dataset)
         result = copy.deepcopy(dataset)
         pseudonym = self.patient(str(dataset.get("PatientID", "")))
         self._clean(result)
@@ -83,13 +103,28 @@ class Deidentifier:
         result.PatientIdentityRemoved = "YES"
         result.DeidentificationMethod = f"DICOM PS3.15 Basic Profile, dicom-anonymizer {_version()}"
         result.DeidentificationMethodCodeSequence = [_code_item()]
-        result.remove_private_tags()
-        meta = getattr(result, "file_meta", None)
-        if meta is not None and "MediaStorageSOPInstanceUID" in meta:
-            meta.MediaStorageSOPInstanceUID = self.uid(str(dataset.SOPInstanceUID))
+        if hasattr(result, "file_meta"):
+            result.file_meta = _file_meta(result)
         if hasattr(result, "preamble"):
             result.preamble = b"\0" * 128
         return result
+
+    def _refuse_telling_pixels(self, dataset: Dataset) -> None:
+        if _says_yes(dataset, "BurnedInAnnotation"):
+            raise InputError("The images have text burned into their pixels (Burned In Annotation); remove it first.")
+        if self._pixels_checked:
+            return
+        kinds = [str(value).upper().replace("_", " ") for value in _values(dataset.get("ImageType"))]
+        sop_class = str(dataset.get("SOPClassUID", ""))
+        if _says_yes(dataset, "RecognizableVisualFeatures"):
+            found = "The images show features by which the patient can be recognized (Recognizable Visual Features)"
+        elif any(kind in ("SCREEN SAVE", "SCREENSAVE") for kind in kinds):
+            found = "The images are copies of a screen (Image Type SCREEN SAVE), which often show the patient's name"
+        elif sop_class == _SECONDARY_CAPTURE or sop_class.startswith(f"{_SECONDARY_CAPTURE}."):
+            found = "The images are secondary captures, which often show the patient's name"
+        else:
+            return
+        raise InputError(f"{found}; look at them, and if nothing shows who it is, say so with --pixels-checked.")
 
     def _digest(self, kind: str, original: str) -> bytes:
         return hmac.digest(self._key, f"{kind}\0{original}".encode(), hashlib.sha256)
@@ -97,12 +132,15 @@ class Deidentifier:
     def _clean(self, dataset: Dataset) -> None:
         table = _table()
         for tag in list(dataset.keys()):
-            if tag.group & 0xFF00 in _OVERLAYS_AND_CURVES or tag.is_private_creator:
-                del dataset[tag]
-                continue
             action = table.get((tag.group, tag.element))
             if action is not None:
                 self._act(dataset, (tag.group, tag.element), action)
+            elif goes(dataset[tag]):
+                del dataset[tag]
+            elif is_emptied(dataset[tag]):
+                dataset[tag].value = None
+            elif dataset[tag].VR == "UI":
+                self._hash_uids(dataset[tag])
             if tag in dataset and dataset[tag].VR == "SQ":
                 for item in dataset[tag].value:
                     self._clean(item)
@@ -112,9 +150,7 @@ class Deidentifier:
         if action is anonymizer.delete:
             del dataset[tag]
         elif element.VR == "UI":
-            values = [element.value] if element.VM <= 1 else list(element.value)
-            replaced = [self.uid(str(value)) for value in values]
-            element.value = replaced[0] if len(replaced) == 1 else replaced
+            self._hash_uids(element)
         elif action is anonymizer.delete_or_empty_or_replace_UID:
             return  # sequences of references: their UIDs are replaced on the way down
         elif action in (anonymizer.empty, anonymizer.delete_or_empty):
@@ -123,6 +159,43 @@ class Deidentifier:
             del dataset[tag]
         else:
             action(dataset, tag)
+
+    def _hash_uids(self, element: DataElement) -> None:
+        uids = [str(value) for value in _values(element.value)]
+        replaced = [UID(uid) if names_a_kind(element, uid) else self.uid(uid) for uid in uids]
+        element.value = replaced[0] if len(replaced) == 1 else replaced
+
+
+def _values(value: object) -> list[object]:
+    """The values of an element as a list, also of one value and of none."""
+    if value is None or value == "":
+        return []
+    return list(value) if isinstance(value, list | tuple | MultiValue) else [value]
+
+
+def _says_yes(dataset: Dataset, keyword: str) -> bool:
+    return any(str(value).strip().upper() == "YES" for value in _values(dataset.get(keyword)))
+
+
+def _file_meta(dataset: Dataset) -> FileMetaDataset:
+    """Describes the program that de-identified, as PS3.15 E.1.1 asks; the transfer syntax stays."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    meta.TransferSyntaxUID = dataset.file_meta.get("TransferSyntaxUID") or _syntax_of(dataset)
+    if "SOPClassUID" in dataset:
+        meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    if "SOPInstanceUID" in dataset:
+        meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS
+    meta.ImplementationVersionName = f"MONAI-UNET {__version__}"[:16].strip()
+    return meta
+
+
+def _syntax_of(dataset: Dataset) -> UID:
+    implicit, little = dataset.original_encoding
+    if implicit is not False:
+        return ImplicitVRLittleEndian
+    return ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from monai_unet.io.dicom.rtstruct_read import read_rtstruct
 from monai_unet.io.dicom.seg import read_seg, write_seg
 from monai_unet.io.dicom.series import find_series
 from monai_unet.io.dicom.sr import write_sr
-from monai_unet.io.results import LesionMeasurements
+from monai_unet.io.results import LesionMeasurements, Segment
 
 KEY = b"a secret of the study, 32 bytes!"
 SECRETS = ("Doe", "Jan", "MRN-12345", "19500101", "Hospital", "ACC-4711", "Hidden", "Müller", "20240229", "074Y")
@@ -128,3 +128,99 @@ def test_short_or_missing_key_is_refused(tmp_path: Path) -> None:
 def test_dciodvfy_finds_no_error(tmp_path: Path) -> None:
     for path in write_all(write_phantom(tmp_path / "ct"), tmp_path, Deidentifier(KEY)):
         assert dciodvfy_errors(path) == [], path.name
+
+
+def _sent(tmp_path: Path) -> Dataset:
+    """An image of the phantom with something of the patient at places that the profile's table does not list."""
+    path = sorted(write_phantom(tmp_path / "ct").folder.iterdir())[0]
+    dataset = pydicom.dcmread(path)
+    meta = dataset.file_meta
+    meta.SourceApplicationEntityTitle = meta.SendingApplicationEntityTitle = "ZZHOSPITAL"
+    meta.ReceivingApplicationEntityTitle = meta.ImplementationVersionName = "ZZHOSPITAL"
+    meta.PrivateInformationCreatorUID, meta.PrivateInformation = "1.2.3.99", b"ZZNAME"
+    dataset.preamble = b"ZZ" * 64
+    item, deeper = Dataset(), Dataset()
+    for place in (dataset, item, deeper):
+        place.PatientBirthDateInAlternativeCalendar = place.PatientDeathDateInAlternativeCalendar = "ZZ1950"
+        place.PatientAlternativeCalendar = "ZZCALENDAR"
+        for keyword in ("StrainNomenclature", "StrainStockNumber", "StrainSource", "StrainAdditionalInformation"):
+            setattr(place, keyword, "ZZSTRAIN")
+        place.BreedRegistrationNumber = place.ContactDisplayName = place.DocumentAuthorTrial = "ZZPERSON"
+        place.RTImageLabel = place.DeviceID = place.ReferenceLocationDescription = "ZZLABEL"
+        issuer, group = Dataset(), Dataset()
+        issuer.UniversalEntityID, group.PatientID = "ZZISSUER", "ZZID"
+        place.IssuerOfPatientIDQualifiersSequence = [issuer]
+        place.SourcePatientGroupIdentificationSequence = place.GroupOfPatientsIdentificationSequence = [group]
+        for keyword in ("VolumeFrameOfReferenceUID", "TableFrameOfReferenceUID", "MultiFrameSourceSOPInstanceUID"):
+            setattr(place, keyword, "1.2.3.99")
+        place.SOPInstanceUIDOfConcatenationSource = place.RadiopharmaceuticalAdministrationEventUID = "1.2.3.99"
+        place.add_new(0x0008FFF0, "LO", "ZZUNKNOWN")
+        place.add_new(0x00189999, "UN", b"ZZUNKNOWN ")
+        place.add_new(0x00090010, "LO", "ZZMAKER")
+        place.add_new(0x00091001, "LO", "ZZSECRET")
+    item.ReferencedImageSequence = [deeper]
+    dataset.DerivationImageSequence = [item]
+    return dataset
+
+
+def test_nothing_outside_the_table_carries_the_patient_or_the_hospital(tmp_path: Path) -> None:
+    dataset = _sent(tmp_path)
+    write_deidentified(iter([dataset]), tmp_path / "copy", Deidentifier(KEY))
+    (path,) = (tmp_path / "copy").iterdir()
+    content = path.read_bytes()
+    assert path.name == "0001.dcm"
+    assert b"ZZ" not in content.replace(dataset.PixelData, b"")
+    assert b"1.2.3.99" not in content
+    copied = pydicom.dcmread(path)
+    assert copied.VolumeFrameOfReferenceUID == Deidentifier(KEY).uid("1.2.3.99")
+
+
+def test_file_meta_describes_the_program_that_deidentified(tmp_path: Path) -> None:
+    dataset = _sent(tmp_path)
+    meta = Deidentifier(KEY).dataset(dataset).file_meta
+    assert {element.keyword for element in meta} == {
+        *("FileMetaInformationVersion", "TransferSyntaxUID", "MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"),
+        *("ImplementationClassUID", "ImplementationVersionName"),
+    }
+    assert meta.TransferSyntaxUID == dataset.file_meta.TransferSyntaxUID
+    assert meta.MediaStorageSOPInstanceUID == Deidentifier(KEY).uid(dataset.SOPInstanceUID)
+    assert meta.ImplementationVersionName.startswith("MONAI-UNET")
+
+
+def test_what_the_image_needs_stays(tmp_path: Path) -> None:
+    dataset = _sent(tmp_path)
+    dataset.SOPClassUID = "1.3.12.2.1107.5.9.1"  # a manufacturer's own class is a kind, not a link to the patient
+    dataset.ConvolutionKernel, dataset.Manufacturer, dataset.RescaleType = "B30f", "ACME", "HU"
+    dataset.PositionReferenceIndicator = "ZZ"
+    found = Deidentifier(KEY).dataset(dataset)
+    assert found.SOPClassUID == "1.3.12.2.1107.5.9.1"
+    assert (found.ConvolutionKernel, found.Manufacturer, found.RescaleType) == ("B30f", "ACME", "HU")
+    assert found["PositionReferenceIndicator"].is_empty  # required, may be empty
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "PixelData"):
+        assert found[keyword].value == dataset[keyword].value
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "said"),
+    [
+        ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.7", "secondary captures"),
+        ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.7.4", "secondary captures"),
+        ("ImageType", ["DERIVED", "SECONDARY", "SCREEN SAVE"], "copies of a screen"),
+        ("RecognizableVisualFeatures", "YES", "can be recognized"),
+    ],
+)
+def test_pixels_that_often_tell_who_it_is_are_refused_unless_somebody_looked(
+    keyword: str, value: object, said: str
+) -> None:
+    dataset = Dataset()
+    setattr(dataset, keyword, value)
+    with pytest.raises(InputError, match=said):
+        Deidentifier(KEY).dataset(dataset)
+    assert Deidentifier(KEY, pixels_checked=True).dataset(dataset).PatientIdentityRemoved == "YES"
+
+
+def test_structures_lose_the_identifiers_of_their_earlier_file() -> None:
+    segment = Segment(1, "tumour", tracking_id="Doe lesion 1", tracking_uid="1.2.3.99")
+    (found,) = Deidentifier(KEY).segments([segment])
+    assert (found.name, found.tracking_id) == ("tumour", "")
+    assert found.tracking_uid == Deidentifier(KEY).uid("1.2.3.99")
