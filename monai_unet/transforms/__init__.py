@@ -6,13 +6,17 @@ from monai_unet.transforms.check_pair import CheckPaird
 from monai_unet.transforms.head import RandHeadd
 from monai_unet.transforms.lesion_synthesis import RandSynthesiseLesionsd
 from monai_unet.transforms.mirror_sides import RandMirrorSidesd
+from monai_unet.transforms.neighbour_slices import AddNeighbourSlicesd
 from monai_unet.transforms.scan_effects import RandScanEffectsd
 from monai_unet.transforms.sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd
+from monai_unet.transforms.slice_patch import RandSlicePatchd
+from monai_unet.transforms.slices_first import SlicesFirstd
 from monai_unet.transforms.smooth_for_spacing import SmoothForSpacingd
 from monai_unet.transforms.tissue import JoinTissued, RandTissueContrastd, TissueMapsd
 
 __all__ = [
     "AddCentreNearnessd",
+    "AddNeighbourSlicesd",
     "CheckPaird",
     "ConvertBratsLabelsd",
     "JoinTissued",
@@ -23,9 +27,11 @@ __all__ = [
     "RandMirrorSidesd",
     "RandScanEffectsd",
     "RandSequenceIntensitiesd",
+    "RandSlicePatchd",
     "RandSynthesiseLesionsd",
     "RandTissueContrastd",
     "RegionsOfLabelsd",
+    "SlicesFirstd",
     "SmoothForSpacingd",
     "TissueMapsd",
 ]
