@@ -19,6 +19,7 @@ from torch import nn
 from monai_unet.catalogue import Bundle
 from monai_unet.errors import InputError
 from monai_unet.io import LoadVolumed, SaveLabelMapd
+from monai_unet.io.head_check import head_warnings
 from monai_unet.io.input_check import ExpectedInput, check_input
 from monai_unet.io.sequence_check import sequence_warnings
 from monai_unet.weights import check_stated_hash, load_weights, sha256_of
@@ -104,9 +105,12 @@ class BundleParts:
             if channel.get("optional") and not bool(image[index].any()):
                 continue
             expected = ExpectedInput.from_dict(channel.get("expected") or described.get("expected") or {})
-            if expected != ExpectedInput():
+            head = bool(channel.get("contrast_enhanced_head"))
+            if expected != ExpectedInput() or head:
                 channel_image = MetaTensor(image[index : index + 1], affine=image.affine, meta=image.meta)
                 found = check_input(channel_image, expected)
+                # what is no image, or of another modality, needs no closer look
+                found = found or (head_warnings(channel_image) if head else [])
                 sentences += [f"{channel['name']}: {text}" for text in found] if len(image) > 1 else found
         return sentences
 
