@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,13 +15,15 @@ class RepeatedCases(Dataset):
     Args:
         data: cases, for example a `monai.data.CacheDataset`.
         entries: what `dataset.json` says of each, in the same order.
+        fewest: the whole list is repeated until an epoch has at least this many visits, for example one batch.
     """
 
-    def __init__(self, data: Sequence[Any], entries: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, data: Sequence[Any], entries: Sequence[Mapping[str, Any]], *, fewest: int = 1) -> None:
         if len(data) != len(entries):
             raise ValueError(f"there are {len(data)} cases and {len(entries)} entries")
         self.data = data
-        self.order = [i for i, entry in enumerate(entries) for _ in range(int(entry.get("times", 1)))]
+        order = [i for i, entry in enumerate(entries) for _ in range(int(entry.get("times", 1)))]
+        self.order = order * max(1, math.ceil(fewest / max(1, len(order))))
 
     def __len__(self) -> int:
         return len(self.order)

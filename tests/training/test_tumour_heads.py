@@ -100,6 +100,7 @@ def test_a_missing_set_is_named(heads):
 def test_cases_are_repeated_as_often_as_their_entries_say():
     repeated = RepeatedCases(["a", "b", "c"], [{"times": 2}, {}, {"times": 3}])
     assert [repeated[i] for i in range(len(repeated))] == ["a", "a", "b", "c", "c", "c"]
+    assert len(RepeatedCases(["a", "b", "c"], [{}, {}, {}], fewest=7)) == 9
     with pytest.raises(ValueError, match="3 cases and 2 entries"):
         RepeatedCases(["a", "b", "c"], [{}, {}])
 
