@@ -17,15 +17,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 from monai.data import MetaTensor
-from monai.transforms import Invertd, RemoveSmallObjects
+from monai.transforms import Invertd
 
-from monai_unet.engine import Used
 from monai_unet.errors import InputError
-from monai_unet.inferers import WholeVolumeInferer
 from monai_unet.io import dataset_cases, read_volume
 from monai_unet.io.volume import grid_of
 from monai_unet.segmenter import Segmenter
+from monai_unet.transforms.brats import without_specks
 from monai_unet.transforms.fill_rims import fill_rims
 from monai_unet.transforms.sequences import foreground
 from monai_unet.tumour_demo import patient
@@ -188,15 +188,21 @@ def unsuitable_table(segmenter: Segmenter, data: Path, *, most: int = 8) -> None
         )
 
 
-def probabilities(segmenter: Segmenter, image: str | Path) -> MetaTensor:
-    """Probability (1, S, A, R) of the tumour on the grid of a file."""
+def probabilities(segmenter: Segmenter, image: str | Path) -> dict[str, np.ndarray]:
+    """Probability (S, A, R) of the tumour on the grid of a file, alone and averaged with that of the mirrored image."""
     parts = segmenter.parts
     case = segmenter.preprocess(segmenter.read(image))
     seen: MetaTensor = case.data[parts.image_key]
-    slabs = [step.slab.owned.float() for step in segmenter.engine.run(seen, Used()) if step.slab is not None]
-    pred = MetaTensor(slabs[-1].sigmoid(), meta=seen.meta, applied_operations=seen.applied_operations)
     back = next(t for t in parts.postprocess.transforms if isinstance(t, Invertd))
-    return back({**case.data, "pred": pred})["pred"]
+    with torch.no_grad():
+        alone, mirrored = (
+            parts.network(x)[0].sigmoid() for x in (seen.as_tensor()[None], seen.as_tensor()[None].flip(-1))
+        )
+    found = {}
+    for name, values in (("alone", alone), ("mirrored", (alone + mirrored.flip(-1)) / 2)):
+        pred = MetaTensor(values, meta=seen.meta, applied_operations=seen.applied_operations)
+        found[name] = back({**case.data, "pred": pred})["pred"].numpy()[0]
+    return found
 
 
 def validation_cases(data: Path) -> Iterator[tuple[str, str, np.ndarray, tuple[float, ...]]]:
@@ -214,22 +220,19 @@ def validation_cases(data: Path) -> Iterator[tuple[str, str, np.ndarray, tuple[f
 
 def choices_table(segmenter: Segmenter, data: Path) -> None:
     """Thresholds, smallest objects and mirrored copies on the validation lists."""
-    for flips in ((), (2,)):
-        segmenter.engine.streaming = WholeVolumeInferer(flips, activation="sigmoid")
-        cases = [(k, probabilities(segmenter, image), m, s) for k, image, m, s in validation_cases(data)]
-        print(f"\nmirrored copies {list(flips)}: threshold, smallest mm³: Dice of stacks | heads; ml in slices without "
-              "tumour of heads, in the empty head")  # fmt: skip
-        for threshold in (0.3, 0.4, 0.5, 0.6, 0.7):
-            for smallest in (0, 200, 500, 1000, 2000):
+    cases = [(k, probabilities(segmenter, image), m, mm) for k, image, m, mm in validation_cases(data)]
+    for copies in ("alone", "mirrored"):
+        print(f"\n{copies}: threshold, smallest ml: Dice of stacks | heads; ml in tumour-free slices, in an empty head")
+        for threshold in (0.3, 0.4, 0.5, 0.6):
+            for smallest_ml in (0.0, 0.2, 0.5, 1.0):
                 row = defaultdict(list)
                 for kind, probability, mask, spacing in cases:
-                    found = probability >= threshold
-                    if smallest and bool(found.any()):
-                        found = RemoveSmallObjects(smallest, by_measure=True)(found)
-                    array = np.asarray(found)[0] > 0
+                    array = probability[copies] >= threshold
+                    if smallest_ml and array.any():
+                        array = without_specks(array, smallest_ml * 1000 / np.prod(spacing))
                     row[kind].append(dice(array, mask))
                     row[kind + " ml"].append(outside_tumour_slices(array, mask, spacing))
-                print(f"  {threshold}, {smallest}: {np.mean(row['stack']):.4f} | {np.mean(row['head']):.4f}; "
+                print(f"  {threshold}, {smallest_ml}: {np.mean(row['stack']):.4f} | {np.mean(row['head']):.4f}; "
                       f"{np.mean(row['head ml']):.2f}, {np.mean(row['empty ml']):.2f}")  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from monai_unet.transforms.head import RandHeadd
 from monai_unet.transforms.lesion_synthesis import RandSynthesiseLesionsd
 from monai_unet.transforms.mirror_sides import RandMirrorSidesd
 from monai_unet.transforms.neighbour_slices import AddNeighbourSlicesd
+from monai_unet.transforms.remove_specks import RemoveSpecksd
 from monai_unet.transforms.scan_effects import RandScanEffectsd
 from monai_unet.transforms.sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd
 from monai_unet.transforms.slice_patch import RandSlicePatchd
@@ -31,6 +32,7 @@ __all__ = [
     "RandSynthesiseLesionsd",
     "RandTissueContrastd",
     "RegionsOfLabelsd",
+    "RemoveSpecksd",
     "SlicesFirstd",
     "SmoothForSpacingd",
     "TissueMapsd",
