@@ -172,6 +172,7 @@ def _own_channels(own: Value) -> tuple[Channel, ...]:
                 tuple(synonym.text() for synonym in item.at("synonyms").items()),
                 item.at("modality").text(),
                 item.at("optional").flag(),
+                item.at("contrast_enhanced_head").flag(),
                 _expected(own_expected if own_expected.stated else expected),
             )
         )

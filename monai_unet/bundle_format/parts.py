@@ -23,7 +23,7 @@ from monai_unet.bundle_format.trust import trusted_copy
 from monai_unet.bundle_format.weights import check_stated_hash, load_weights
 from monai_unet.errors import InputError
 from monai_unet.io import LoadVolumed, SaveLabelMapd
-from monai_unet.io.datasets import Channel, ExpectedInput, check_input, sequence_warnings
+from monai_unet.io.datasets import Channel, ExpectedInput, check_input, head_warnings, sequence_warnings
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)
 
@@ -83,9 +83,11 @@ class BundleParts:
         for index, channel in enumerate(self.channels[: len(image)]):
             if channel.optional and not bool(image[index].any()):
                 continue
-            if channel.expected != ExpectedInput():
+            if channel.expected != ExpectedInput() or channel.contrast_enhanced_head:
                 channel_image = MetaTensor(image.as_tensor()[index : index + 1], meta=dict(image.meta))
                 found = check_input(channel_image, channel.expected)
+                # what is no image, or of another modality, needs no closer look
+                found = found or (head_warnings(channel_image) if channel.contrast_enhanced_head else [])
                 sentences += [f"{channel.name}: {text}" for text in found] if len(image) > 1 else found
         return sentences
 

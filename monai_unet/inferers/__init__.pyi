@@ -6,7 +6,7 @@ from .localised import LocalisedInferer
 from .memory import activation_bytes_per_voxel, fitted
 from .onednn import OneDNNForSingleImages
 from .out_of_memory import is_out_of_memory
-from .runtime import OpenVINONetwork, Precision, TorchNetwork, openvino_installed
+from .runtime import OpenVINONetwork, Precision, TorchNetwork, cpu_has_bf16, openvino_installed
 from .sliding_window import StreamingSlidingWindowInferer, batches_by_plane, plan_windows
 from .stepwise import stepwise
 from .stock import as_streaming
@@ -37,6 +37,7 @@ __all__ = [
     "agreeing_openvino",
     "as_streaming",
     "batches_by_plane",
+    "cpu_has_bf16",
     "fitted",
     "in_pieces",
     "is_out_of_memory",

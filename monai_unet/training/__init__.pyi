@@ -5,23 +5,29 @@ from .checkpoint import TrainingCheckpoint, exit_if_stopped
 from .early_stop import EarlyStop
 from .history import History
 from .losses import build_loss
+from .mixed_precision import BFloat16Inferer
 from .regions import mean_region_dice, region_loss
+from .repeated import RepeatedCases
 from .reproducible import EpochSampler, SeededDataset, training_loader
 from .schedule import warmup_polynomial
 from .step import StepControl
 from .synthetic_cases import SyntheticCases
+from .tumour_heads import TumourHeads
 from .validation import mean_class_dice
 from .weight_average import WeightAverage
 
 __all__ = [
+    "BFloat16Inferer",
     "EarlyStop",
     "EpochSampler",
     "History",
+    "RepeatedCases",
     "SeededDataset",
     "StepControl",
     "SyntheticCases",
     "TimeBudget",
     "TrainingCheckpoint",
+    "TumourHeads",
     "WeightAverage",
     "budget_schedule",
     "build_loss",

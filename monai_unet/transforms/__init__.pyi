@@ -1,16 +1,22 @@
 from .brats import ConvertBratsLabelsd, LabelsOfRegionsd, RegionsOfLabelsd, regions_of
 from .centre_nearness import AddCentreNearnessd
 from .check_pair import CheckPaird
+from .fill_rims import fill_rims
 from .head import RandHeadd
 from .lesion_synthesis import RandSynthesiseLesionsd
 from .mirror_sides import RandMirrorSidesd
+from .neighbour_slices import AddNeighbourSlicesd
+from .remove_specks import RemoveSpecksd
 from .scan_effects import RandScanEffectsd
 from .sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd
+from .slice_patch import RandSlicePatchd
+from .slices_first import SlicesFirstd
 from .smooth_for_spacing import SmoothForSpacingd
 from .tissue import JoinTissued, RandTissueContrastd, TissueMapsd
 
 __all__ = [
     "AddCentreNearnessd",
+    "AddNeighbourSlicesd",
     "CheckPaird",
     "ConvertBratsLabelsd",
     "JoinTissued",
@@ -21,10 +27,14 @@ __all__ = [
     "RandMirrorSidesd",
     "RandScanEffectsd",
     "RandSequenceIntensitiesd",
+    "RandSlicePatchd",
     "RandSynthesiseLesionsd",
     "RandTissueContrastd",
     "RegionsOfLabelsd",
+    "RemoveSpecksd",
+    "SlicesFirstd",
     "SmoothForSpacingd",
     "TissueMapsd",
+    "fill_rims",
     "regions_of",
 ]

@@ -25,11 +25,14 @@ class NormalizeSequencesd(MapTransform):
     Args:
         keys: images (C, S, A, R).
         lowest, highest: where values are cut off.
+        keep_background: the background is scaled like the rest, so that air stays dark, instead of becoming 0.
     """
 
-    def __init__(self, keys: KeysCollection, *, lowest: float = -5.0, highest: float = 8.0) -> None:
+    def __init__(
+        self, keys: KeysCollection, *, lowest: float = -5.0, highest: float = 8.0, keep_background: bool = False
+    ) -> None:
         super().__init__(keys)
-        self.lowest, self.highest = lowest, highest
+        self.lowest, self.highest, self.keep_background = lowest, highest, keep_background
 
     def __call__(self, data: CaseData) -> CaseDict:
         """Normalise one case."""
@@ -45,7 +48,8 @@ class NormalizeSequencesd(MapTransform):
                 low, middle, high = np.percentile(channel[inside], (25, 50, 75))
                 # a normal distribution has 1.349 standard deviations between its quartiles
                 scaled = (channel - middle) * (1.349 / max(float(high - low), 1e-6))
-                channel[:] = np.where(inside, np.clip(scaled, self.lowest, self.highest), 0)
+                shown = inside | self.keep_background
+                channel[:] = np.where(shown, np.clip(scaled, self.lowest, self.highest), 0)
             tensor = torch.from_numpy(array)
             if isinstance(image, MetaTensor):
                 tensor = MetaTensor(tensor, meta=dict(image.meta), applied_operations=list(image.applied_operations))

@@ -29,18 +29,26 @@ class SmoothForSpacingd(MapTransform):
     Args:
         keys: images with an affine.
         pixdim: spacing (S, A, R) in mm that `Spacingd` is going to resample to.
+        min_pixdim: an axis with at least this spacing stays as it is (`min_pixdim` of `Spacingd`).
     """
 
-    def __init__(self, keys: KeysCollection, pixdim: Sequence[float]) -> None:
+    def __init__(
+        self, keys: KeysCollection, pixdim: Sequence[float], *, min_pixdim: Sequence[float] | None = None
+    ) -> None:
         super().__init__(keys)
         self.pixdim = tuple(float(mm) for mm in pixdim)
+        self.min_pixdim = self.pixdim if min_pixdim is None else tuple(float(mm) for mm in min_pixdim)
 
     def __call__(self, data: CaseData) -> CaseDict:
         """Blur one case; the grid and the affine stay."""
         result = dict(data)
         for key in self.key_iterator(result):
             image: MetaTensor = result[key]
-            sigmas = sigmas_in_voxels(grid_of(image).spacing, self.pixdim)
+            spacing = grid_of(image).spacing
+            wanted = [
+                mm if now < kept else now for now, mm, kept in zip(spacing, self.pixdim, self.min_pixdim, strict=True)
+            ]
+            sigmas = sigmas_in_voxels(spacing, wanted)
             array = np.asarray(image, dtype=np.float32)
             blurred = np.stack([gaussian_filter(channel, sigmas) for channel in array])
             result[key] = MetaTensor(

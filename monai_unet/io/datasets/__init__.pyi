@@ -1,6 +1,7 @@
 from .channel import Channel, ExpectedInput
 from .channels import UnrelatedFramesError, place_onto, read_channels, stack_channels
 from .decathlon import dataset_cases, dataset_labels, read_dataset
+from .head_check import head_warnings
 from .input_check import check_input, expected_of
 from .inventory import Entry, inventory
 from .sequence_check import sequence_warnings
@@ -16,6 +17,7 @@ __all__ = [
     "dataset_labels",
     "expected_of",
     "group_sequences",
+    "head_warnings",
     "inventory",
     "match_sequence",
     "place_onto",

@@ -48,6 +48,7 @@ class Channel:
         synonyms: words by which series descriptions and file names call it (see `match_sequence`).
         modality: CT, MR, PT as in DICOM; empty when it does not matter or is not stated.
         optional: whether the model can do without it; a missing one is an image of zeros.
+        contrast_enhanced_head: whether it must show a head, with contrast agent, which is then looked at.
         expected: what its images looked like in training.
     """
 
@@ -55,6 +56,7 @@ class Channel:
     synonyms: tuple[str, ...] = ()
     modality: str = ""
     optional: bool = False
+    contrast_enhanced_head: bool = False
     expected: ExpectedInput = field(default_factory=ExpectedInput)
 
 
