@@ -1,4 +1,4 @@
-from .brats import ConvertBratsLabelsd, LabelsOfRegionsd, RegionsOfLabelsd, regions_of
+from .brats import ConvertBratsLabelsd, LabelsOfRegionsd, RegionsOfLabelsd, regions_of, without_specks
 from .centre_nearness import AddCentreNearnessd
 from .check_pair import CheckPaird
 from .fill_rims import fill_rims
@@ -8,7 +8,7 @@ from .mirror_sides import RandMirrorSidesd
 from .neighbour_slices import AddNeighbourSlicesd
 from .remove_specks import RemoveSpecksd
 from .scan_effects import RandScanEffectsd
-from .sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd
+from .sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd, foreground
 from .slice_patch import RandSlicePatchd
 from .slices_first import SlicesFirstd
 from .smooth_for_spacing import SmoothForSpacingd
@@ -36,5 +36,7 @@ __all__ = [
     "SmoothForSpacingd",
     "TissueMapsd",
     "fill_rims",
+    "foreground",
     "regions_of",
+    "without_specks",
 ]
