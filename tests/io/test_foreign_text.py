@@ -25,8 +25,6 @@ HOSTILE = (
     '=HYPERLINK("x")<img src="file:///s.png"><h1>'
     "\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp.exe\u2066\u200b ../../x"
 )
-    '=HYPERLINK("x")<img src="file:///s.png"><h1>\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp.exe\u2066\u200b ../../x'
-)
 
 
 def tells_a_terminal(text: str) -> bool:
