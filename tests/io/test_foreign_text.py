@@ -70,7 +70,7 @@ def test_info_prints_a_description_as_text(tmp_path: Path, capsys: pytest.Captur
     for path in phantom.folder.iterdir():
         dataset = dcmread(path)
         dataset.SpecificCharacterSet = "ISO_IR 192"
-        dataset["SeriesDescription"].value = HOSTILE[15:75] + "\nnote: forged"
+        dataset.SeriesDescription = "\x1b[31mred\u202e\nnote: forged"
         dataset.save_as(path)
     assert main(["info", str(phantom.folder)]) == 0
     out = capsys.readouterr().out
@@ -111,8 +111,9 @@ def test_tables_and_report_of_an_evaluation(tmp_path: Path, capsys: pytest.Captu
         (tmp_path / folder).mkdir()
         for name in ("=cmd|' -C calc'!A0.nii.gz", "javascript:alert(1).nii.gz"):
             nib.save(nib.Nifti1Image(mask, np.eye(4)), tmp_path / folder / name)
-    out = tmp_path / "prediction"
-    given = ["evaluate", str(out), str(tmp_path / "reference"), "--labels", "1=@SUM(1)\x1b[31m", "--output", str(out)]
+    out = tmp_path / "out"
+    given = ["--predictions", tmp_path / "prediction", "--references", tmp_path / "reference", "--output", out]
+    given = ["evaluate", *map(str, given), "--labels", "1=@SUM(1)\x1b[31m", "--workers", "1"]
     assert main(given) == 0
     assert not tells_a_terminal(capsys.readouterr().out)
     for table in ("cases.csv", "lesions.csv"):
