@@ -36,4 +36,4 @@ def test_qt_stands_in_the_plugin_alone_and_modules_are_short() -> None:
         assert "qtpy" not in text, path
         assert "import napari" not in text, path
     for path in Path(napari_plugin.__file__).parent.rglob("*.py"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) < 300, path
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 400, path
