@@ -16,7 +16,7 @@ from monai_unet.geometry import Box
 from monai_unet.io import plain
 from monai_unet.segmentation import Progress, Segmenter
 from napari_plugin.case import WARNING, Controller, Editing, OpenImage, licence_of, models
-from napari_plugin.panels.layout import Panel, button, sentence, tip
+from napari_plugin.panels.layout import Panel, button, one_line, sentence, tip
 from napari_plugin.panels.zoo import ZooPicker
 from napari_plugin.settings import remember, setting
 
@@ -221,7 +221,7 @@ class ModelPanel(Panel):
                 combo.setToolTip(tip(f"Which image is the model's {channel.name}"))
                 combo.activated.connect(lambda index: self._warn([]))
                 self.channels.append(combo)
-                self.mapping_rows.addRow(channel.name, combo)
+                self.mapping_rows.addRow(one_line(plain(channel.name)), combo)
             self.bundle.setToolTip(tip(bundle.description.description))
         self._offer_trust()
         self._on_images()
