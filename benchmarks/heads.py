@@ -223,8 +223,8 @@ def choices_table(segmenter: Segmenter, data: Path) -> None:
     cases = [(k, probabilities(segmenter, image), m, mm) for k, image, m, mm in validation_cases(data)]
     for copies in ("alone", "mirrored"):
         print(f"\n{copies}: threshold, smallest ml: Dice of stacks | heads; ml in tumour-free slices, in an empty head")
-        for threshold in (0.3, 0.4, 0.5, 0.6):
-            for smallest_ml in (0.0, 0.2, 0.5, 1.0):
+        for threshold in (0.4, 0.5, 0.6, 0.7, 0.8):
+            for smallest_ml in (0.0, 0.5, 1.0):
                 row = defaultdict(list)
                 for kind, probability, mask, spacing in cases:
                     array = probability[copies] >= threshold
