@@ -4,14 +4,16 @@
     python benchmarks/heads.py --data DIR --part validation   # what choices are made by
     python benchmarks/heads.py --data DIR --part choices      # thresholds, smallest objects, mirrored copies
 
-DIR holds BrainTumourT1c_Cheng, BrainTumourProgression, HeadsWithSkull_MS, MultipleSclerosis, Task04_Hippocampus, CT and
-dicom side by side. Dice is measured on the grid of each file. Everything comes from the same weights and configs.
+DIR holds BrainTumourT1c_Cheng, BrainTumourProgression, HeadsWithSkull_MS, MultipleSclerosis, BrainTumour,
+Task04_Hippocampus, SoftTissueSarcoma, CT and dicom side by side. Dice is measured on the grid of each file. Everything
+comes from the same weights and configs.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,12 +27,13 @@ from monai_unet.errors import InputError
 from monai_unet.io import dataset_cases, read_volume
 from monai_unet.io.volume import grid_of
 from monai_unet.segmenter import Segmenter
-from monai_unet.transforms.brats import without_specks
+from monai_unet.transforms.brats import CORE, ENHANCING, convert_labels, without_specks
 from monai_unet.transforms.fill_rims import fill_rims
 from monai_unet.transforms.sequences import foreground
 from monai_unet.tumour_demo import patient
 
 STACKS, HEADS, EMPTY = "BrainTumourT1c_Cheng", "BrainTumourProgression", "HeadsWithSkull_MS"
+BRAINS = "BrainTumour"
 DICOM, DICOM_MASK = "dicom/brain_tumour_mr/12-T1post-05670", f"{HEADS}/PGBM-002_2_mask_on_dicom_grid.nii.gz"
 EMPTY_OF = {"validation": ("oms12_2", "oms12_1"), "test": ("oms19_2", "oms20_2")}
 UNSUITABLE = {
@@ -151,6 +154,22 @@ def empty_table(segmenter: Segmenter, data: Path, key: str) -> None:
             print(f"  {path.name}, no tumour, no contrast agent: {found:.2f} ml found")
 
 
+def brains_table(segmenter: Segmenter, data: Path) -> None:
+    """Gliomas in skull-stripped contrast-enhanced T1 of 1 mm, against the tumour core (no oedema)."""
+    folder = data / BRAINS
+    values = []
+    print("\nskull-stripped brains of 1 mm, T1c alone: Dice with the tumour core; found, core in ml")
+    for case in json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["test"]:
+        label = read_volume(folder / case["label"])
+        labels = convert_labels(label.numpy()[0].astype(np.uint8), case["label_convention"])
+        core, spacing = (labels == CORE) | (labels == ENHANCING), grid_of(label).spacing
+        found = segmenter.segment(folder / case["t1c"]).labels.numpy()[0] > 0
+        values.append(dice(found, core))
+        name = Path(case["t1c"]).parent.name
+        print(f"  {name}: {values[-1]:.3f}; {millilitres(found, spacing):.1f}, {millilitres(core, spacing):.1f} ml")
+    print(f"  mean of {len(values)}: {np.mean(values):.3f}")
+
+
 def demo_table(segmenter: Segmenter) -> None:
     """The head of `make demo`, from the sources of pyradiomics."""
     try:
@@ -255,6 +274,7 @@ def main() -> None:
         empty_table(segmenter, arguments.data, arguments.part)
     if arguments.part == "test":
         demo_table(segmenter)
+        brains_table(segmenter, arguments.data)
     if arguments.part in ("test", "unsuitable"):
         unsuitable_table(segmenter, arguments.data)
 

@@ -8,6 +8,7 @@ from monai_unet.transforms.lesion_synthesis import RandSynthesiseLesionsd
 from monai_unet.transforms.mirror_sides import RandMirrorSidesd
 from monai_unet.transforms.neighbour_slices import AddNeighbourSlicesd
 from monai_unet.transforms.remove_specks import RemoveSpecksd
+from monai_unet.transforms.require_mr import RequireMRd
 from monai_unet.transforms.scan_effects import RandScanEffectsd
 from monai_unet.transforms.sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd
 from monai_unet.transforms.slice_patch import RandSlicePatchd
@@ -33,6 +34,7 @@ __all__ = [
     "RandTissueContrastd",
     "RegionsOfLabelsd",
     "RemoveSpecksd",
+    "RequireMRd",
     "SlicesFirstd",
     "SmoothForSpacingd",
     "TissueMapsd",
