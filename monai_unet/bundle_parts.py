@@ -107,7 +107,7 @@ class BundleParts:
             expected = ExpectedInput.from_dict(channel.get("expected") or described.get("expected") or {})
             head = bool(channel.get("contrast_enhanced_head"))
             if expected != ExpectedInput() or head:
-                channel_image = MetaTensor(image[index : index + 1].as_tensor(), meta=image.meta)
+                channel_image = MetaTensor(image.as_tensor()[index : index + 1], meta=image.meta)
                 found = check_input(channel_image, expected)
                 # what is no image, or of another modality, needs no closer look
                 found = found or (head_warnings(channel_image) if head else [])
