@@ -7,6 +7,7 @@ from .lesion_synthesis import RandSynthesiseLesionsd
 from .mirror_sides import RandMirrorSidesd
 from .neighbour_slices import AddNeighbourSlicesd
 from .remove_specks import RemoveSpecksd
+from .require_mr import RequireMRd
 from .scan_effects import RandScanEffectsd
 from .sequences import NormalizeSequencesd, RandDropChannelsd, RandSequenceIntensitiesd, foreground
 from .slice_patch import RandSlicePatchd
@@ -32,6 +33,7 @@ __all__ = [
     "RandTissueContrastd",
     "RegionsOfLabelsd",
     "RemoveSpecksd",
+    "RequireMRd",
     "SlicesFirstd",
     "SmoothForSpacingd",
     "TissueMapsd",
