@@ -28,7 +28,7 @@ from monai_unet.geometry import grid_of
 from monai_unet.io import dataset_cases, read_volume
 from monai_unet.samples import patient
 from monai_unet.segmentation import Segmenter
-from monai_unet.transforms import fill_rims, foreground, without_specks
+from monai_unet.transforms import CORE, ENHANCING, convert_labels, fill_rims, foreground, without_specks
 
 STACKS, HEADS, EMPTY = "BrainTumourT1c_Cheng", "BrainTumourProgression", "HeadsWithSkull_MS"
 BRAINS = "BrainTumour"

@@ -29,16 +29,13 @@ MEMBERS = {"image": "pyradiomics-3.0.1/data/brain1_image.nrrd", "mask": "pyradio
 licence of these data is not stated: they are fetched for each user and never passed on."""
 
 CLICKS = 3
-WORTH_CORRECTING = 0.3
-"""Dice below which a user would rather begin anew."""
-
-SHOWN = {1: "automatic", 2: "after three clicks", 3: "manual mask"}
+SHOWN = {1: "automatic", 2: "three clicks alone", 3: "manual mask"}
 COLORS = {1: palette.ORANGE, 2: palette.SKY_BLUE, 3: palette.PURPLE}
 
 
 @dataclass(frozen=True)
 class TumourDemoResult:
-    """Files that the demonstration wrote; Dice before the first click (index 0) and after each, and of the model."""
+    """Files that the demonstration wrote; Dice of the model, and of clicks alone: before the first (0) and after each."""
 
     mask: Path
     measurements: Path
@@ -65,9 +62,9 @@ def patient() -> dict[str, Path]:
 def run_tumour_demo(
     output: Path, *, bundle: str = "brain_tumor_t1c", editor: str = CLASSICAL
 ) -> Iterator[str | TumourDemoResult]:
-    """Segment the tumour, correct it by three simulated clicks; yields a line per step, then the result.
+    """Find the tumour without a click, then, beside it, by three simulated clicks alone; a line per step, then the result.
 
-    Writes `tumour.nii.gz` (on the grid of the image), `measurements.csv` and `picture.png`; where one of them is in the
+    Writes `tumour.nii.gz` (the automatic result on the grid of the image), `measurements.csv` and `picture.png`; where one of them is in the
     folder already, into `<output>_2` and so on.
     """
     output = unused_folder(output, ("tumour.nii.gz", "measurements.csv", "picture.png"))
@@ -78,26 +75,23 @@ def run_tumour_demo(
     found = Segmenter.load(bundle).segment({"T1c": paths["image"]})
     automatic = np.asarray(found.labels[0]) > 0
     dice = _dice(automatic, reference)
-    kept = dice >= WORTH_CORRECTING
-    yield f"automatic: Dice {dice:.3f} with the manual mask" + (
-        "" if kept else ", dropped; the clicks begin from nothing"
-    )
-    yield f"three simulated clicks, each into the middle of the largest error, answered by {editor}"
-    curve = _clicked(image, reference, automatic if kept else np.zeros_like(automatic), editor)
+    yield f"found without a click: Dice {dice:.3f} with the manual mask"
+    yield f"without a model: three simulated clicks, each into the middle of the largest error, answered by {editor}"
+    curve = _clicked(image, reference, editor)
     yield "Dice: " + ", ".join(f"after click {count} {value:.3f}" for count, value in enumerate(curve.dice[1:], 1))
     assert curve.mask is not None
     mask = output / "tumour.nii.gz"
-    write_label_map(curve.mask.astype(np.uint8), mask, like=image.meta)
+    write_label_map(automatic.astype(np.uint8), mask, like=image.meta)
     measurements = output / "measurements.csv"
-    write_text(measurements, _lesion_table(curve.mask, image))
+    write_text(measurements, _lesion_table(automatic, image))
     for line in measurements.read_text(encoding="utf-8").splitlines():
         yield line.replace(",", "  ")
     picture = output / "picture.png"
-    _draw(image, {2: curve.mask, 3: reference} | ({1: automatic} if kept else {}), picture)
+    _draw(image, {1: automatic, 2: curve.mask, 3: reference}, picture)
     yield TumourDemoResult(mask, measurements, picture, tuple(curve.dice), dice)
 
 
-def _clicked(image: MetaTensor, reference: NDArray[np.bool_], automatic: NDArray[np.bool_], editor: str) -> Curve:
+def _clicked(image: MetaTensor, reference: NDArray[np.bool_], editor: str) -> Curve:
     return drain(
         run_case(
             np.asarray(image[0]),
@@ -105,7 +99,6 @@ def _clicked(image: MetaTensor, reference: NDArray[np.bool_], automatic: NDArray
             reference,
             build_answerer(editor),
             clicks=CLICKS,
-            initial=automatic if automatic.any() else None,
         )
     )
 

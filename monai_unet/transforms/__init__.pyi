@@ -1,4 +1,13 @@
-from .brats import ConvertBratsLabelsd, LabelsOfRegionsd, RegionsOfLabelsd, regions_of, without_specks
+from .brats import (
+    CORE,
+    ENHANCING,
+    ConvertBratsLabelsd,
+    LabelsOfRegionsd,
+    RegionsOfLabelsd,
+    convert_labels,
+    regions_of,
+    without_specks,
+)
 from .centre_nearness import AddCentreNearnessd
 from .check_pair import CheckPaird
 from .fill_rims import fill_rims
@@ -16,6 +25,8 @@ from .smooth_for_spacing import SmoothForSpacingd
 from .tissue import JoinTissued, RandTissueContrastd, TissueMapsd
 
 __all__ = [
+    "CORE",
+    "ENHANCING",
     "AddCentreNearnessd",
     "AddNeighbourSlicesd",
     "CheckPaird",
@@ -37,6 +48,7 @@ __all__ = [
     "SlicesFirstd",
     "SmoothForSpacingd",
     "TissueMapsd",
+    "convert_labels",
     "fill_rims",
     "foreground",
     "regions_of",

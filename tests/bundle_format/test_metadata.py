@@ -51,6 +51,13 @@ SHIPPED = {
         ("whole tumour", "tumour core", "enhancing tumour"),
         ((2.0, 2.0, 2.0), None, 0.638),
     ),
+    "brain_tumor_t1c": (
+        "segmentation",
+        [("T1c", "MR", False)],
+        [(1, "brain tumour", "126952004")],
+        ("brain tumour",),
+        ((6.5, 1.5, 1.5), None, 0.751),
+    ),
     "head_neck_ct": (
         "segmentation",
         [("CT", "CT", False)],

@@ -25,10 +25,12 @@ def result(paths, tmp_path_factory):
     return lines, finished
 
 
-def test_three_clicks_are_better_than_the_automatic_result(result):
+def test_the_tumour_is_found_without_a_click(result):
+    """The card says 0.779; three clicks without a model get near it."""
     _, finished = result
+    assert finished.automatic_dice > 0.75
     assert len(finished.dice) == 1 + tumour_demo.CLICKS
-    assert finished.dice[-1] > max(0.6, finished.automatic_dice)
+    assert finished.dice[-1] > 0.6
 
 
 def test_the_mask_lies_on_the_grid_of_the_image_and_has_the_dice_that_was_said(result, paths):
@@ -38,7 +40,7 @@ def test_the_mask_lies_on_the_grid_of_the_image_and_has_the_dice_that_was_said(r
     found = np.asarray(read_volume(finished.mask))[0] > 0
     by_hand = np.asarray(read_volume(paths["mask"]))[0] > 0
     dice = 2 * (found & by_hand).sum() / (found.sum() + by_hand.sum())
-    assert dice == pytest.approx(finished.dice[-1], abs=1e-6)
+    assert dice == pytest.approx(finished.automatic_dice, abs=1e-6)
 
 
 def test_the_table_adds_up_to_the_mask(result):
