@@ -35,7 +35,7 @@ COLORS = {1: palette.ORANGE, 2: palette.SKY_BLUE, 3: palette.PURPLE}
 
 @dataclass(frozen=True)
 class TumourDemoResult:
-    """Files that the demonstration wrote; Dice of the model, and of clicks alone: before the first (0) and after each."""
+    """Files that the demonstration wrote; Dice of the model, and of clicks alone, before the first and after each."""
 
     mask: Path
     measurements: Path
@@ -62,10 +62,10 @@ def patient() -> dict[str, Path]:
 def run_tumour_demo(
     output: Path, *, bundle: str = "brain_tumor_t1c", editor: str = CLASSICAL
 ) -> Iterator[str | TumourDemoResult]:
-    """Find the tumour without a click, then, beside it, by three simulated clicks alone; a line per step, then the result.
+    """Find the tumour without a click and, beside it, by three simulated clicks; a line per step, then the result.
 
-    Writes `tumour.nii.gz` (the automatic result on the grid of the image), `measurements.csv` and `picture.png`; where one of them is in the
-    folder already, into `<output>_2` and so on.
+    Writes `tumour.nii.gz` (the automatic result on the grid of the image), `measurements.csv` and `picture.png`; where
+    one of them is in the folder already, into `<output>_2` and so on.
     """
     output = unused_folder(output, ("tumour.nii.gz", "measurements.csv", "picture.png"))
     paths = patient()
