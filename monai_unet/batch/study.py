@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,16 @@ from monai_unet.batch.receipt import (
 )
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
-from monai_unet.io import FileBatch, read_volume, remove_abandoned, settle, write_label_map, write_text, write_volume
+from monai_unet.io import (
+    FileBatch,
+    notes_of,
+    read_volume,
+    remove_abandoned,
+    settle,
+    write_label_map,
+    write_text,
+    write_volume,
+)
 from monai_unet.segmentation import PreparedCase, Progress, Segmentation, Segmenter
 
 _SMALL = 4_000_000
@@ -38,12 +47,20 @@ _WAITING = 8
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What became of a job: `error` is a sentence and empty when the mask is there; `skipped` when it was before."""
+    """What became of a job.
+
+    Attributes:
+        error: a sentence, empty when the mask is there.
+        skipped: whether it was there before.
+        seconds: wall time.
+        notes: what was unusual about the images and what looks unlike the training data, as the provenance says.
+    """
 
     job: Job
     error: str = ""
     skipped: bool = False
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 def segment_jobs(
@@ -133,7 +150,7 @@ class _Writer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "monai-unet writer")
         self._submitted = self._begun = 0
-        self._waiting: list[tuple[FileBatch, Job, float, Future[JobOutcome]]] = []
+        self._waiting: list[tuple[FileBatch, JobOutcome, float, Future[JobOutcome]]] = []
 
     def submit(self, job: Job, result: Segmentation, key: dict[str, Any], start: float) -> Future[JobOutcome]:
         """The outcome, once the files are on the disk."""
@@ -154,7 +171,8 @@ class _Writer:
             batch = FileBatch()
             with batch.collect():
                 _write_files(batch, job, result, key)
-            self._waiting.append((batch, job, start, outcome))
+            done = JobOutcome(job, notes=notes_of(result.provenance))
+            self._waiting.append((batch, done, start, outcome))
         except Exception as error:
             outcome.set_result(JobOutcome(job, error=_sentence(error)))
         if self._submitted == self._begun or len(self._waiting) >= _WAITING:
@@ -167,9 +185,11 @@ class _Writer:
             errors: Sequence[Exception | None] = settle([w[0] for w in waiting], first=lambda p: p.suffix == ".json")
         except Exception as cause:
             errors = [cause] * len(waiting)
-        for (_, job, start, outcome), error in zip(waiting, errors, strict=True):
-            failed = "" if error is None else _sentence(error)
-            outcome.set_result(JobOutcome(job, error=failed, seconds=0.0 if failed else time.perf_counter() - start))
+        for (_, done, start, outcome), error in zip(waiting, errors, strict=True):
+            if error is not None:
+                outcome.set_result(JobOutcome(done.job, error=_sentence(error)))
+            else:
+                outcome.set_result(replace(done, seconds=time.perf_counter() - start))
 
 
 def _compute(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from monai_unet.cli.arguments import Command, Option, Positional
-from monai_unet.cli.letters import say
+from monai_unet.cli.letters import say, say_notes
 from monai_unet.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,12 +82,13 @@ class ConvertCommand(Command):
         return not is_dicom(self.input) and bool(read_label_table(self.input))
 
     def _image_to_volume(self) -> None:
-        from monai_unet.io import in_smallest_type, read_volume, write_volume
+        from monai_unet.io import in_smallest_type, notes_of, read_volume, write_volume
 
         self._claim(self.output)
         volume = read_volume(self.input, series=self.series, uneven="resample" if self.resample else "refuse")
         write_volume(in_smallest_type(volume), self.output)
         say(self.output)
+        say_notes(notes_of(volume.meta))
 
     def _mask_to_volume(self) -> None:
         from monai_unet.io import files_of_structures, write_each_structure, write_label_map
@@ -164,6 +165,7 @@ class ConvertCommand(Command):
             images = (dcmread(files.open(path), force=True) for path in series.files)
             count = write_deidentified(images, folder, self._deidentifier())
         say(f"{self.output} ({count} files)")
+        say_notes(series.notes)
 
     def _claim(self, *targets: Path) -> None:
         """Refuse outputs that would replace an input, or another file unless the user agreed or we wrote it."""
@@ -178,9 +180,11 @@ class ConvertCommand(Command):
         return [self.input, *filter(None, (self.source, self.key)), *names]
 
     def _read_mask(self, source: DicomSeries | None) -> MaskFile:
-        from monai_unet.io import parse_names, read_mask_file
+        from monai_unet.io import notes_of, parse_names, read_mask_file
 
-        return read_mask_file(self.input, source=source, names=parse_names(self.names), threshold=self.threshold)
+        mask = read_mask_file(self.input, source=source, names=parse_names(self.names), threshold=self.threshold)
+        say_notes([*(source.notes if source is not None else ()), *notes_of(mask.masks.meta)])
+        return mask
 
     def _refuse_fractions(self, mask: MaskFile) -> None:
         if mask.fractional:

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 from monai_unet.io import plain, visible
@@ -31,6 +32,12 @@ def print_anything() -> None:
 def say(*values: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
     """`print`, for text of which parts come from files; every command prints by it."""
     print(plain(sep.join(map(str, values)), lines=True), end=end, file=file, flush=flush)
+
+
+def say_notes(notes: Iterable[str], *, indent: str = "") -> None:
+    """What was unusual about an input, one line each on standard error, each once."""
+    for note in dict.fromkeys(notes):
+        say(f"{indent}note: {note.rstrip('.')}", file=sys.stderr, flush=True)
 
 
 def say_json(value: object) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
 from monai_unet.cli.arguments import Command, Option, Positional
-from monai_unet.cli.letters import rewrite_line, say
+from monai_unet.cli.letters import rewrite_line, say, say_notes
 from monai_unet.errors import InputError
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class SegmentCommand(Command):
                 elif not self.quiet:
                     how = "already there" if outcome.skipped else f"{outcome.seconds:.1f} s"
                     say(f"[{number}/{len(jobs)}] {outcome.job.target} ({how})", flush=True)
+                    say_notes(outcome.notes, indent="    ")
         if failed == len(jobs):
             return FAILURE
         if failed:
