@@ -34,6 +34,7 @@ def test_a_stop_is_answered_while_something_computes(tmp_path: Path, number: sig
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # by now it is within its one long step; before it, it would leave by itself and say nothing
     start = time.monotonic()
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
