@@ -2,6 +2,7 @@ from .augmentation import ct_intensities, mr_intensities, patch_of_a_class
 from .batch import training_batch
 from .budget import TimeBudget, budget_schedule
 from .checkpoint import TrainingCheckpoint, exit_if_stopped
+from .distributed import leave_process_group
 from .early_stop import EarlyStop
 from .history import History
 from .losses import build_loss
@@ -33,6 +34,7 @@ __all__ = [
     "build_loss",
     "ct_intensities",
     "exit_if_stopped",
+    "leave_process_group",
     "mean_class_dice",
     "mean_region_dice",
     "mr_intensities",
