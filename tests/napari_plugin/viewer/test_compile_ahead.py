@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 
-from napari_plugin.viewer import compile_ahead
-
 pytest.importorskip("numba")
+# the face gives the function of this name
+compile_ahead = importlib.import_module("napari_plugin.viewer.compile_ahead")
 
 
 def test_a_process_fills_the_cache_and_is_not_started_again(
