@@ -29,7 +29,7 @@ class Job:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that are there: a channel that the bundle can do without may miss (None)."""
+        """The files that are there: a channel that the bundle can do without may be missing (None)."""
         return tuple(image for image in self.images if image is not None)
 
     @property

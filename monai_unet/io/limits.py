@@ -38,7 +38,7 @@ def allowed_bytes() -> int:
     except ValueError:
         limit = -1.0
     if not 0 < limit < 1 << 20:
-        raise InputError(f"{VARIABLE}={stated} is no number of GiB; set it to 16, for example, or leave it out.")
+        raise InputError(f"{VARIABLE}={stated} is not a number of GiB; set it to 16, for example, or leave it out.")
     return int(limit * _GIB)
 
 

@@ -14,7 +14,7 @@ from monai_unet.training.weight_average import WeightAverage
 
 
 class StepControl:
-    """Trainer handler: clips the gradient's norm, steps schedule and average, stops when the loss is no number.
+    """Trainer handler: clips the gradient's norm, steps schedule and average, stops when the loss is not a number.
 
     Args:
         network: the network that is trained.

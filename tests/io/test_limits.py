@@ -154,7 +154,7 @@ def test_series_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv(VARIABLE, "1")
     assert read_volume(tmp_path).shape == (1, 4, 256, 256)
     monkeypatch.setenv(VARIABLE, "much")
-    with pytest.raises(InputError, match=f"{VARIABLE}=much is no number"):
+    with pytest.raises(InputError, match=f"{VARIABLE}=much is not a number"):
         read_volume(tmp_path)
 
 

@@ -92,7 +92,7 @@ class NetworkAnswerer:
         self._grid: Grid | None = None
 
     def start(self, image: NDArray[np.number], grid: Grid) -> None:
-        """Take the image (S, A, R); what is no number counts as the image's median.
+        """Take the image (S, A, R); what is not a number counts as the image's median.
 
         Raises:
             InputError: the image does not lie on the grid.

@@ -95,7 +95,7 @@ def choose_series(found: Sequence[DicomSeries], path: Path, named: str | None) -
 
 
 def _with_siblings_named(chosen: DicomSeries, found: Sequence[DicomSeries]) -> DicomSeries:
-    """The chosen volume with a note on each other volume of its series, which a person may miss in it."""
+    """The chosen volume with a note on each other volume of its series, which a person may look for in it."""
     left_out = [s for s in found if s.uid == chosen.uid and s.study_uid == chosen.study_uid and s.id != chosen.id]
     notes = [
         f"{s.frames} images of the series were left out, they are another volume ({s})" for s in left_out if s.is_image

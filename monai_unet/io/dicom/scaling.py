@@ -74,5 +74,5 @@ def stated_number(dataset: Dataset, keyword: str) -> float | None:
         found = set()
     if len(found) != 1 or not np.isfinite(list(found)).all():
         name = "".join(f" {c}" if c.isupper() else c for c in keyword).strip()
-        raise UnclearError(f"it has a {name} of '{str(value)[:40]}', which is no number")
+        raise UnclearError(f"it has a {name} of '{str(value)[:40]}', which is not a number")
     return found.pop()
