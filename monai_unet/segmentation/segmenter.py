@@ -23,7 +23,7 @@ from monai_unet.bundle_format import (
     ordered_files,
     require_trust,
 )
-from monai_unet.errors import InputError
+from monai_unet.errors import InputError, input_error_behind
 from monai_unet.generators import drain
 from monai_unet.inferers import Precision, Runtime, in_pieces, is_out_of_memory, require_numbers
 from monai_unet.io import LabelEntry
@@ -192,6 +192,9 @@ class Segmenter:
         try:
             data = self.parts.preprocess(case.data)
         except Exception as error:
+            refused = input_error_behind(error)
+            if refused is not None:
+                raise InputError(f"{case.source.name}: {refused}") from error
             raise InputError(
                 f"{case.source.name} does not suit the preprocessing of '{self.parts.bundle.name}' "
                 f"({_last_line(error)}); check that it is the kind of image this model was made for."

@@ -9,6 +9,7 @@ import pytest
 from monai.bundle import ConfigParser
 
 from monai_unet.bundle_format.catalogue import find_bundle
+from monai_unet.errors import InputError
 from monai_unet.io import dataset_cases, read_volume
 from monai_unet.segmentation.segmenter import Segmenter
 
@@ -87,3 +88,15 @@ def test_one_head_gives_nearly_the_same_from_dicom_and_from_its_1_mm_copy(tmp_pa
     thin = segmenter.segment(tmp_path / "thin.nii.gz").labels.numpy()[0] > 0
     thick = np.repeat(found.numpy()[0] > 0, 6, axis=0)
     assert 2 * (thin & thick).sum() / (thin.sum() + thick.sum()) > 0.8
+
+
+def test_a_ct_is_refused_in_the_models_own_sentence(tmp_path):
+    """Air of −1024 HU in a file that states no modality; no words about preprocessing or exceptions around it."""
+    ct = np.full((40, 40, 12), -1024, np.int16)
+    ct[10:30, 10:30] = 40
+    nib.save(nib.Nifti1Image(ct, np.diag([4.0, 4.0, 6.5, 1.0])), tmp_path / "ct.nii.gz")
+    with pytest.raises(InputError) as refusal:
+        Segmenter.load("brain_tumor_t1c", device="cpu").segment(tmp_path / "ct.nii.gz")
+    assert str(refusal.value).endswith(
+        "ct.nii.gz: the lowest value is -1024, as in CT; this model is for MR, choose an MR series."
+    )
