@@ -14,7 +14,8 @@ from .schedule import warmup_polynomial
 from .step import StepControl
 from .synthetic_cases import SyntheticCases
 from .tumour_heads import TumourHeads
-from .validation import mean_class_dice
+from .validated_end import ValidationToTheEnd
+from .validation import LabelDice, mean_class_dice
 from .weight_average import WeightAverage
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "EarlyStop",
     "EpochSampler",
     "History",
+    "LabelDice",
     "RepeatedCases",
     "SeededDataset",
     "StepControl",
@@ -29,6 +31,7 @@ __all__ = [
     "TimeBudget",
     "TrainingCheckpoint",
     "TumourHeads",
+    "ValidationToTheEnd",
     "WeightAverage",
     "budget_schedule",
     "build_loss",

@@ -10,9 +10,11 @@ from .brats import (
 )
 from .centre_nearness import AddCentreNearnessd
 from .check_pair import CheckPaird
+from .class_patch import ClassVoxelsd, RandClassPatchd
 from .fill_rims import fill_rims
 from .head import RandHeadd
 from .lesion_synthesis import RandSynthesiseLesionsd
+from .map_labels import IGNORED, LabelsOfMasksd, LabelValuesd, MapLabelsd, MasksOfLabelsd
 from .mirror_sides import RandMirrorSidesd
 from .neighbour_slices import AddNeighbourSlicesd
 from .remove_specks import RemoveSpecksd
@@ -27,13 +29,20 @@ from .tissue import JoinTissued, RandTissueContrastd, TissueMapsd
 __all__ = [
     "CORE",
     "ENHANCING",
+    "IGNORED",
     "AddCentreNearnessd",
     "AddNeighbourSlicesd",
     "CheckPaird",
+    "ClassVoxelsd",
     "ConvertBratsLabelsd",
     "JoinTissued",
+    "LabelValuesd",
+    "LabelsOfMasksd",
     "LabelsOfRegionsd",
+    "MapLabelsd",
+    "MasksOfLabelsd",
     "NormalizeSequencesd",
+    "RandClassPatchd",
     "RandDropChannelsd",
     "RandHeadd",
     "RandMirrorSidesd",
