@@ -117,7 +117,9 @@ def make_plan(
 def _without_sizes(
     fingerprint: Fingerprint, cases: Sequence[CaseFingerprint], device: str, name: str, turned: bool
 ) -> Plan:
-    classes = tuple(_class(entry.name, entry.values, number, fingerprint) for number, entry in enumerate(fingerprint.classes))
+    classes = tuple(
+        _class(entry.name, entry.values, number, fingerprint) for number, entry in enumerate(fingerprint.classes)
+    )
     mirror, why = _mirror(fingerprint, cases, turned)
     called = name or slug(fingerprint.name)
     channels = tuple(
@@ -190,7 +192,9 @@ def _said_of(channel: PlannedChannel) -> str:
             f"{deviation:g}, as of all that is marked"
         )
     where = "where it is not 0" if channel.zeros_outside else "of the image"
-    return f"no common scale: each image is cut at its 0.5 and 99.5 per cent and normalised by mean and deviation {where}"
+    return (
+        f"no common scale: each image is cut at its 0.5 and 99.5 per cent and normalised by mean and deviation {where}"
+    )
 
 
 def _window(window: tuple[float, float, float, float] | None) -> tuple[float, float, float, float] | None:
@@ -213,7 +217,9 @@ def _slices_first(cases: Sequence[CaseFingerprint]) -> tuple[bool, str]:
     for case in cases:
         counts[_across(case.spacing)] = counts.get(_across(case.spacing), 0) + 1
     thick = [axis for axis in counts if axis]
-    if len(thick) < 2 or sum(counts[axis] for axis in thick) - max(counts[a] for a in thick) < _OTHER_PLANES * len(cases):
+    if len(thick) < 2 or sum(counts[axis] for axis in thick) - max(counts[a] for a in thick) < _OTHER_PLANES * len(
+        cases
+    ):
         return False, ""
     planes = {"S": "axial", "A": "coronal", "R": "sagittal"}
     said = ", ".join(f"{counts[axis]} {planes[axis]}" for axis in thick)
@@ -237,9 +243,7 @@ def _facts(case: CaseFingerprint, turned: bool) -> CaseFacts:
     )
 
 
-def _mirror(
-    fingerprint: Fingerprint, cases: Sequence[CaseFingerprint], turned: bool
-) -> tuple[tuple[int, ...], str]:
+def _mirror(fingerprint: Fingerprint, cases: Sequence[CaseFingerprint], turned: bool) -> tuple[tuple[int, ...], str]:
     """Axes that may be mirrored: left and right, unless something marked is always on one side."""
     names = [entry.name for entry in fingerprint.classes]
     if fingerprint.sided_alone:
@@ -316,8 +320,8 @@ def _scheduled(plan: Plan, budget: Budget, training: int, validation: int) -> Pl
     return _because(
         plan,
         "schedule",
-        f"{epochs} epochs of {steps_of_epoch} steps, about {_minutes(seconds)} on this {plan.device} without reading the "
-        f"data and validation (budget: {budget})",
+        f"{epochs} epochs of {steps_of_epoch} steps, about {_minutes(seconds)} on this {plan.device} without reading "
+        f"the data and validation (budget: {budget})",
     )
 
 

@@ -95,8 +95,8 @@ def metadata(plan: Plan, *, scores: Mapping[str, float] | None = None, weights_s
         "eval_metrics": {} if not scores else {"mean_dice": round(scores["mean"], 4)},
         "intended_use": "Research use only; not a medical device",
         "references": [
-            "Isensee F et al. nnU-Net: a self-configuring method for deep learning-based biomedical image segmentation. "
-            "Nature Methods 18:203-211, 2021"
+            "Isensee F et al. nnU-Net: a self-configuring method for deep learning-based biomedical image "
+            "segmentation. Nature Methods 18:203-211, 2021"
         ],
         "network_data_format": {
             "inputs": {
@@ -155,8 +155,8 @@ All of it stands in `configs/plan.json`, from which the configs were written.
 
 ## Limits
 
-Nothing is known of scans unlike those it was trained on: other scanners, other protocols, other patients. The scores above
-are of cases of the same data set.
+Nothing is known of scans unlike those it was trained on: other scanners, other protocols, other patients. The scores
+above are of cases of the same data set.
 """
 
 

@@ -16,11 +16,14 @@ from .synthetic_cases import SyntheticCases
 from .tumour_heads import TumourHeads
 from .validated_end import ValidationToTheEnd
 from .validation import LabelDice, mean_class_dice
+from .watched import LOG, Epoch, end, last_epoch, last_line, watched_run
 from .weight_average import WeightAverage
 
 __all__ = [
+    "LOG",
     "BFloat16Inferer",
     "EarlyStop",
+    "Epoch",
     "EpochSampler",
     "History",
     "LabelDice",
@@ -36,7 +39,10 @@ __all__ = [
     "budget_schedule",
     "build_loss",
     "ct_intensities",
+    "end",
     "exit_if_stopped",
+    "last_epoch",
+    "last_line",
     "leave_process_group",
     "mean_class_dice",
     "mean_region_dice",
@@ -46,4 +52,5 @@ __all__ = [
     "training_batch",
     "training_loader",
     "warmup_polynomial",
+    "watched_run",
 ]

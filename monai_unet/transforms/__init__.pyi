@@ -17,6 +17,7 @@ from .lesion_synthesis import RandSynthesiseLesionsd
 from .map_labels import IGNORED, LabelsOfMasksd, LabelValuesd, MapLabelsd, MasksOfLabelsd
 from .mirror_sides import RandMirrorSidesd
 from .neighbour_slices import AddNeighbourSlicesd
+from .normalize_channels import NormalizeChannelsd
 from .remove_specks import RemoveSpecksd
 from .require_mr import RequireMRd
 from .scan_effects import RandScanEffectsd
@@ -41,6 +42,7 @@ __all__ = [
     "LabelsOfRegionsd",
     "MapLabelsd",
     "MasksOfLabelsd",
+    "NormalizeChannelsd",
     "NormalizeSequencesd",
     "RandClassPatchd",
     "RandDropChannelsd",
