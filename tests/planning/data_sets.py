@@ -19,7 +19,7 @@ def boxes(
     channels: int = 1,
     values: tuple[int, ...] | None = None,
 ) -> Path:
-    """A folder images/ + labels/ with dataset.json: bright boxes, one for each class, in noise. Axes of files are RAS."""
+    """A folder images/ and labels/ with dataset.json: bright boxes in noise, one for each class; files are RAS."""
     rng = np.random.default_rng(0)
     values = values or tuple(range(1, classes + 1))
     entries = []

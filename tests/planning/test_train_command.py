@@ -92,5 +92,6 @@ def test_what_cannot_be_planned_is_said_in_one_sentence(
     data = boxes(tmp_path / "data", 1, cases=6)
     assert main(["plan", str(data), "-o", str(tmp_path / "work"), "--device", "cpu", *words]) == 1
     lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and said in lines[0]
+    assert len(lines) == 1
+    assert said in lines[0]
     assert not (tmp_path / "work" / "plan.json").exists()

@@ -31,7 +31,8 @@ def test_every_class_is_met_equally_often_however_small() -> None:
     seen = np.zeros(3)
     for _ in range(60):
         seen += np.bincount(draw(volume)["label"].flatten().numpy(), minlength=3) > 0
-    assert 20 <= seen[1] <= 40 and 20 <= seen[2] <= 40
+    assert 20 <= seen[1] <= 40
+    assert 20 <= seen[2] <= 40
 
 
 def test_image_and_label_stay_together_and_turns_are_in_millimetres() -> None:
@@ -62,10 +63,12 @@ def test_paired_classes_change_places_in_a_mirror_along_r_alone() -> None:
 def test_a_case_without_any_class_gives_background() -> None:
     empty = ClassVoxelsd()({"image": torch.zeros(1, 9, 9, 9), "label": torch.zeros(1, 9, 9, 9, dtype=torch.uint8)})
     patch = RandClassPatchd(patch_size=[12, 8, 8])(empty)
-    assert patch["label"].shape == (1, 12, 8, 8) and not patch["label"].any()
+    assert patch["label"].shape == (1, 12, 8, 8)
+    assert not patch["label"].any()
 
 
 @pytest.mark.parametrize("most", [1, 50])
 def test_places_are_spread_over_the_class(most: int) -> None:
     places = ClassVoxelsd(most=most)(case())["class_voxels"]
-    assert len(places[1]) == most and places[1].shape[1] == 3
+    assert len(places[1]) == most
+    assert places[1].shape[1] == 3

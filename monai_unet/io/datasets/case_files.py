@@ -68,6 +68,28 @@ def images_in(folder: Path) -> dict[str, tuple[str, ...]]:
     return {name: tuple(paths) for name, paths in found.items()}
 
 
+def channels_in(folder: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Images of nnU-Net's folder by case, channel 0 first, and as faults the cases whose numbers have gaps."""
+    found: dict[str, dict[int, str]] = defaultdict(dict)
+    faults = []
+    for path in sorted(folder.iterdir()):
+        name = case_name(path)
+        if path.name.startswith(".") or not path.name.lower().endswith(VOLUME_SUFFIXES):
+            continue
+        case = without_channel(name)
+        if case == name:
+            faults.append(f"{path} has no channel number; nnU-Net calls it {name}_0000")
+            continue
+        number = int(name[-4:])
+        if number in found[case]:
+            faults.append(f"{found[case][number]} and {path} are the same channel; remove one")
+        found[case][number] = str(path)
+    for case, files in found.items():
+        lacking = sorted(set(range(max(files) + 1)) - files.keys())
+        faults += [f"{folder} holds no {case}_{number:04d}, but {case}_{max(files):04d}" for number in lacking]
+    return {case: tuple(files[n] for n in sorted(files)) for case, files in found.items()}, faults
+
+
 def images_beside(labels: Path) -> dict[str, tuple[str, ...]]:
     """Images of each case in the `images…` folder beside a `labels…` folder; empty where there is none."""
     folder = labels.parent / labels.name.replace("labels", "images")

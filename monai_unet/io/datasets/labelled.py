@@ -67,6 +67,7 @@ class LabelledSet:
         region_order: for regions, the value that each is written as, in the order of `classes`; later ones win.
         patients_known: whether `group` of the training cases is, or may be taken as, the patient. Without it no
             cross-validation is possible, as two folds may hold one patient.
+        patients_stated: whether the data set itself names the patients.
         notes: sentences on what was assumed.
     """
 
@@ -80,6 +81,7 @@ class LabelledSet:
     regions: bool = False
     region_order: tuple[int, ...] = ()
     patients_known: bool = True
+    patients_stated: bool = False
     notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> tuple[LabelledCase, ...]:
@@ -105,6 +107,7 @@ class Draft:
     ignore: int | None = None
     region_order: tuple[int, ...] = ()
     patients_known: bool = True
+    patients_stated: bool = False
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -131,6 +134,7 @@ class Draft:
             regions,
             self.region_order if regions else (),
             self.patients_known,
+            self.patients_stated,
             tuple(self.notes),
         )
 

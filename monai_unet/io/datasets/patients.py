@@ -18,6 +18,7 @@ _FEWEST_GROUPS = 0.1
 def fill_groups(draft: Draft) -> None:
     """Give each case without one a group: what its name or folder shares with others, else its own name."""
     unnamed = [case for case in draft.cases if not case.group]
+    draft.patients_stated = len(unnamed) < len(draft.cases)
     if not unnamed:
         return
     for how, rule in (("BIDS names", _by_bids), ("folders", _by_folder), ("names", _by_stem)):
