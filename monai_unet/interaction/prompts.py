@@ -18,7 +18,7 @@ from monai_unet.geometry import Box, Grid
 PromptKind = Literal["point", "scribble", "box", "lasso"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prompt:
     """One thing a user marked.
 
@@ -45,7 +45,7 @@ class Prompt:
         return grid.to_index(np.asarray(self.world, dtype=float).reshape(-1, 3))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """A new mask of one object inside a box of the grid; outside the box nothing changes.
 

@@ -44,7 +44,7 @@ WRONG, SCRIBBLED = 0.03, 0.1
 """Share of corrections that are marked the wrong way round (and corrected later), and of those that are scribbles."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Conversation:
     """One object and what was said about it so far."""
 
@@ -59,7 +59,7 @@ class Conversation:
         return network_input(self.sample.image, self.mask, self.marks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EditorBatch:
     """The conversations of a step: their places in the pool, inputs (N, channels, *size), targets (N, 1, *size)."""
 

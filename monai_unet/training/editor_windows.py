@@ -34,7 +34,7 @@ SMALLEST = 12
 """Voxels of a window that an object needs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EditorObject:
     """One object of a case: its box, its voxels there, and where a user may click first, the deepest voxel in front."""
 
@@ -43,7 +43,7 @@ class EditorObject:
     inside: NDArray[np.int_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EditorCase:
     """An image (S, A, R) in half precision, of order one, its spacing in mm, and its objects."""
 
@@ -124,7 +124,7 @@ def _objects(mask: NDArray[np.bool_], pieces: bool, random: np.random.Generator)
         yield EditorObject(box, inside, chosen)
 
 
-@dataclass
+@dataclass(eq=False)
 class Sample:
     """One window: image and object (both of the window's size), and where the first click may fall."""
 

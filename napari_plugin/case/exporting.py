@@ -45,7 +45,7 @@ from napari_plugin.case.opening import OpenImage, dicom_series
 EDITED_BY = "monai-unet editor"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EditedCase:
     """What is saved.
 

@@ -50,7 +50,7 @@ class WindowScales:
     reach: float = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WindowAnswer:
     """What the network said in a window: logits of its size, and the Dice it expects of them."""
 
