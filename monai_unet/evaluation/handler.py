@@ -27,7 +27,7 @@ from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.surface import Surface
 from monai_unet.evaluation.tables import text_table
 from monai_unet.geometry import Grid, grid_of
-from monai_unet.io import case_name, claim_names, plain, write_label_map
+from monai_unet.io import case_name, claim_names, notes_of, plain, write_label_map
 
 logger = logging.getLogger(__name__)
 
@@ -125,16 +125,18 @@ class ScoreHandler:
             )
         if not pair.reference:
             raise InputError("the label's file is not known; give the label's path under its key.")
-        reference, grid = read_label_map(pair.reference)
+        reference, grid, of_reference = read_label_map(pair.reference)
         if self.convert is not None:
             reference = self.convert(reference, convention, name=pair.reference)
         labels = labels_of(prediction, where="the prediction")
         require_same_grid(grid_of(prediction), grid)
-        image = image_on(pair, grid) if self.settings.lesion_labels else None
+        image, of_image = image_on(pair, grid) if self.settings.lesion_labels else (None, ())
         scores, lesions = self._scores(labels, reference, grid, image, pair.case)
         written = self.output_dir / "predictions" / f"{self._name(pair.reference)}.nii.gz"
         write_label_map(labels, written, like=prediction.meta)
-        return CaseResult(replace(pair, prediction=str(written)), scores, lesions)
+        roles = {"reference": of_reference, "image": tuple(dict.fromkeys([*notes_of(prediction.meta), *of_image]))}
+        notes = tuple(f"{role}: {note}" for role, found in roles.items() for note in found)
+        return CaseResult(replace(pair, prediction=str(written)), scores, lesions, notes=notes)
 
     def _name(self, reference: str) -> str:
         """As the reference is called, by which `evaluate` finds it again; with its folder where two have one name."""
