@@ -37,6 +37,7 @@ class WindowScales:
         finest: the coarsest step, in image voxels, that needs no finer look.
         reach: how far around a point a correction may change the mask, in times the point's distance to the border of
             the mask as it was; a point in the middle of an error is as far from that border as the error is deep.
+        one_way: a correction that includes only adds to the mask, and one that excludes only removes from it.
     """
 
     size: int = 32
@@ -48,6 +49,7 @@ class WindowScales:
     fine: float = 2.0
     finest: float = 1.5
     reach: float = 4.0
+    one_way: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,8 @@ class PromptedMask:
         else:
             place = grow(self.newest.box, (BESIDE,) * 3, self.shape)
             changes = said ^ before
+            if self.zoom.one_way:
+                changes &= said == self.told[-1][2]
             if within is not None:
                 changes &= self._distance(part) <= within
             before ^= _touching(changes, part, [place], all_if_none=False)
