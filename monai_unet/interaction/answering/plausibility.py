@@ -14,8 +14,11 @@ from monai_unet.transforms import foreground
 MOST = 0.3
 """The largest share of what an image shows, its background left out, that a first answer may fill."""
 
-_UNCOUNTED = 0.02
-"""A smaller share of the whole array is not looked into: what is shown would have to be a fifteenth of it."""
+SMALLER = MOST / 2
+"""About the share that is left of a piece of the classical answer that would have filled more than `MOST`."""
+
+_UNCOUNTED = 0.03
+"""A smaller share of the whole array, air included, is not looked into: a third of a brain in the widest of volumes."""
 
 
 class ShownVolume:

@@ -194,6 +194,13 @@ class PromptedMask:
                 changes &= self._distance(part) <= within
             before ^= _touching(changes, part, [place], all_if_none=False)
 
+    def begin_with(self, box: Box, mask: NDArray[np.bool_]) -> None:
+        """Instead of what was taken so far: another mask inside a box, and nothing beside it."""
+        if self._touched is not None:
+            self.mask[self._touched] = self.current[self._touched]
+        self.mask[box] = mask
+        self._touched = union(self._touched, box)
+
     def reach(self, window: ImageWindow) -> float | None:
         """How far in mm from the newest prompt a correction may change the mask; None (anywhere) for a region."""
         kind, positive = self.told[-1][1:]
