@@ -5,8 +5,8 @@
     python benchmarks/editor_sources.py DATA --output OUT --automatic        # begun with a bundle's own result
 
 DATA holds the data sets side by side; DIR is what brain_tumor_mri's synthesise.yaml wrote (its validation list only).
-Clicks as in benchmarks/editor.py. With `--automatic` an object begins with the mask of `brain_tumor_t1c` or `sarcoma_mri`,
-where that has a Dice of at least 0.3. Writes `sources.json` and prints one row per source and method.
+Clicks as in benchmarks/editor.py. With `--automatic` an object begins with the mask of `brain_tumor_t1c` or
+`sarcoma_mri`, where that has a Dice of at least 0.3. Writes `sources.json` and prints one row per source and method.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def table(records: list[dict[str, Any]], clicks: int) -> Iterator[str]:
             cells = " | ".join(f"{curves[method][:, n].mean():.3f}" for n in shown)
             large = sum(r["first_volume"] > LARGE for r in chosen)
             steps = np.diff(curves[method])[:, 1:] if not curves[method][:, 0].any() else np.diff(curves[method])
-            yield f"| {group} | {len(chosen)} | {method} | {cells} | {large} | {(steps < -0.02).sum()} of {steps.size} |"
+            harmed = f"{(steps < -0.02).sum()} of {steps.size}"
+            yield f"| {group} | {len(chosen)} | {method} | {cells} | {large} | {harmed} |"
         if len(curves) == 2:
             one, two = curves.values()
             off = one - two

@@ -193,9 +193,8 @@ def _turned(sample: Sample, random: np.random.Generator) -> Sample:
     if click is not None:
         click = click[axes]
         click[flips] = sample.image.shape[0] - 1 - click[flips]
-    image, target, known = (
-        None if array is None else np.ascontiguousarray(np.flip(array.transpose(axes), flips))
-        for array in (sample.image, sample.target, sample.known)
-    )
+    image = np.ascontiguousarray(np.flip(sample.image.transpose(axes), flips))
+    target = np.ascontiguousarray(np.flip(sample.target.transpose(axes), flips))
+    known = None if sample.known is None else np.ascontiguousarray(np.flip(sample.known.transpose(axes), flips))
     lengths = [sample.spacing[axis] for axis in axes]
     return Sample(image, target, click, known, (lengths[0], lengths[1], lengths[2]))
