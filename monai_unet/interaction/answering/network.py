@@ -179,17 +179,15 @@ class NetworkAnswerer:
         window = talk.fitting()
         assert window is not None
         within = talk.reach(window)
-        without = self._look(talk, window, newest=False) if self.zoom.caused else None
-        talk.take(self._look(talk, window), pieces="beside", within=within, without=without)
+        talk.take(self._look(talk, window), pieces="beside", within=within)
         if self.zoom.fine > 1 and window.step[2] > self.zoom.finest:
             millimetres = window.step[2] * talk.spacing[2] / self.zoom.fine
             near = ImageWindow.around(middle(talk.newest.box), millimetres, talk.spacing, window.size)
-            without = self._look(talk, near, newest=False) if self.zoom.caused else None
-            talk.take(self._look(talk, near), pieces="beside", margin=0.15, within=within, without=without)
+            talk.take(self._look(talk, near), pieces="beside", margin=0.15, within=within)
 
-    def _look(self, talk: PromptedMask, window: ImageWindow, *, newest: bool = True) -> WindowAnswer:
-        """What the network says in a window, the prompts (all, or all but the newest) obeyed."""
-        marks = talk.marks(window, newest=newest)
+    def _look(self, talk: PromptedMask, window: ImageWindow) -> WindowAnswer:
+        """What the network says in a window, the prompts obeyed."""
+        marks = talk.marks(window)
         channels = network_input(window.read(talk.image), talk.mask_in(window), marks)
         with torch.no_grad():
             logits = self._network(torch.from_numpy(channels[None]))[0, 0].numpy()

@@ -37,8 +37,6 @@ class WindowScales:
         finest: the coarsest step, in image voxels, that needs no finer look.
         reach: how far around a point a correction may change the mask, in times the point's distance to the border of
             the mask as it was; a point in the middle of an error is as far from that border as the error is deep.
-        one_way: a correction that includes only adds to the mask, and one that excludes only removes from it.
-        caused: of a correction only changes are taken over that the newest prompt brought about.
     """
 
     size: int = 32
@@ -50,8 +48,6 @@ class WindowScales:
     fine: float = 2.0
     finest: float = 1.5
     reach: float = 4.0
-    one_way: bool = False
-    caused: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,11 +88,10 @@ class PromptedMask:
         self._touched: Box | None = None
         self._clicked: float | None = None
 
-    def marks(self, window: ImageWindow, *, newest: bool = True) -> DrawnPrompts:
-        """All prompts on the voxels of a window, or all but the newest."""
+    def marks(self, window: ImageWindow) -> DrawnPrompts:
+        """All prompts on the voxels of a window."""
         marks = DrawnPrompts(window.size)
-        count = len(self.prompts) - (not newest)
-        for prompt, voxels in zip(self.prompts[:count], self.voxels[:count], strict=True):
+        for prompt, voxels in zip(self.prompts, self.voxels, strict=True):
             radius = prompt.radius / max(s * t for s, t in zip(self.spacing, window.step, strict=True))
             marks.add(prompt.kind, prompt.positive, window.to_window(voxels), axis=prompt.axis, radius=radius)
         return marks
@@ -163,13 +158,13 @@ class PromptedMask:
         pieces: Literal["marked", "beside"],
         margin: float = 0.0,
         within: float | None = None,
-        without: WindowAnswer | None = None,
     ) -> None:
         """Change the mask to what a look says, in the window without a margin (a share of each side).
 
         Args:
             pieces: "marked": of the answer, connected pieces that a positive prompt touches; "beside": of the changes,
-                connected pieces at the newest prompt, so that a correction does not undo what was right elsewhere.
+                connected pieces at the newest prompt, so that a correction does not undo what was right elsewhere; of
+                a point or scribble that includes only what it adds, of one that excludes what it removes.
             within: of the changes, those so many mm from the newest prompt.
         """
         box, logits = look.window.write(look.logits, self.shape)
@@ -186,10 +181,9 @@ class PromptedMask:
         else:
             place = grow(self.newest.box, (BESIDE,) * 3, self.shape)
             changes = said ^ before
-            if self.zoom.one_way:
-                changes &= said == self.told[-1][2]
-            if without is not None:
-                changes &= (without.window.write(without.logits, self.shape)[1][inside_of(part, box)] > 0) != said
+            kind, positive = self.told[-1][1:]
+            if kind in ("point", "scribble"):
+                changes &= said == positive
             if within is not None:
                 changes &= self._distance(part) <= within
             before ^= _touching(changes, part, [place], all_if_none=False)
