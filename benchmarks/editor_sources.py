@@ -84,14 +84,12 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
     return 2 * float((one & other).sum()) / max(1, int(one.sum()) + int(other.sum()))
 
 
-def measured(tumour: Tumour, answerer: FirstVolume, clicks: int, segmenter: Segmenter | None) -> dict[str, Any] | None:
-    """The curve of one object; None where there is no automatic result worth correcting."""
+def measured(tumour: Tumour, answerer: FirstVolume, clicks: int, initial: np.ndarray | None) -> dict[str, Any] | None:
+    """The curve of one object; None where the result to begin with is not worth correcting."""
     case = read_case(tumour.image, tumour.reference)
-    reference, initial = case.object_mask(tumour.values), None
-    if segmenter is not None:
-        initial = segmenter.segment(tumour.image).labels.numpy()[0] > 0
-        if dice(initial, reference) < LEAST:
-            return None
+    reference = case.object_mask(tumour.values)
+    if initial is not None and dice(initial, reference) < LEAST:
+        return None
     curve = drain(run_case(case.image, case.grid, reference, answerer, clicks=clicks, initial=initial))
     row = {"group": tumour.group, "name": tumour.name, "dice": curve.dice, "nsd": curve.nsd}
     first = answerer.first / int(reference.sum())
@@ -144,13 +142,13 @@ def main() -> None:
     if arguments.synthetic and not arguments.automatic and arguments.key != "test":
         chosen += synthetic(arguments.synthetic)
     bundles = {name: Segmenter.load(name, device="cpu") for name in set(AUTOMATIC.values()) if arguments.automatic}
+    starts = {t.image: bundles[AUTOMATIC[t.group]].segment(t.image).labels.numpy()[0] > 0 for t in chosen if bundles}
     records: list[dict[str, Any]] = []
     for method in arguments.methods:
         other = arguments.checkpoint and method != CLASSICAL
         answerer = NetworkAnswerer(method, checkpoint=arguments.checkpoint) if other else build_answerer(method)
         for tumour in chosen:
-            segmenter = bundles.get(AUTOMATIC.get(tumour.group, ""))
-            found = measured(tumour, FirstVolume(answerer), arguments.clicks, segmenter)
+            found = measured(tumour, FirstVolume(answerer), arguments.clicks, starts.get(tumour.image))
             if found is not None:
                 records.append({"method": method, **found})
                 print(method, tumour.group, tumour.name, np.round(found["dice"], 2), file=sys.stderr)

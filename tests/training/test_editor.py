@@ -21,8 +21,8 @@ from monai_unet.networks import build_unet
 from monai_unet.training.editor import EditorTraining, average_gradients, editor_loss
 from monai_unet.training.editor_cases import editor_cases
 from monai_unet.training.editor_windows import EditorWindows, varied_contrast
-from monai_unet.training.faulty_masks import faulty_mask
-from monai_unet.training.invented_windows import drawn_lesion, even_tissue, scene
+from monai_unet.training.faulty_masks import NEARLY, faulty_mask, nearly_right_mask
+from monai_unet.training.invented_windows import Sample, drawn_lesion, even_tissue, scene
 
 TOGETHER = built_in_folder() / "lesion_editor" / "configs" / "multi_process_train.yaml"
 TRAIN = built_in_folder() / "lesion_editor" / "configs" / "train.yaml"
