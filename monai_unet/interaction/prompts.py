@@ -55,6 +55,8 @@ class Answer:
         probability: float32 of the same shape where the method has one.
         milliseconds: wall time of the answer.
         notes: what the user should know, one sentence each.
+        bounded: of a first answer that could not be an object (see `plausibility`), the share of the image that it
+            would have filled; the mask is a smaller one then, and a note asks for a box or a line. 0: plausible.
     """
 
     box: Box
@@ -62,6 +64,7 @@ class Answer:
     probability: NDArray[np.float32] | None = None
     milliseconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    bounded: float = 0.0
 
 
 class Answerer(Protocol):
