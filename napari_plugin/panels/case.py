@@ -17,7 +17,7 @@ from napari_plugin.case import Controller, details, refusal, title
 from napari_plugin.panels.layout import Panel, button, sentence, tip
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
-from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane
+from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane, upright
 
 _ENTRY = Qt.ItemDataRole.UserRole
 
@@ -63,7 +63,10 @@ class CasePanel(Panel):
         self.add(self.grey_window)
         controller.entries_changed.connect(self._list)
         controller.images_changed.connect(self._list)
-        controller.viewer.dims.events.order.connect(self._mark_plane)
+        events = controller.viewer.dims.events, controller.viewer.scene.camera.events
+        self._turned = (events[0].order, events[0].ndisplay, events[1].orientation)
+        for emitter in self._turned:
+            emitter.connect(self._mark_plane)
         self._list()
         self._mark_plane()
 
@@ -92,13 +95,15 @@ class CasePanel(Panel):
 
     def release(self) -> None:
         """Let go of the viewer."""
-        self.controller.viewer.dims.events.order.disconnect(self._mark_plane)
+        for emitter in self._turned:
+            emitter.disconnect(self._mark_plane)
 
     def _shower(self, name: str) -> Callable[[], None]:
         return lambda: self.show_plane(name)
 
     def _mark_plane(self, event: object = None) -> None:
-        shown = plane_of(self.controller.viewer).name
+        viewer = self.controller.viewer
+        shown = plane_of(viewer).name if upright(viewer) else ""
         for name, made in self.plane_buttons.items():
             made.setChecked(name == shown)
 

@@ -1,7 +1,7 @@
 from .canvases import SideCanvases
 from .click_check import clicks_land_true
 from .compile_ahead import compile_ahead
-from .hanging import METADATA, go_to, hang, image_layer, plane_of, show_plane, widen_contrast_range
+from .hanging import METADATA, go_to, hang, image_layer, plane_of, show_plane, upright, widen_contrast_range
 from .marks import EXCLUDE, INCLUDE
 from .planes import SidePlanes
 from .readout import Readout
@@ -29,5 +29,6 @@ __all__ = [
     "limits_of",
     "plane_of",
     "show_plane",
+    "upright",
     "widen_contrast_range",
 ]
