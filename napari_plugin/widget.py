@@ -31,6 +31,7 @@ from napari_plugin.panels import (
     RefinePanel,
     SavePanel,
     default_answerer,
+    default_method,
     one_line,
     remember_folds,
     sentence,
@@ -48,10 +49,12 @@ from napari_plugin.viewer import (
     clicks_land_true,
     compile_ahead,
     plane_of,
+    shown_image,
 )
 
 if TYPE_CHECKING:
     import napari
+    from napari.components import ViewerModel
 
     from napari_plugin.viewer import SidePlanes
 
@@ -71,8 +74,13 @@ class Dock(QWidget):
         self._failures = 0
         self.viewer = napari_viewer
         self.controller = Controller(napari_viewer, self)
-        self.editing = Editing(self.controller, default_answerer)
-        self.tool = PromptTool(self._grid, self.editing.submit, drawing=lambda stroke: self.view.show_stroke(stroke))
+        self.editing = Editing(self.controller, default_answerer, method=default_method())
+        self.tool = PromptTool(
+            self._grid,
+            self.editing.submit,
+            drawing=lambda stroke: self.view.show_stroke(stroke),
+            series_in=self._series_in,
+        )
         self.tool.attach(napari_viewer)
         self.canvases = SideCanvases(napari_viewer, self.tool, self, lambda model: self.readout.attach(model))
         self.view = CaseView(
@@ -266,6 +274,13 @@ class Dock(QWidget):
     def _grid(self) -> Grid | None:
         reference = self.controller.reference
         return None if reference is None else reference.grid
+
+    def _series_in(self, viewer: ViewerModel) -> str | None:
+        image = shown_image(viewer)
+        if image is None or not any(image is known for known in self.controller.images):
+            self.controller.say("No series is seen here, so that none can answer; show one, then mark again.", WARNING)
+            return None
+        return image.key
 
     def _ask_region(self, use: Callable[[Box], None]) -> None:
         """The next box drawn is a region for the model, not a prompt."""

@@ -4,6 +4,7 @@ from .editing import Editing
 from .findings import Findings, centre_voxel, counted, measure_objects, sum_of_long_axes
 from .models import editor_bundles, region_of
 from .opening import OpenImage, best_of, details, list_images, open_image, refusal, title
+from .prompted import prompted_by
 from .summary import save_html
 from .work import BackgroundWork, once
 from .zoo import licence_of
@@ -29,6 +30,7 @@ __all__ = [
     "models",
     "once",
     "open_image",
+    "prompted_by",
     "refusal",
     "region_of",
     "save_html",

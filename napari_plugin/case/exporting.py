@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_unet.bundle_format import BundleDescription, find_bundle
+from monai_unet.bundle_format import Bundle, BundleDescription, find_bundle
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
 from monai_unet.geometry import grid_of, place
@@ -41,6 +41,7 @@ from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_beside, claim_named
 from napari_plugin.case.findings import measure_objects
 from napari_plugin.case.opening import OpenImage, dicom_series
+from napari_plugin.case.prompted import Prompted, bundle_named
 
 EDITED_BY = "monai-unet editor"
 
@@ -55,6 +56,7 @@ class EditedCase:
         objects: those with voxels or without, by value.
         made_by: provenance of the automatic result it began with; empty without.
         notes: what was unusual about the images that were shown, one sentence each.
+        prompted: the objects that prompts were given on, see `prompted_by`.
     """
 
     image: OpenImage
@@ -62,6 +64,7 @@ class EditedCase:
     objects: tuple[SegmentObject, ...]
     made_by: Mapping[str, object]
     notes: tuple[str, ...] = ()
+    prompted: tuple[Prompted, ...] = ()
 
     def measured(self) -> dict[int, Lesion | None]:
         """The measurements of each object."""
@@ -69,11 +72,22 @@ class EditedCase:
 
     def algorithm(self) -> AlgorithmIdentity:
         """Who drew it: the editor, from an automatic result where there was one."""
-        bundle = self.made_by.get("bundle")
-        name = f"{bundle}, corrected" if bundle else EDITED_BY
+        bundle, answered = self.made_by.get("bundle"), self._answering_bundle()
         version = str(self.made_by.get("version") or __version__)
         weights = str(self.made_by.get("weights_sha256") or "")
+        if bundle:
+            name = f"{bundle}, corrected"
+        elif answered is not None:
+            name, weights = f"{EDITED_BY} with {answered.name}", answered.description.weights_sha256
+        else:
+            name = EDITED_BY
         return AlgorithmIdentity(name, version, weights, made_by="SEMIAUTOMATIC", notes=self.stated_notes())
+
+    def _answering_bundle(self) -> Bundle | None:
+        """The network that answered most objects; None where none did."""
+        methods = [method for item in self.prompted for method in item.methods]
+        found = [bundle for name in sorted(set(methods), key=methods.count) if (bundle := bundle_named(name))]
+        return found[-1] if found else None
 
     def stated_notes(self) -> tuple[str, ...]:
         """The notes of the automatic result and of the images, each once."""
@@ -102,6 +116,7 @@ def save_mask(outcome: EditedCase, path: Path) -> list[Path]:
     algorithm = outcome.algorithm()
     stated: Json = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
     stated |= {"notes": list(outcome.stated_notes())}
+    stated |= {"prompted": [item.stated() for item in outcome.prompted]} if outcome.prompted else {}
     stated |= {"source": outcome.image.entry.path, "corrected": True, "use": RESEARCH_USE, "labels": names}
     write_text(provenance, json.dumps({**dict(outcome.made_by), **stated}, indent=2) + "\n")
     return [path, provenance]

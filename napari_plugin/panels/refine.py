@@ -116,7 +116,7 @@ class RefinePanel(Panel):
 
     def _on_method(self) -> None:
         name = self.method.currentData()
-        self.editing.set_answerer(lambda: build_answerer(name))
+        self.editing.set_answerer(lambda: build_answerer(name), name)
 
     def _on_at_once(self, checked: bool) -> None:
         self.editing.answer_at_once = checked
@@ -133,7 +133,12 @@ class RefinePanel(Panel):
 
 def default_answerer() -> Answerer:
     """What answers where the user has not chosen: the network where it is there, else the classical method."""
-    return build_answerer(_methods()[0][0])
+    return build_answerer(default_method())
+
+
+def default_method() -> str:
+    """Its name."""
+    return _methods()[0][0]
 
 
 def _methods() -> list[tuple[str, str]]:

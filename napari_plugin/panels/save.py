@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton
 
 from monai_unet.io import RESEARCH_USE
-from napari_plugin.case import WARNING, Editing, exporting, once, save_html
+from napari_plugin.case import WARNING, Editing, exporting, once, prompted_by, save_html
 from napari_plugin.panels.layout import Panel, button
 from napari_plugin.settings import remember, setting
 
@@ -91,7 +91,15 @@ class SavePanel(Panel):
             self.editing.controller.say("An outline is still open: accept (U) or drop (Shift+U) it first.", WARNING)
             return None
         notes = dict.fromkeys(note for shown in self.editing.controller.images for note in shown.notes)
-        return exporting.EditedCase(image, session.labels.copy(), session.objects, self.editing.made_by, tuple(notes))
+        names = {shown.key: shown.name for shown in self.editing.controller.images}
+        return exporting.EditedCase(
+            image,
+            session.labels.copy(),
+            session.objects,
+            self.editing.made_by,
+            tuple(notes),
+            prompted_by(session, names),
+        )
 
     def _open_menu(self) -> None:
         made: QPushButton = self.button

@@ -1,7 +1,17 @@
 from .canvases import SideCanvases
 from .click_check import clicks_land_true
 from .compile_ahead import compile_ahead
-from .hanging import METADATA, go_to, hang, image_layer, plane_of, show_plane, upright, widen_contrast_range
+from .hanging import (
+    METADATA,
+    go_to,
+    hang,
+    image_layer,
+    plane_of,
+    show_plane,
+    shown_image,
+    upright,
+    widen_contrast_range,
+)
 from .marks import EXCLUDE, INCLUDE
 from .planes import SidePlanes
 from .readout import Readout
@@ -29,6 +39,7 @@ __all__ = [
     "limits_of",
     "plane_of",
     "show_plane",
+    "shown_image",
     "upright",
     "widen_contrast_range",
 ]

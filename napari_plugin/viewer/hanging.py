@@ -96,6 +96,15 @@ def letters_of(viewer: ViewerModel) -> tuple[str, str, str, str]:
     return left, right, top, bottom
 
 
+def shown_image(viewer: ViewerModel) -> OpenImage | None:
+    """The image that a viewer shows: of those that are seen the one on top; None where none is seen."""
+    for layer in reversed(viewer.layers):
+        image: OpenImage | None = layer.metadata.get(METADATA)
+        if image is not None and layer.visible and layer.opacity > 0:
+            return image
+    return None
+
+
 def image_layer(image: OpenImage, *, window: str = AUTOMATIC) -> LayerDataTuple:
     """A napari layer-data tuple of an open image, sharing its memory."""
     data = image.array
