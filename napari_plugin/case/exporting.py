@@ -39,7 +39,7 @@ from monai_unet.mappings import Json
 from monai_unet.measurement import Lesion, for_report
 from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_beside, claim_named
-from napari_plugin.case.findings import measure_objects
+from napari_plugin.case.findings import Wholes, in_parts, measure_objects, measure_wholes, wholes_of
 from napari_plugin.case.opening import OpenImage, dicom_series
 from napari_plugin.case.prompted import Prompted, bundle_named
 
@@ -69,6 +69,11 @@ class EditedCase:
     def measured(self) -> dict[int, Lesion | None]:
         """The measurements of each object."""
         return drain(measure_objects(self.labels, self.image.array, self.image.grid, [o.value for o in self.objects]))
+
+    def wholes(self) -> Wholes:
+        """The same of the wholes that classes of one tumour are parts of."""
+        held = wholes_of(self.objects)
+        return drain(measure_wholes(self.labels, self.image.array, self.image.grid, held))
 
     def algorithm(self) -> AlgorithmIdentity:
         """Who drew it: the editor, from an automatic result where there was one."""
@@ -144,12 +149,14 @@ def save_sr(outcome: EditedCase, path: Path) -> list[Path]:
     claim_beside(path.with_name(f"{path.stem}.seg.dcm"), outcome.image)
     outcome = replace(outcome, objects=tuple(o for o in outcome.objects if (outcome.labels == o.value).any()))
     labels, segments = _named(outcome)
-    series, algorithm = _series(outcome), outcome.algorithm()
+    series, measured = _series(outcome), outcome.measured()
+    apart = [in_parts(item.name, measured[item.value]) for item in outcome.objects]
+    algorithm = replace(outcome, notes=(*outcome.notes, *filter(None, apart))).algorithm()
     seg = path.with_name(f"{path.stem}.seg.dcm")
     write_seg(labels, seg, source=series, segments=segments, algorithm=algorithm)
     lesions = [
         for_report(lesion, segment=segment.number, name=segment.name, modality=series.modality)
-        for segment, lesion in zip(segments, outcome.measured().values(), strict=True)
+        for segment, lesion in zip(segments, measured.values(), strict=True)
         if lesion is not None
     ]
     write_sr(lesions, path, source=series, segmentation=seg, algorithm=algorithm)
@@ -158,21 +165,22 @@ def save_sr(outcome: EditedCase, path: Path) -> list[Path]:
 
 COLUMNS = (
     *("label", "name", "class", "volume_ml", "long_axis_mm", "short_axis_mm", "longest_diameter_3d_mm"),
-    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "use"),
+    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "parts", "target", "use"),
 )
 
 
 def save_csv(outcome: EditedCase, path: Path) -> list[Path]:
-    """One line for each object."""
+    """One line for each object, and one, without a label, for each whole that they are parts of."""
     claim_named(path, outcome.image)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     measured = outcome.measured()
     for item in outcome.objects:
-        lesion = measured[item.value]
-        numbers = [""] * 9 if lesion is None else [f"{value:.6g}" for value in _numbers(lesion)]
-        table.writerow([item.value, cell(item.name), cell(item.class_name), *numbers, RESEARCH_USE])
+        line = [item.value, cell(item.name), cell(item.class_name), *_cells(measured[item.value])]
+        table.writerow([*line, "yes" if item.target else "no", RESEARCH_USE])
+    for name, whole in outcome.wholes().items():
+        table.writerow(["", cell(name), "whole of several labels", *_cells(whole), "no", RESEARCH_USE])
     write_text(path, text.getvalue())
     return [path]
 
@@ -222,6 +230,12 @@ def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[np.integer], list[S
         raise InputError(f"{path} has structures that overlap, which one label map cannot hold; load them one by one.")
     labels = place(mask.masks.numpy()[0], grid_of(mask.masks), image.grid, name=str(path))
     return labels, [SegmentObject(s.number, s.name, s.name, s.rgb) for s in mask.segments]
+
+
+def _cells(lesion: Lesion | None) -> list[str]:
+    if lesion is None:
+        return [""] * 9 + ["0"]
+    return [*(f"{value:.6g}" for value in _numbers(lesion)), str(lesion.parts)]
 
 
 def _numbers(lesion: Lesion) -> Sequence[float]:

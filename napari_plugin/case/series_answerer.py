@@ -41,11 +41,7 @@ class SeriesAnswerer:
     ) -> None:
         self._build, self._images, self._names, self._grid = build, images, names, grid
         self._ready = dict(prepared)
-
-    @property
-    def name(self) -> str:
-        """Of the method."""
-        return next((answerer.name for answerer in self._ready.values()), "")
+        self.name = ""
 
     def start(self, image: NDArray[np.number], grid: Grid) -> None:
         """Nothing: each series is prepared by `prepare`.

@@ -137,7 +137,7 @@ class ModelPanel(Panel):
                 warnings = models.check(segmenter, images)
                 if warnings:
                     return warnings
-            return (yield from models.run(segmenter, images, region))
+            return (yield from models.run(segmenter, images, region, description=bundle.description))
 
         self._begun = time.monotonic()
 
