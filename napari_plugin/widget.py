@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from monai_unet.geometry import Box, Grid
+from monai_unet.geometry import PLANES, Box, Grid
 from monai_unet.io import RESEARCH_USE, plain
 from napari_plugin.case import ERROR, WARNING, Controller, Editing, region_of
 from napari_plugin.panels import (
@@ -37,7 +37,7 @@ from napari_plugin.panels import (
     sentence,
 )
 from napari_plugin.progress import ProgressBar
-from napari_plugin.settings import setting
+from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import bind
 from napari_plugin.viewer import (
     AUTOMATIC,
@@ -46,6 +46,7 @@ from napari_plugin.viewer import (
     PromptTool,
     Readout,
     SideCanvases,
+    ToolState,
     clicks_land_true,
     compile_ahead,
     plane_of,
@@ -90,7 +91,14 @@ class Dock(QWidget):
         self.model = ModelPanel(
             self.controller, self.editing, ask_region=self._ask_region, show_uncertainty=self._show_uncertainty
         )
-        self.refine = RefinePanel(self.editing, self.tool, self.view.stop_painting)
+        self.tools = ToolState(
+            napari_viewer,
+            self.tool,
+            lambda: self.view.layers.labels if self.view.layers is not None else None,
+            say=self.controller.say,
+            brush_mm=float(setting("brush_mm")),
+        )
+        self.refine = RefinePanel(self.editing, self.tools)
         self.findings = FindingsPanel(
             self.editing,
             go_to=self.view.go_to,
@@ -145,24 +153,27 @@ class Dock(QWidget):
         self.setMinimumWidth(WIDTH)
 
     def _actions(self) -> dict[str, Callable[[], object]]:
-        actions: dict[str, Callable[[], object]] = {n: made.click for n, made in self.case.plane_buttons.items()}
-        actions |= {kind: made.click for kind, made in self.refine.tools.items()}
+        # never the click of a button: those of a folded box are disabled
+        actions: dict[str, Callable[[], object]] = {n: partial(self.case.show_plane, n) for n in PLANES}
+        actions |= {kind: partial(self.refine.take, kind) for kind in self.refine.tools if kind != "pan"}
         for name in (AUTOMATIC, *CT_WINDOWS):
             actions[f"window {name}"] = partial(self.case.set_window, name)
         return actions | {
-            "planes": self.case.planes_button.click,
-            "segment": self.model.segment_button.click,
+            "smaller": partial(self.tools.step_brush, -1),
+            "larger": partial(self.tools.step_brush, 1),
+            "planes": self.canvases.toggle_planes,
+            "segment": self.model.segment,
             "cancel": self._escape,
             "sign": self.refine.toggle_sign,
-            "accept": self.refine.accept.click,
-            "drop": self.refine.drop.click,
+            "accept": self.editing.accept,
+            "drop": self.editing.drop,
             "undo": self.editing.undo,
             "redo": self.editing.redo,
             "new object": self.editing.new_object,
             "hide": self.view.toggle_labels,
             "fill between": self.findings.fill_between,
             "uncertain": self.next_uncertain,
-            "save": self.save.button.click,
+            "save": self.save.open_menu,
         }
 
     def _escape(self) -> None:
@@ -170,8 +181,7 @@ class Dock(QWidget):
         if self.controller.jobs.running:
             self.controller.jobs.stop()
         else:
-            self.refine.choose(None)
-            self.view.stop_painting()
+            self.refine.take("pan")
 
     def next_uncertain(self) -> None:
         """Go to the next place where the model is unsure."""
@@ -210,6 +220,9 @@ class Dock(QWidget):
         if isinstance(window, QMainWindow) and self._main_window is not window:
             self._main_window = window
             window.installEventFilter(self)
+            # those of a dock that floats would be heard only while it has the focus
+            for shortcut in self._shortcuts:
+                shortcut.setParent(window)
         QTimer.singleShot(0, self._check_clicks)
 
     def _check_clicks(self) -> None:
@@ -261,11 +274,16 @@ class Dock(QWidget):
         _DOCKS.discard(self)
         self.findings.release()
         self.learn.release()
+        remember("brush_mm", self.tools.brush_mm)
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
         self.controller.close()
         self.editing.close()
         if window_goes:
             return
         self.readout.detach()
+        self.tools.release()
         self.tool.detach()
         self.case.release()
         self.canvases.close()
@@ -301,6 +319,8 @@ class Dock(QWidget):
 
     def _on_session(self) -> None:
         session = self.editing.session
+        self.tools.follow_session()
+        self.refine.show_tool()
         self.save.uncertain.setVisible(False)
         if session is not None and self.planes is None and setting("three_planes"):
             self.canvases.toggle_planes()

@@ -68,6 +68,8 @@ class FindingsPanel(Panel):
         self.kind.setPlaceholderText("Class of the selected lesions, e.g. tumour")
         self.kind.setToolTip("Several lesions of one class are one label when saved for training")
         self.kind.editingFinished.connect(self._classify)
+        # the next letter is a key of the dock again
+        self.kind.returnPressed.connect(self.kind.clearFocus)
         self.axes = QCheckBox("Draw axes")
         self.axes.setToolTip("Long and short axis of each lesion in its slice (RECIST 1.1)")
         self.axes.toggled.connect(lambda checked: self._show_axes())

@@ -35,7 +35,7 @@ class SavePanel(Panel):
             self.menu.addAction(title, self._asker(kind))
         self.menu.addSeparator()
         self.menu.addAction("Add to a training set…", self._ask_training)
-        self.button = button("Save…", f"Save the result. {RESEARCH_USE}", self._open_menu, name="save")
+        self.button = button("Save…", f"Save the result. {RESEARCH_USE}", self.open_menu, name="save")
         self.load_button = button("Load mask…", "Go on with a mask, SEG or RTSTRUCT of this image", self._ask_mask)
         self.uncertain = button(
             "Next uncertain place", "Go to the next place where the model is unsure", next_uncertain, name="uncertain"
@@ -101,7 +101,8 @@ class SavePanel(Panel):
             prompted_by(session, names),
         )
 
-    def _open_menu(self) -> None:
+    def open_menu(self) -> None:
+        """Show what can be saved."""
         made: QPushButton = self.button
         self.menu.popup(made.mapToGlobal(made.rect().topLeft()))
 

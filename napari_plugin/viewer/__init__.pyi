@@ -15,6 +15,7 @@ from .hanging import (
 from .marks import EXCLUDE, INCLUDE
 from .planes import SidePlanes
 from .readout import Readout
+from .tool_state import Tool, ToolState
 from .tools import TOOLS, PromptTool
 from .view import CaseView
 from .windows import AUTOMATIC, CT_WINDOWS, limits_of
@@ -31,6 +32,8 @@ __all__ = [
     "Readout",
     "SideCanvases",
     "SidePlanes",
+    "Tool",
+    "ToolState",
     "clicks_land_true",
     "compile_ahead",
     "go_to",

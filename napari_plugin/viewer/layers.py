@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SEGMENTATION, CANDIDATE = "Segmentation", "Candidate"
 CANDIDATE_COLOR = "#ff4fd8"
-PAINTING = ("paint", "erase", "fill", "polygon")
 
 
 class SessionLayers:
@@ -48,7 +47,6 @@ class SessionLayers:
         self._quiet = False
         place = placed(session.grid)
         self.labels = Labels(session.labels, name=SEGMENTATION, opacity=opacity, colormap=self._colormap(), **place)
-        self.labels.brush_size = max(3, round(5 / min(session.grid.spacing)))
         # allocated by the system page by page: an empty candidate costs next to nothing
         self._outline = np.zeros(session.grid.shape, dtype=np.uint8)
         colors = {None: "transparent", 0: "transparent", 1: CANDIDATE_COLOR}
@@ -73,15 +71,6 @@ class SessionLayers:
         for layer in (self.labels, self.candidate):
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
-
-    @property
-    def painting(self) -> bool:
-        """Whether one of napari's own tools for labels is in hand."""
-        return str(self.labels.mode) in PAINTING
-
-    def stop_painting(self) -> None:
-        """Put napari's brush away."""
-        self.labels.mode = "pan_zoom"
 
     def choose(self, value: int) -> None:
         """Paint with this object's label from now on."""

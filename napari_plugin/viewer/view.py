@@ -90,11 +90,6 @@ class CaseView:
         if self.layers is not None and self.layers.labels in self.viewer.layers:
             self.viewer.layers.selection.active = self.layers.labels
 
-    def stop_painting(self) -> None:
-        """Put napari's brush away."""
-        if self.layers is not None:
-            self.layers.stop_painting()
-
     def toggle_labels(self) -> bool:
         """Hide or show the segmentation; whether it is shown now."""
         if self.layers is None:
@@ -194,6 +189,7 @@ class CaseView:
         if self.viewer.dims.ndisplay == 3:
             show_plane(self.viewer, plane_of(self.viewer).name)
         self.viewer.dims.point = self._place
+        self.select_labels()
 
     def _on_ndisplay(self, event: Event) -> None:
         if self.viewer.dims.ndisplay == 2:
