@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -85,7 +85,11 @@ class Dock(QWidget):
         self.tool.attach(napari_viewer)
         self.canvases = SideCanvases(napari_viewer, self.tool, self, lambda model: self.readout.attach(model))
         self.view = CaseView(
-            napari_viewer, self.editing, opacity=float(setting("opacity")), redrawn=self.canvases.refresh
+            napari_viewer,
+            self.editing,
+            opacity=float(setting("opacity")),
+            redrawn=self.canvases.refresh,
+            later=lambda what: QTimer.singleShot(0, what),
         )
         self.case = CasePanel(self.controller, self.canvases.toggle_planes, self.canvases.toggle_series)
         self.model = ModelPanel(
@@ -111,6 +115,8 @@ class Dock(QWidget):
         self.position_line = one_line()
         self.readout = Readout(self.controller, self.position_line.setText, self.view.label_at)
         self.readout.attach(napari_viewer)
+        self.controller.reference_changed.connect(self._forget_last)
+        self.editing.edited.connect(lambda change: self.readout.refresh())
         self.status = sentence("Open a study, drop it here, or try File > Open Sample.")
         self.status.setAccessibleName("Status")
         self.progress = ProgressBar()
@@ -126,6 +132,8 @@ class Dock(QWidget):
         self.canvases.changed.connect(self._mark_canvases)
         self._shortcuts = bind(self, self._actions())
         self.controller.may_replace = self.may_lose_work
+        self.controller.may_remove = self._may_remove
+        self.controller.own_layers = self.view.own_layers
         self.setAcceptDrops(True)
         _DOCKS.add(self)
         compile_ahead()
@@ -197,6 +205,22 @@ class Dock(QWidget):
             "The segmentation is not saved. Leave it? It is kept, and offered when this image is opened again.",
         )
         return bool(answer == QMessageBox.StandardButton.Yes)
+
+    def _may_remove(self, names: Sequence[str]) -> bool | None:
+        """Ask whether layers that the user has made go with the case; None: stay with it."""
+        box, answers = QMessageBox, QMessageBox.StandardButton
+        answer = box.question(
+            self,
+            "Layers on this case",
+            f"{', '.join(names)}: made on this case. Remove with it? Otherwise shown over the next one.",
+            answers.Yes | answers.No | answers.Cancel,
+        )
+        return None if answer == answers.Cancel else bool(answer == answers.Yes)
+
+    def _forget_last(self) -> None:
+        """Nothing of the last patient stays in a line."""
+        self.readout.forget()
+        self.viewer.status = "Ready"
 
     @property
     def planes(self) -> SidePlanes | None:
@@ -294,6 +318,11 @@ class Dock(QWidget):
         return None if reference is None else reference.grid
 
     def _series_in(self, viewer: ViewerModel) -> str | None:
+        if viewer.dims.ndim != 3:
+            self.controller.say(
+                f"A layer of {viewer.dims.ndim} dimensions lies over the case; remove it first.", WARNING
+            )
+            return None
         image = shown_image(viewer)
         if image is None or not any(image is known for known in self.controller.images):
             self.controller.say("No series is seen here, so that none can answer; show one, then mark again.", WARNING)

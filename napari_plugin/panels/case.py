@@ -20,6 +20,7 @@ from napari_plugin.shortcuts import key_of
 from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane, upright
 
 _ENTRY = Qt.ItemDataRole.UserRole
+_NOTHING = "Open a study, drop it here, or try File > Open Sample."
 
 
 class CasePanel(Panel):
@@ -39,7 +40,7 @@ class CasePanel(Panel):
         by_key.setContext(Qt.ShortcutContext.WidgetShortcut)
         by_key.activated.connect(lambda: self._replace_by(self.series.currentItem()))
         self.series.itemChanged.connect(self._on_ticked)
-        self.geometry_line = sentence("Open a study, drop it here, or try File > Open Sample.")
+        self.geometry_line = sentence(_NOTHING)
         self.plane_buttons = {
             name: button(name.capitalize(), f"Show the {name} plane", self._shower(name), name=name, checkable=True)
             for name in PLANES
@@ -63,6 +64,8 @@ class CasePanel(Panel):
         self.add(self.grey_window)
         controller.entries_changed.connect(self._list)
         controller.images_changed.connect(self._list)
+        # another image is opened in its automatic window
+        controller.reference_changed.connect(lambda: self.grey_window.setCurrentIndex(0))
         events = controller.viewer.dims.events, controller.viewer.scene.camera.events
         self._turned = (events[0].order, events[0].ndisplay, events[1].orientation)
         for emitter in self._turned:
@@ -130,6 +133,8 @@ class CasePanel(Panel):
     def _describe(self) -> None:
         image = self.controller.reference
         if image is None:
+            self.geometry_line.setText(_NOTHING)
+            self.geometry_line.setToolTip("")
             return
         grid = image.grid
         size, mm = "×".join(map(str, grid.shape[::-1])), "×".join(f"{s:.3g}" for s in grid.spacing[::-1])

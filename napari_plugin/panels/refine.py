@@ -52,9 +52,7 @@ class RefinePanel(Panel):
         self.size.setAccessibleName("Brush size")
         self.size.valueChanged.connect(lambda mm: state.set_brush(mm))
         self.ball = QCheckBox("Ball")
-        self.ball.setToolTip(
-            "Brush and eraser are a ball and reach into the slices beside; otherwise a disc in this one"
-        )
+        self.ball.setToolTip("Brush and eraser are a ball, which reaches into the slices beside, and not a disc")
         self.ball.toggled.connect(lambda ball: state.set_brush(state.brush_mm, ball=ball))
         self.method = QComboBox()
         self.method.setToolTip("What answers the prompts")

@@ -12,7 +12,9 @@ from .hanging import (
     upright,
     widen_contrast_range,
 )
+from .layers import MOVED
 from .marks import EXCLUDE, INCLUDE
+from .own_layers import hold_in_place
 from .planes import SidePlanes
 from .readout import Readout
 from .tool_state import Tool, ToolState
@@ -26,6 +28,7 @@ __all__ = [
     "EXCLUDE",
     "INCLUDE",
     "METADATA",
+    "MOVED",
     "TOOLS",
     "CaseView",
     "PromptTool",
@@ -38,6 +41,7 @@ __all__ = [
     "compile_ahead",
     "go_to",
     "hang",
+    "hold_in_place",
     "image_layer",
     "limits_of",
     "plane_of",

@@ -70,8 +70,9 @@ def show_plane(viewer: ViewerModel, name: str) -> None:
 
 def plane_of(viewer: ViewerModel) -> Plane:
     """The plane that a viewer shows, which may be turned or mirrored; see `upright`."""
-    order = tuple(viewer.dims.order[-3:])
-    return next((plane for plane in PLANES.values() if plane.axis == order[0]), PLANES["axial"])
+    # a layer of four dimensions puts its own before the patient's
+    axis = viewer.dims.order[-3:][0] - max(viewer.dims.ndim - 3, 0)
+    return next((plane for plane in PLANES.values() if plane.axis == axis), PLANES["axial"])
 
 
 def upright(viewer: ViewerModel) -> bool:

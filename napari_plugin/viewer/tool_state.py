@@ -116,7 +116,7 @@ class ToolState:
         self.set_brush(self.brush_mm + 2 * steps * self._voxel_mm())
 
     def follow_session(self) -> None:
-        """Another case is open: its labels get the brush, and nothing is in hand, so that a click to look marks none."""
+        """Another case is open: nothing is in hand, so that a click to look marks nothing, and prompts include."""
         self.prompts.positive = True
         self.take("pan")
 
