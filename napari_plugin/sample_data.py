@@ -67,6 +67,8 @@ def head_with_tumour() -> list[LayerDataTuple]:
         write_phantom(path)
     dock = dock_of(napari.current_viewer())
     if dock is not None:
+        if not dock.controller.may_close():
+            return [(None,)]
         dock.controller.close_case()
     return layers_of([str(path)])
 

@@ -10,6 +10,7 @@ DEFAULTS: dict[str, Setting] = {
     "three_planes": False,
     "run_after_prompt": True,
     "opacity": 0.4,
+    "brush_mm": 5.0,
     "bundle": "",
     "folder": "",
     "folded": "Learn",

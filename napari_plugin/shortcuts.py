@@ -1,8 +1,9 @@
 """The keys of the dock in one table.
 
-They are window shortcuts of Qt: these win over the keys of napari's layers, text fields still get their letters, and
-two viewers in one process do not take each other's. None of napari's own keys is taken but Ctrl+Z and
-Ctrl+Shift+Z, whose undo would not know of the session's, and Escape while something runs.
+They are window shortcuts of Qt: these win over the keys of napari's layers and lists, text fields still get their
+letters, and two viewers in one process do not take each other's. Of napari's own keys Ctrl+Z and Ctrl+Shift+Z are
+taken, whose undo would not know of the session's, P, E, F, [ and ], which work only while the right layer is selected
+and the canvas has the focus, and Escape.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ KEYS = {
     "scribble": "H",
     "box": "J",
     "lasso": "K",
+    "brush": "P",
+    "eraser": "E",
+    "fill": "F",
+    "smaller": "[",
+    "larger": "]",
     "accept": "U",
     "drop": "Shift+U",
     "undo": "Ctrl+Z",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from monai_unet.geometry import Box, Grid
+from monai_unet.geometry import PLANES, Box, Grid
 from monai_unet.io import RESEARCH_USE, plain
 from napari_plugin.case import ERROR, WARNING, Controller, Editing, region_of
 from napari_plugin.panels import (
@@ -31,12 +31,13 @@ from napari_plugin.panels import (
     RefinePanel,
     SavePanel,
     default_answerer,
+    default_method,
     one_line,
     remember_folds,
     sentence,
 )
 from napari_plugin.progress import ProgressBar
-from napari_plugin.settings import setting
+from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import bind
 from napari_plugin.viewer import (
     AUTOMATIC,
@@ -45,13 +46,16 @@ from napari_plugin.viewer import (
     PromptTool,
     Readout,
     SideCanvases,
+    ToolState,
     clicks_land_true,
     compile_ahead,
     plane_of,
+    shown_image,
 )
 
 if TYPE_CHECKING:
     import napari
+    from napari.components import ViewerModel
 
     from napari_plugin.viewer import SidePlanes
 
@@ -71,18 +75,34 @@ class Dock(QWidget):
         self._failures = 0
         self.viewer = napari_viewer
         self.controller = Controller(napari_viewer, self)
-        self.editing = Editing(self.controller, default_answerer)
-        self.tool = PromptTool(self._grid, self.editing.submit, drawing=lambda stroke: self.view.show_stroke(stroke))
+        self.editing = Editing(self.controller, default_answerer, method=default_method())
+        self.tool = PromptTool(
+            self._grid,
+            self.editing.submit,
+            drawing=lambda stroke: self.view.show_stroke(stroke),
+            series_in=self._series_in,
+        )
         self.tool.attach(napari_viewer)
         self.canvases = SideCanvases(napari_viewer, self.tool, self, lambda model: self.readout.attach(model))
         self.view = CaseView(
-            napari_viewer, self.editing, opacity=float(setting("opacity")), redrawn=self.canvases.refresh
+            napari_viewer,
+            self.editing,
+            opacity=float(setting("opacity")),
+            redrawn=self.canvases.refresh,
+            later=lambda what: QTimer.singleShot(0, what),
         )
         self.case = CasePanel(self.controller, self.canvases.toggle_planes, self.canvases.toggle_series)
         self.model = ModelPanel(
             self.controller, self.editing, ask_region=self._ask_region, show_uncertainty=self._show_uncertainty
         )
-        self.refine = RefinePanel(self.editing, self.tool, self.view.stop_painting)
+        self.tools = ToolState(
+            napari_viewer,
+            self.tool,
+            lambda: self.view.layers.labels if self.view.layers is not None else None,
+            say=self.controller.say,
+            brush_mm=float(setting("brush_mm")),
+        )
+        self.refine = RefinePanel(self.editing, self.tools)
         self.findings = FindingsPanel(
             self.editing,
             go_to=self.view.go_to,
@@ -95,6 +115,8 @@ class Dock(QWidget):
         self.position_line = one_line()
         self.readout = Readout(self.controller, self.position_line.setText, self.view.label_at)
         self.readout.attach(napari_viewer)
+        self.controller.reference_changed.connect(self._forget_last)
+        self.editing.edited.connect(lambda change: self.readout.refresh())
         self.status = sentence("Open a study, drop it here, or try File > Open Sample.")
         self.status.setAccessibleName("Status")
         self.progress = ProgressBar()
@@ -110,6 +132,8 @@ class Dock(QWidget):
         self.canvases.changed.connect(self._mark_canvases)
         self._shortcuts = bind(self, self._actions())
         self.controller.may_replace = self.may_lose_work
+        self.controller.may_remove = self._may_remove
+        self.controller.own_layers = self.view.own_layers
         self.setAcceptDrops(True)
         _DOCKS.add(self)
         compile_ahead()
@@ -137,24 +161,27 @@ class Dock(QWidget):
         self.setMinimumWidth(WIDTH)
 
     def _actions(self) -> dict[str, Callable[[], object]]:
-        actions: dict[str, Callable[[], object]] = {n: made.click for n, made in self.case.plane_buttons.items()}
-        actions |= {kind: made.click for kind, made in self.refine.tools.items()}
+        # never the click of a button: those of a folded box are disabled
+        actions: dict[str, Callable[[], object]] = {n: partial(self.case.show_plane, n) for n in PLANES}
+        actions |= {kind: partial(self.refine.take, kind) for kind in self.refine.tools if kind != "pan"}
         for name in (AUTOMATIC, *CT_WINDOWS):
             actions[f"window {name}"] = partial(self.case.set_window, name)
         return actions | {
-            "planes": self.case.planes_button.click,
-            "segment": self.model.segment_button.click,
+            "smaller": partial(self.tools.step_brush, -1),
+            "larger": partial(self.tools.step_brush, 1),
+            "planes": self.canvases.toggle_planes,
+            "segment": self.model.segment,
             "cancel": self._escape,
             "sign": self.refine.toggle_sign,
-            "accept": self.refine.accept.click,
-            "drop": self.refine.drop.click,
+            "accept": self.editing.accept,
+            "drop": self.editing.drop,
             "undo": self.editing.undo,
             "redo": self.editing.redo,
             "new object": self.editing.new_object,
             "hide": self.view.toggle_labels,
             "fill between": self.findings.fill_between,
             "uncertain": self.next_uncertain,
-            "save": self.save.button.click,
+            "save": self.save.open_menu,
         }
 
     def _escape(self) -> None:
@@ -162,8 +189,7 @@ class Dock(QWidget):
         if self.controller.jobs.running:
             self.controller.jobs.stop()
         else:
-            self.refine.choose(None)
-            self.view.stop_painting()
+            self.refine.take("pan")
 
     def next_uncertain(self) -> None:
         """Go to the next place where the model is unsure."""
@@ -179,6 +205,22 @@ class Dock(QWidget):
             "The segmentation is not saved. Leave it? It is kept, and offered when this image is opened again.",
         )
         return bool(answer == QMessageBox.StandardButton.Yes)
+
+    def _may_remove(self, names: Sequence[str]) -> bool | None:
+        """Ask whether layers that the user has made go with the case; None: stay with it."""
+        box, answers = QMessageBox, QMessageBox.StandardButton
+        answer = box.question(
+            self,
+            "Layers on this case",
+            f"{', '.join(names)}: made on this case. Remove with it? Otherwise shown over the next one.",
+            answers.Yes | answers.No | answers.Cancel,
+        )
+        return None if answer == answers.Cancel else bool(answer == answers.Yes)
+
+    def _forget_last(self) -> None:
+        """Nothing of the last patient stays in a line."""
+        self.readout.forget()
+        self.viewer.status = "Ready"
 
     @property
     def planes(self) -> SidePlanes | None:
@@ -202,6 +244,9 @@ class Dock(QWidget):
         if isinstance(window, QMainWindow) and self._main_window is not window:
             self._main_window = window
             window.installEventFilter(self)
+            # those of a dock that floats would be heard only while it has the focus
+            for shortcut in self._shortcuts:
+                shortcut.setParent(window)
         QTimer.singleShot(0, self._check_clicks)
 
     def _check_clicks(self) -> None:
@@ -253,11 +298,16 @@ class Dock(QWidget):
         _DOCKS.discard(self)
         self.findings.release()
         self.learn.release()
+        remember("brush_mm", self.tools.brush_mm)
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
         self.controller.close()
         self.editing.close()
         if window_goes:
             return
         self.readout.detach()
+        self.tools.release()
         self.tool.detach()
         self.case.release()
         self.canvases.close()
@@ -266,6 +316,18 @@ class Dock(QWidget):
     def _grid(self) -> Grid | None:
         reference = self.controller.reference
         return None if reference is None else reference.grid
+
+    def _series_in(self, viewer: ViewerModel) -> str | None:
+        if viewer.dims.ndim != 3:
+            self.controller.say(
+                f"A layer of {viewer.dims.ndim} dimensions lies over the case; remove it first.", WARNING
+            )
+            return None
+        image = shown_image(viewer)
+        if image is None or not any(image is known for known in self.controller.images):
+            self.controller.say("No series is seen here, so that none can answer; show one, then mark again.", WARNING)
+            return None
+        return image.key
 
     def _ask_region(self, use: Callable[[Box], None]) -> None:
         """The next box drawn is a region for the model, not a prompt."""
@@ -286,6 +348,8 @@ class Dock(QWidget):
 
     def _on_session(self) -> None:
         session = self.editing.session
+        self.tools.follow_session()
+        self.refine.show_tool()
         self.save.uncertain.setVisible(False)
         if session is not None and self.planes is None and setting("three_planes"):
             self.canvases.toggle_planes()

@@ -43,6 +43,7 @@ class BundleDescription:
         labels: the values of the label map that have a name, ascending, without the background.
         outputs: names of the network's output channels, in order; empty when not stated.
         regions: the same where they are regions that may overlap, else empty.
+        label_regions: name → the labels whose union it is: one tumour, its core; none where each label stands alone.
         axes: of the arrays that the network sees, such as "SAR"; "" when not stated.
         spacing_mm: voxel size of the network's grid along these axes, or None.
         halo: voxels around a place that its label depends on, or None (see `monai_unet.inferers`).
@@ -65,6 +66,7 @@ class BundleDescription:
     labels: tuple[Label, ...] = ()
     outputs: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    label_regions: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     axes: str = ""
     spacing_mm: tuple[float, float, float] | None = None
     halo: int | None = None
@@ -81,6 +83,11 @@ class BundleDescription:
     def inputs(self) -> tuple[Channel, ...]:
         """What to ask the user for: the channels, or one image where they are not stated."""
         return self.channels or (Channel("channel 0"),)
+
+    def regions_of(self, value: int) -> tuple[str, ...]:
+        """Names of the unions of labels that a label is part of, the largest first."""
+        held = [name for name, values in self.label_regions.items() if value in values]
+        return tuple(sorted(held, key=lambda name: -len(self.label_regions[name])))
 
     def label(self, value: int) -> Label:
         """The label of a value, also of one that has no name."""

@@ -88,6 +88,7 @@ def describe(metadata: Mapping[str, Any], *, source: str = "metadata.json") -> B
         labels=_own_labels(own.at("labels")) or _foreign_labels(prediction, outputs),
         outputs=outputs,
         regions=outputs if overlap else (),
+        label_regions=_label_regions(own.at("label_regions")),
         axes=own.at("axes").text(),
         spacing_mm=(spacing[0], spacing[1], spacing[2]) if spacing else None,
         halo=own.at("halo").whole(0, _HIGHEST),
@@ -224,6 +225,16 @@ def _own_labels(stated: Value) -> tuple[Label, ...]:
     if len({label.name for label in ordered}) != len(ordered):
         raise stated.wrong("labels of different names")
     return tuple(ordered)
+
+
+def _label_regions(stated: Value) -> Mapping[str, tuple[int, ...]]:
+    regions = {}
+    for name in stated.table():
+        values = [value.whole(1, _HIGHEST) for value in stated.at(name).items()]
+        if not values or None in values:
+            raise stated.at(name).wrong("the values of its labels")
+        regions[str(name)] = tuple(value for value in values if value)
+    return MappingProxyType(regions)
 
 
 def _color(item: Value, value: int) -> Color:

@@ -31,6 +31,8 @@ class Prompt:
             box in three dimensions. A flat box holds in its own slice only.
         radius: half width of a scribble in mm; 0: one voxel.
         number: the session's number of the prompt, by which a user removes it; 0 before it is in a session.
+        series: which of several images was shown when it was given, by a name of the caller's; "" where there is one.
+        method: what was asked to answer it; "" where nobody says.
     """
 
     kind: PromptKind
@@ -39,6 +41,8 @@ class Prompt:
     axis: int | None = None
     radius: float = 0.0
     number: int = 0
+    series: str = ""
+    method: str = ""
 
     def voxels(self, grid: Grid) -> NDArray[np.float64]:
         """(N, 3) its positions as fractional voxel indices of a grid, in the grid's axis order."""

@@ -6,10 +6,12 @@ outline that marching squares and marching cubes draw at half height (`skimage.m
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import cdist
 
@@ -47,6 +49,9 @@ class InPlaneAxes:
 def in_plane_axes(mask: NDArray[np.bool_], affine: Points, *, normal_axis: int) -> InPlaneAxes:
     """Long and short axis of a mask (any axis order) in the slices across its axis `normal_axis`.
 
+    Two areas of a slice that do not touch there, not even by a corner, are measured each by itself: no diameter spans
+    what lies between them.
+
     Args:
         mask: 3D, not empty.
         affine: (4, 4), index of `mask` to RAS millimetres.
@@ -57,14 +62,15 @@ def in_plane_axes(mask: NDArray[np.bool_], affine: Points, *, normal_axis: int) 
     basis = _orthonormal(affine[:3, in_plane])
     best: tuple[float, int, Points, Points] | None = None
     for index in np.flatnonzero(slices.any(axis=(1, 2))):
-        outline = np.insert(_outline(slices[index]), normal_axis, float(index), axis=1)
-        world = _world(outline, affine)
-        flat = world @ basis
-        hull = ConvexHull(flat).vertices
-        pair = _farthest(flat[hull])
-        length = float(np.linalg.norm(flat[hull][pair[0]] - flat[hull][pair[1]]))
-        if best is None or length > best[0] + 1e-9:
-            best = length, int(index), world[hull], world[hull][list(pair)]
+        for area in _areas(slices[index], affine[:3, in_plane], 0.0 if best is None else best[0]):
+            outline = np.insert(_outline(area), normal_axis, float(index), axis=1)
+            world = _world(outline, affine)
+            flat = world @ basis
+            hull = ConvexHull(flat).vertices
+            pair = _farthest(flat[hull])
+            length = float(np.linalg.norm(flat[hull][pair[0]] - flat[hull][pair[1]]))
+            if best is None or length > best[0] + 1e-9:
+                best = length, int(index), world[hull], world[hull][list(pair)]
     assert best is not None
     length, index, hull_mm, ends = best
     return InPlaneAxes(Axis(length, ends), _perpendicular(hull_mm, ends, basis), index)
@@ -76,6 +82,20 @@ def longest_diameter(mask: NDArray[np.bool_], affine: Points) -> Axis:
     hull = world[ConvexHull(world).vertices]
     pair = list(_farthest(hull))
     return Axis(float(np.linalg.norm(hull[pair[0]] - hull[pair[1]])), hull[pair])
+
+
+def most_extent(shape: Sequence[int], directions: Points) -> float:
+    """No two points of an array of that shape are farther apart, mm; directions (3, n) are those of its n axes."""
+    return float(np.linalg.norm(directions, axis=0) @ np.asarray(shape, dtype=float))
+
+
+def _areas(plane: NDArray[np.bool_], directions: Points, longer_than: float) -> Iterator[NDArray[np.bool_]]:
+    """Each connected area of a slice as a mask of the slice, but those that are too small to be longer."""
+    areas, count = ndimage.label(plane, np.ones((3, 3)))
+    for number, box in enumerate(ndimage.find_objects(areas), start=1):
+        shape = [part.stop - part.start for part in box]
+        if most_extent(shape, directions) >= longer_than:
+            yield plane if count == 1 else areas == number
 
 
 def _outline(mask: NDArray[np.bool_]) -> Points:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from monai_unet.geometry import Grid
 from monai_unet.io import LesionMeasurements
-from monai_unet.measurement.diameters import Axis, in_plane_axes, longest_diameter
+from monai_unet.measurement.diameters import Axis, in_plane_axes, longest_diameter, most_extent
 
 _CLEARLY_THICKER = 1.2
 _UCUM = {"CT": "[hnsf'U]", "PT": "Bq/ml", "NM": "Bq/ml"}
@@ -19,7 +19,7 @@ _UCUM = {"CT": "[hnsf'U]", "PT": "Bq/ml", "NM": "Bq/ml"}
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """One connected part of a class.
+    """One connected part of a class, or a structure of several parts, see `measure_structure`.
 
     Attributes:
         number: 1 for the largest part of the class, then falling volume; also its value in `component_map`.
@@ -34,6 +34,7 @@ class Lesion:
         longest_diameter: longest distance in 3D.
         centroid_mm: (3,) mean of the voxel centres in RAS mm.
         intensity_mean, intensity_sd: over the lesion's voxels (population standard deviation), None without image.
+        parts: how many do not touch each other, not even by a corner.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Lesion:
     centroid_mm: NDArray[np.float64]
     intensity_mean: float | None = None
     intensity_sd: float | None = None
+    parts: int = 1
 
 
 def component_map(mask: ArrayLike, *, connectivity: int = 26) -> NDArray[np.int32]:
@@ -132,6 +134,67 @@ def find_lesions(
         intensities = intensities[0]
     components = component_map(array == value, connectivity=connectivity)
     return measure_lesions(components, affine, image=intensities, label=value, name=name, normal_axis=normal_axis)
+
+
+def measure_structure(
+    mask: ArrayLike,
+    affine: ArrayLike,
+    *,
+    image: ArrayLike | None = None,
+    label: int = 1,
+    name: str = "lesion",
+    normal_axis: int | None = None,
+) -> Lesion | None:
+    """A structure as one lesion, whether it is in one piece or not; None where it has no voxel.
+
+    Volume, centroid and intensity are those of all its voxels. Diameters span no gap: the axes are those of the part
+    in which the long axis is longest, the diameter in 3D that of the part where it is longest.
+
+    Args:
+        mask: 3D, any axis order.
+        affine, image, label, name, normal_axis: as `measure_lesions`.
+
+    >>> mask = np.zeros((1, 4, 30), bool)
+    >>> mask[0, 1, 2:12] = mask[0, 1, 28] = True
+    >>> found = measure_structure(mask, np.diag([1.0, 1.0, 2.0, 1.0]), normal_axis=0)
+    >>> found.parts, found.long_axis.length_mm, round(found.volume_ml, 3)
+    (2, 20.0, 0.022)
+    """
+    components = component_map(mask)
+    boxes = ndimage.find_objects(components)
+    if not boxes:
+        return None
+    matrix = np.asarray(affine, dtype=float)
+    whole = Grid(components.shape, matrix)  # type: ignore[arg-type]
+    axis = acquisition_axis(whole) if normal_axis is None else normal_axis
+    inside = components > 0
+    values = None if image is None else np.asarray(image)[inside].astype(float)
+    voxels = int(inside.sum())
+    measured = _measure(components, 1, boxes[0], matrix, None, label, name, axis)
+    in_plane = [other for other in range(3) if other != axis]
+    for number, box in enumerate(boxes[1:], start=2):
+        shape = [part.stop - part.start for part in box]
+        flat = most_extent([shape[other] for other in in_plane], matrix[:3, in_plane])
+        part = components[box] == number
+        here = whole.crop(box).affine
+        if flat > measured.long_axis.length_mm:
+            axes = in_plane_axes(part, here, normal_axis=axis)
+            if axes.long.length_mm > measured.long_axis.length_mm:
+                index = axes.slice_index + box[axis].start
+                measured = replace(measured, long_axis=axes.long, short_axis=axes.short, slice_index=index)
+        if most_extent(shape, matrix[:3, :3]) > measured.longest_diameter.length_mm:
+            diameter = longest_diameter(part, here)
+            if diameter.length_mm > measured.longest_diameter.length_mm:
+                measured = replace(measured, longest_diameter=diameter)
+    return replace(
+        measured,
+        voxels=voxels,
+        volume_ml=voxels * whole.voxel_ml,
+        centroid_mm=whole.to_world(np.argwhere(inside).mean(axis=0)),
+        intensity_mean=None if values is None else float(values.mean()),
+        intensity_sd=None if values is None else float(values.std()),
+        parts=len(boxes),
+    )
 
 
 def for_report(lesion: Lesion, *, segment: int, name: str, modality: str) -> LesionMeasurements:

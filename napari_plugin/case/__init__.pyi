@@ -1,9 +1,19 @@
 from . import exporting, fine_tuning, models, zoo
 from .controller import ERROR, WARNING, Controller
 from .editing import Editing
-from .findings import Findings, centre_voxel, counted, measure_objects, sum_of_long_axes
+from .findings import (
+    Findings,
+    Wholes,
+    centre_voxel,
+    in_parts,
+    measure_objects,
+    measure_wholes,
+    sum_of_targets,
+    wholes_of,
+)
 from .models import editor_bundles, region_of
 from .opening import OpenImage, best_of, details, list_images, open_image, refusal, title
+from .prompted import prompted_by
 from .summary import save_html
 from .work import BackgroundWork, once
 from .zoo import licence_of
@@ -16,23 +26,27 @@ __all__ = [
     "Editing",
     "Findings",
     "OpenImage",
+    "Wholes",
     "best_of",
     "centre_voxel",
-    "counted",
     "details",
     "editor_bundles",
     "exporting",
     "fine_tuning",
+    "in_parts",
     "licence_of",
     "list_images",
     "measure_objects",
+    "measure_wholes",
     "models",
     "once",
     "open_image",
+    "prompted_by",
     "refusal",
     "region_of",
     "save_html",
-    "sum_of_long_axes",
+    "sum_of_targets",
     "title",
+    "wholes_of",
     "zoo",
 ]

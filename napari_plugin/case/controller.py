@@ -15,7 +15,16 @@ from monai_unet.io.datasets import Entry, UnrelatedFramesError
 from monai_unet.mappings import Json
 from napari_plugin.case.opening import OpenImage, best_of, list_images, onto, open_image, title
 from napari_plugin.case.work import BackgroundWork, Result, Step, once
-from napari_plugin.viewer import METADATA, go_to, hang, image_layer, show_plane, widen_contrast_range
+from napari_plugin.viewer import (
+    METADATA,
+    MOVED,
+    go_to,
+    hang,
+    hold_in_place,
+    image_layer,
+    show_plane,
+    widen_contrast_range,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -59,6 +68,11 @@ class Controller(QObject):
         self.jobs = BackgroundWork(self)
         self._refused: list[Entry] = []
         self.may_replace: Callable[[], bool] = lambda: True
+        self.own_layers: Callable[[], Sequence[Layer]] = tuple
+        self.may_remove: Callable[[Sequence[str]], bool | None] = lambda names: True
+        """Asks whether layers of the user's go with the case; None: do not open another one."""
+        self._going: list[Layer] = []
+        self._holds: dict[Layer, Callable[[], None]] = {}
         hang(viewer)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -112,6 +126,22 @@ class Controller(QObject):
             self.say("Something is still running; wait for it or press Cancel.", WARNING)
         return started
 
+    def may_close(self) -> bool:
+        """Ask about unsaved work, and about layers that the user has made on the open case."""
+        self._going = []
+        if not self.may_replace():
+            return False
+        others = [layer for layer in self.viewer.layers if not self._is_own(layer)] if self.images else []
+        if others:
+            remove = self.may_remove([layer.name for layer in others])
+            if remove is None:
+                return False
+            self._going = others if remove else []
+        return True
+
+    def _is_own(self, layer: Layer) -> bool:
+        return METADATA in layer.metadata or any(layer is own for own in self.own_layers())
+
     def open_paths(self, paths: Sequence[str | Path], then: Callable[[], None] = lambda: None) -> None:
         """List what paths hold, and show the best of it, reading in the background."""
 
@@ -129,13 +159,13 @@ class Controller(QObject):
             self._replace(image)
             then()
 
-        if self.may_replace():
+        if self.may_close():
             self.say(f"Reading {Path(paths[0]).name} …")
             self.run(find, done=show)
 
     def open_entry(self, entry: Entry) -> None:
         """Read an entry and show it in place of what is shown."""
-        if self.may_replace():
+        if self.may_close():
             self.say(f"Reading {title(entry)} …")
             self.run(once(lambda: open_image(entry)), done=self._replace)
 
@@ -188,8 +218,9 @@ class Controller(QObject):
         """Take the images out of the viewer; with the first goes the session on it."""
         self.images = []
         self._refused = []
+        going, self._going = self._going, []
         for layer in list(self.viewer.layers):
-            if METADATA in layer.metadata:
+            if METADATA in layer.metadata or any(layer is other for other in going):
                 self.viewer.layers.remove(layer)
         self.reference_changed.emit()
         self.images_changed.emit()
@@ -205,7 +236,10 @@ class Controller(QObject):
         self.viewer.layers.insert(len(self.images), _image(data, state))
 
     def _on_inserted(self, event: Event) -> None:
-        self._adopt(event.value)
+        layer: Layer = event.value
+        self._adopt(layer)
+        if layer.ndim > 3 and self.images:
+            self.say(f"{layer.name} has {layer.ndim} dimensions; remove it to go on with the case.", WARNING)
 
     def _adopt(self, layer: Layer) -> None:
         """Take in a layer that our reader made, whoever asked for it."""
@@ -221,6 +255,7 @@ class Controller(QObject):
             )
             return
         self.images.append(image)
+        self._holds[layer] = hold_in_place(layer, image.grid.spacing, lambda: self.say(MOVED, WARNING))
         widen_contrast_range(layer)
         new = [entry for entry in image.siblings or (image.entry,) if entry not in self.entries]
         if new:
@@ -235,6 +270,8 @@ class Controller(QObject):
         self.say(_opened(image), WARNING if image.notes or image.moved else INFO)
 
     def _on_removed(self, event: Event) -> None:
+        if event.value in self._holds:
+            self._holds.pop(event.value)()
         image = event.value.metadata.get(METADATA)
         kept = [known for known in self.images if known is not image]
         if len(kept) < len(self.images):
@@ -244,6 +281,8 @@ class Controller(QObject):
             if lost:
                 self.reference_changed.emit()
             self.images_changed.emit()
+            if lost:
+                self.say(f"{image.name} was closed with its work, which is kept: open it again to go on.", WARNING)
 
 
 def _image(data: NDArray[np.number], state: Json) -> Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,17 +13,12 @@ from monai_unet.errors import InputError
 from monai_unet.interaction import Answerer, Prompt
 from monai_unet.interaction.session import EditSession, Question, Reply, StaleReplyError
 from napari_plugin.case.controller import ERROR, WARNING, Controller
+from napari_plugin.case.opening import title
 from napari_plugin.case.recovery import Journals
+from napari_plugin.case.series_answerer import Prepared, SeriesAnswerer
 from napari_plugin.case.work import BackgroundWork, sentence_of
 
 OBJECT_CLASS = "lesion"
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """An answerer that has looked at an image; a worker hands it over, only the GUI thread keeps it."""
-
-    answerer: Answerer
 
 
 class Editing(QObject):
@@ -34,6 +29,7 @@ class Editing(QObject):
         active: value of the active object, 0 for none.
         answer_at_once: whether each prompt is answered as it comes; otherwise they wait for `answer_waiting`.
         made_by: provenance of the automatic result that the session began with; empty without.
+        method: name of what answers prompts.
         unsaved: whether something was changed since the last save.
         steps: how many changes there were, to see whether a save in the background has them all.
     """
@@ -50,6 +46,8 @@ class Editing(QObject):
         controller: Controller,
         build_answerer: Callable[[], Answerer],
         journals: Journals | None = None,
+        *,
+        method: str = "",
     ) -> None:
         super().__init__(controller)
         self.controller = controller
@@ -61,10 +59,12 @@ class Editing(QObject):
         self.steps = 0
         self.journals = journals or Journals()
         self.answers = BackgroundWork(self)
+        self.method = method
         self._build_answerer = build_answerer
-        self._answerer: Answerer | None = None
+        self._prepared: dict[str, Answerer] = {}
         self._waiting: list[tuple[int, Prompt]] = []
         controller.reference_changed.connect(self._on_reference)
+        controller.images_changed.connect(self._forget_unseen)
         self._on_reference()
 
     # -- session ------------------------------------------------------------------------------------------------
@@ -83,9 +83,9 @@ class Editing(QObject):
         self.unsaved = True
         self.controller.say(" ".join(["Your earlier work is back, with its undo history.", *notes]))
 
-    def set_answerer(self, build: Callable[[], Answerer]) -> None:
+    def set_answerer(self, build: Callable[[], Answerer], method: str = "") -> None:
         """Answer by another method from now on."""
-        self._build_answerer, self._answerer = build, None
+        self._build_answerer, self._prepared, self.method = build, {}, method
 
     def close(self) -> None:
         """Stop answering and close the session; its journal stays where work is unsaved."""
@@ -116,7 +116,7 @@ class Editing(QObject):
     def _end(self) -> None:
         self._waiting.clear()
         self.answers.stop()
-        self._answerer = None
+        self._prepared = {}
         self.made_by = {}
         if self.session is not None:
             self.journals.end(self.session, keep=self.unsaved)
@@ -214,7 +214,7 @@ class Editing(QObject):
         value = self.active or self.new_object()
         if not value:
             return
-        self._waiting.append((value, prompt))
+        self._waiting.append((value, replace(prompt, method=self.method)))
         self.waiting_changed.emit(len(self._waiting))
         if self.answer_at_once:
             self.answer_waiting()
@@ -251,29 +251,36 @@ class Editing(QObject):
         self._forget_waiting()
         self.do(lambda session: session.drop(), "Dropped.")
 
+    def _forget_unseen(self) -> None:
+        """What was prepared of a series that is no longer shown takes memory for nothing."""
+        shown = {image.key for image in self.controller.images}
+        self._prepared = {key: answerer for key, answerer in self._prepared.items() if key in shown}
+
     def _forget_waiting(self) -> None:
         self._waiting.clear()
         self.answers.stop()
         self.waiting_changed.emit(0)
 
     def _ask(self, question: Question, use: Callable[[Reply], None]) -> None:
-        session, build, prepared = self.session, self._build_answerer, self._answerer
+        session, build = self.session, self._build_answerer
         assert session is not None
+        shown = {image.key: image for image in self.controller.images}
+        names = {entry.series or entry.path: title(entry) for entry in self.controller.entries}
+        names |= {key: image.name for key, image in shown.items()}
+        arrays = {key: image.array for key, image in shown.items()}
+        answerer = SeriesAnswerer(build, arrays, names, session.grid, self._prepared)
+        prompts = [entry for entry in question.entries if isinstance(entry, Prompt)]
+        ready = all(prompt.series in self._prepared for prompt in prompts)
 
         def answer() -> Generator[Any, None, Reply]:
             yield None
-            answerer = prepared
-            if answerer is None:
-                answerer = build()
-                image = session.image if session.image.ndim == 3 else session.image[0]
-                answerer.start(image, session.grid)
-                yield _Prepared(answerer)
+            yield from answerer.prepare(prompts)
             return (yield from question.steps(answerer))
 
         def keep(step: Any) -> None:
             # by now another image may be open, or another method chosen
-            if isinstance(step, _Prepared) and self.session is session and self._build_answerer is build:
-                self._answerer = step.answerer
+            if isinstance(step, Prepared) and self.session is session and self._build_answerer is build:
+                self._prepared[step.series] = step.answerer
 
         def done(reply: Reply) -> None:
             if self.session is session:
@@ -286,18 +293,27 @@ class Editing(QObject):
             self.controller.say(sentence, ERROR)
 
         if self.answers.start(answer, done=done, failed=failed, progress=keep, stopped=self.answer_waiting):
-            self.controller.say("Answering …" if self._answerer else "Preparing the image for prompts …")
+            self.controller.say("Answering …" if ready else "Preparing the image for prompts …")
         else:
             self.controller.say("The last prompt is still being answered; try again in a moment.", WARNING)
 
     def _propose(self, reply: Reply) -> None:
         change = self.do(lambda session: session.propose(reply))
         if change is not None and not change.notes:
-            size = self._candidate_ml()
-            self.controller.say(f"{size:.2f} ml in {reply.milliseconds:.0f} ms. U accepts it; more prompts correct it.")
+            size, series = self._candidate_ml(), self._answered_from(reply)
+            self.controller.say(f"{size:.2f} ml{series}. U accepts it; more prompts correct it.")
 
     def _take(self, reply: Reply) -> None:
         self.do(lambda session: session.take(reply), "The prompt was removed and the others were answered again.")
+
+    def _answered_from(self, reply: Reply) -> str:
+        """Which series the newest prompt was answered from, where several are shown."""
+        prompts = reply.question.trail.prompts
+        images = self.controller.images
+        if len(images) < 2 or not prompts:
+            return ""
+        asked = next((image for image in images if image.key == prompts[-1].series), images[0])
+        return f" from {asked.name}"
 
     def _candidate_ml(self) -> float:
         session = self.session

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_unet.bundle_format import BundleDescription, find_bundle
+from monai_unet.bundle_format import Bundle, BundleDescription, find_bundle
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
 from monai_unet.geometry import grid_of, place
@@ -39,8 +39,9 @@ from monai_unet.mappings import Json
 from monai_unet.measurement import Lesion, for_report
 from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_beside, claim_named
-from napari_plugin.case.findings import measure_objects
+from napari_plugin.case.findings import Wholes, in_parts, measure_objects, measure_wholes, wholes_of
 from napari_plugin.case.opening import OpenImage, dicom_series
+from napari_plugin.case.prompted import Prompted, bundle_named
 
 EDITED_BY = "monai-unet editor"
 
@@ -55,6 +56,7 @@ class EditedCase:
         objects: those with voxels or without, by value.
         made_by: provenance of the automatic result it began with; empty without.
         notes: what was unusual about the images that were shown, one sentence each.
+        prompted: the objects that prompts were given on, see `prompted_by`.
     """
 
     image: OpenImage
@@ -62,18 +64,35 @@ class EditedCase:
     objects: tuple[SegmentObject, ...]
     made_by: Mapping[str, object]
     notes: tuple[str, ...] = ()
+    prompted: tuple[Prompted, ...] = ()
 
     def measured(self) -> dict[int, Lesion | None]:
         """The measurements of each object."""
         return drain(measure_objects(self.labels, self.image.array, self.image.grid, [o.value for o in self.objects]))
 
+    def wholes(self) -> Wholes:
+        """The same of the wholes that classes of one tumour are parts of."""
+        held = wholes_of(self.objects)
+        return drain(measure_wholes(self.labels, self.image.array, self.image.grid, held))
+
     def algorithm(self) -> AlgorithmIdentity:
         """Who drew it: the editor, from an automatic result where there was one."""
-        bundle = self.made_by.get("bundle")
-        name = f"{bundle}, corrected" if bundle else EDITED_BY
+        bundle, answered = self.made_by.get("bundle"), self._answering_bundle()
         version = str(self.made_by.get("version") or __version__)
         weights = str(self.made_by.get("weights_sha256") or "")
+        if bundle:
+            name = f"{bundle}, corrected"
+        elif answered is not None:
+            name, weights = f"{EDITED_BY} with {answered.name}", answered.description.weights_sha256
+        else:
+            name = EDITED_BY
         return AlgorithmIdentity(name, version, weights, made_by="SEMIAUTOMATIC", notes=self.stated_notes())
+
+    def _answering_bundle(self) -> Bundle | None:
+        """The network that answered most objects; None where none did."""
+        methods = [method for item in self.prompted for method in item.methods]
+        found = [bundle for name in sorted(set(methods), key=methods.count) if (bundle := bundle_named(name))]
+        return found[-1] if found else None
 
     def stated_notes(self) -> tuple[str, ...]:
         """The notes of the automatic result and of the images, each once."""
@@ -102,6 +121,7 @@ def save_mask(outcome: EditedCase, path: Path) -> list[Path]:
     algorithm = outcome.algorithm()
     stated: Json = {"bundle": algorithm.name, "version": algorithm.version, "weights_sha256": algorithm.weights_sha256}
     stated |= {"notes": list(outcome.stated_notes())}
+    stated |= {"prompted": [item.stated() for item in outcome.prompted]} if outcome.prompted else {}
     stated |= {"source": outcome.image.entry.path, "corrected": True, "use": RESEARCH_USE, "labels": names}
     write_text(provenance, json.dumps({**dict(outcome.made_by), **stated}, indent=2) + "\n")
     return [path, provenance]
@@ -129,12 +149,14 @@ def save_sr(outcome: EditedCase, path: Path) -> list[Path]:
     claim_beside(path.with_name(f"{path.stem}.seg.dcm"), outcome.image)
     outcome = replace(outcome, objects=tuple(o for o in outcome.objects if (outcome.labels == o.value).any()))
     labels, segments = _named(outcome)
-    series, algorithm = _series(outcome), outcome.algorithm()
+    series, measured = _series(outcome), outcome.measured()
+    apart = [in_parts(item.name, measured[item.value]) for item in outcome.objects]
+    algorithm = replace(outcome, notes=(*outcome.notes, *filter(None, apart))).algorithm()
     seg = path.with_name(f"{path.stem}.seg.dcm")
     write_seg(labels, seg, source=series, segments=segments, algorithm=algorithm)
     lesions = [
         for_report(lesion, segment=segment.number, name=segment.name, modality=series.modality)
-        for segment, lesion in zip(segments, outcome.measured().values(), strict=True)
+        for segment, lesion in zip(segments, measured.values(), strict=True)
         if lesion is not None
     ]
     write_sr(lesions, path, source=series, segmentation=seg, algorithm=algorithm)
@@ -143,21 +165,22 @@ def save_sr(outcome: EditedCase, path: Path) -> list[Path]:
 
 COLUMNS = (
     *("label", "name", "class", "volume_ml", "long_axis_mm", "short_axis_mm", "longest_diameter_3d_mm"),
-    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "use"),
+    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "parts", "target", "use"),
 )
 
 
 def save_csv(outcome: EditedCase, path: Path) -> list[Path]:
-    """One line for each object."""
+    """One line for each object, and one, without a label, for each whole that they are parts of."""
     claim_named(path, outcome.image)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     measured = outcome.measured()
     for item in outcome.objects:
-        lesion = measured[item.value]
-        numbers = [""] * 9 if lesion is None else [f"{value:.6g}" for value in _numbers(lesion)]
-        table.writerow([item.value, cell(item.name), cell(item.class_name), *numbers, RESEARCH_USE])
+        line = [item.value, cell(item.name), cell(item.class_name), *_cells(measured[item.value])]
+        table.writerow([*line, "yes" if item.target else "no", RESEARCH_USE])
+    for name, whole in outcome.wholes().items():
+        table.writerow(["", cell(name), "whole of several labels", *_cells(whole), "no", RESEARCH_USE])
     write_text(path, text.getvalue())
     return [path]
 
@@ -207,6 +230,12 @@ def load_mask(path: Path, image: OpenImage) -> tuple[NDArray[np.integer], list[S
         raise InputError(f"{path} has structures that overlap, which one label map cannot hold; load them one by one.")
     labels = place(mask.masks.numpy()[0], grid_of(mask.masks), image.grid, name=str(path))
     return labels, [SegmentObject(s.number, s.name, s.name, s.rgb) for s in mask.segments]
+
+
+def _cells(lesion: Lesion | None) -> list[str]:
+    if lesion is None:
+        return [""] * 9 + ["0"]
+    return [*(f"{value:.6g}" for value in _numbers(lesion)), str(lesion.parts)]
 
 
 def _numbers(lesion: Lesion) -> Sequence[float]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
-from monai_unet.bundle_format import Bundle, find_bundles
+from monai_unet.bundle_format import Bundle, BundleDescription, find_bundles
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, crop_volume, make_box
 from monai_unet.interaction.session import SegmentObject
@@ -66,18 +66,27 @@ def check(segmenter: Segmenter, images: Sequence[OpenImage | None]) -> list[str]
 
 
 def run(
-    segmenter: Segmenter, images: Sequence[OpenImage | None], region: Box | None = None
+    segmenter: Segmenter,
+    images: Sequence[OpenImage | None],
+    region: Box | None = None,
+    *,
+    description: BundleDescription | None = None,
 ) -> Generator[Progress, None, ModelResult]:
     """Segment images (one per channel, None: missing), only a box of them where `region` is given.
+
+    `description` is the bundle's, which says what labels are parts of one whole.
 
     Raises:
         InputError: the images cannot be used by this bundle.
     """
+    description = description or BundleDescription()
     grid = _first(images).grid
     found: Segmentation = yield from segmenter.steps(_stacked(images, region))
     table = found.table
     objects = [
-        SegmentObject(value, entry.name, entry.name, entry.color or label_color(value))
+        SegmentObject(
+            value, entry.name, entry.name, entry.color or label_color(value), regions=description.regions_of(value)
+        )
         for value, entry in table.items()
     ]
     labels = found.labels.numpy()[0]

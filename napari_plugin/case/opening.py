@@ -54,6 +54,11 @@ class OpenImage:
         )
 
     @property
+    def key(self) -> str:
+        """What tells it from every other image: the UID of its series, or its file."""
+        return self.entry.series or self.entry.path
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was decided in reading it."""
         return notes_of(self.volume.meta)

@@ -16,7 +16,7 @@ from monai_unet.measurement import Lesion, contour_figure
 from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_named
 from napari_plugin.case.exporting import EditedCase
-from napari_plugin.case.findings import counted, sum_of_long_axes
+from napari_plugin.case.findings import in_parts, sum_of_targets
 
 MOST_PICTURES = 6
 
@@ -40,6 +40,7 @@ img { width: 100%; margin: .4rem 0 1rem; break-inside: avoid; } small { color: #
 <td>{{ row.kind }}</td><td>{{ row.volume }}</td><td>{{ row.axes }}</td><td>{{ row.longest }}</td><td>{{ row.mean }}</td>
 </tr>{% endfor %}</tbody></table>
 <p>{{ total }}</p>
+{% for note in notes %}<p>{{ note }}</p>{% endfor %}
 {% for picture in pictures %}<img alt="{{ picture.name }}" src="data:image/png;base64,{{ picture.png }}">{% endfor %}
 <p><small>Axes are RECIST 1.1 diameters in the plane of acquisition. {{ maker }} monai-unet {{ version }}.</small></p>
 </body></html>
@@ -51,8 +52,9 @@ img { width: 100%; margin: .4rem 0 1rem; break-inside: avoid; } small { color: #
 def save_html(outcome: EditedCase, path: Path) -> list[Path]:
     """One self-contained page; prints on one or two sheets. It names series and file, never the patient."""
     claim_named(path, outcome.image)
-    measured = outcome.measured()
-    total, count = sum_of_long_axes(measured)
+    measured, wholes = outcome.measured(), outcome.wholes()
+    notes = [in_parts(item.name, measured[item.value]) for item in outcome.objects]
+    notes += [in_parts(name, lesion) for name, lesion in wholes.items()]
     image = outcome.image
     size = "×".join(map(str, image.grid.shape[::-1]))
     spacing = "×".join(f"{mm:.3g}" for mm in image.grid.spacing[::-1])
@@ -61,8 +63,12 @@ def save_html(outcome: EditedCase, path: Path) -> list[Path]:
         use=RESEARCH_USE,
         image=f"{image.modality} {size} voxels of {spacing} mm".strip(),
         unit=" (HU)" if image.modality == "CT" else "",
-        rows=[_row(item, measured[item.value]) for item in outcome.objects],
-        total=f"Sum of the long axes: {total:.1f} mm ({counted(count)})." if count else "No lesion has a voxel.",
+        rows=[
+            *(_row(item, measured[item.value]) for item in outcome.objects),
+            *(_numbers(lesion) | {"color": "transparent", "name": name, "kind": ""} for name, lesion in wholes.items()),
+        ],
+        total=sum_of_targets(outcome.objects, measured) or "No target lesion was chosen, so that nothing is summed.",
+        notes=[note for note in notes if note],
         pictures=_pictures(outcome, measured),
         maker=outcome.algorithm().sentence,
         version=__version__,
@@ -72,10 +78,15 @@ def save_html(outcome: EditedCase, path: Path) -> list[Path]:
 
 
 def _row(item: SegmentObject, lesion: Lesion | None) -> dict[str, str]:
-    row = {"color": "#{:02x}{:02x}{:02x}".format(*item.color), "name": item.name, "kind": item.class_name}
+    name = f"{item.name} (target lesion)" if item.target else item.name
+    color = "#{:02x}{:02x}{:02x}".format(*item.color)
+    return _numbers(lesion) | {"color": color, "name": name, "kind": item.class_name}
+
+
+def _numbers(lesion: Lesion | None) -> dict[str, str]:
     if lesion is None:
-        return row | {"volume": "0", "axes": "", "longest": "", "mean": ""}
-    return row | {
+        return {"volume": "0", "axes": "", "longest": "", "mean": ""}
+    return {
         "volume": f"{lesion.volume_ml:.2f}",
         "axes": f"{lesion.long_axis.length_mm:.1f} × {lesion.short_axis.length_mm:.1f}",
         "longest": f"{lesion.longest_diameter.length_mm:.1f}",

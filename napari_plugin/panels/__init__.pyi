@@ -4,7 +4,7 @@ from .layout import one_line, remember_folds, sentence
 from .learn import LearnPanel
 from .model import ModelPanel
 from .recovery import RecoveryPanel
-from .refine import RefinePanel, default_answerer
+from .refine import RefinePanel, default_answerer, default_method
 from .save import SavePanel
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "RefinePanel",
     "SavePanel",
     "default_answerer",
+    "default_method",
     "one_line",
     "remember_folds",
     "sentence",

@@ -17,9 +17,10 @@ from napari_plugin.case import Controller, details, refusal, title
 from napari_plugin.panels.layout import Panel, button, sentence, tip
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
-from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane
+from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane, upright
 
 _ENTRY = Qt.ItemDataRole.UserRole
+_NOTHING = "Open a study, drop it here, or try File > Open Sample."
 
 
 class CasePanel(Panel):
@@ -39,7 +40,7 @@ class CasePanel(Panel):
         by_key.setContext(Qt.ShortcutContext.WidgetShortcut)
         by_key.activated.connect(lambda: self._replace_by(self.series.currentItem()))
         self.series.itemChanged.connect(self._on_ticked)
-        self.geometry_line = sentence("Open a study, drop it here, or try File > Open Sample.")
+        self.geometry_line = sentence(_NOTHING)
         self.plane_buttons = {
             name: button(name.capitalize(), f"Show the {name} plane", self._shower(name), name=name, checkable=True)
             for name in PLANES
@@ -63,7 +64,12 @@ class CasePanel(Panel):
         self.add(self.grey_window)
         controller.entries_changed.connect(self._list)
         controller.images_changed.connect(self._list)
-        controller.viewer.dims.events.order.connect(self._mark_plane)
+        # another image is opened in its automatic window
+        controller.reference_changed.connect(lambda: self.grey_window.setCurrentIndex(0))
+        events = controller.viewer.dims.events, controller.viewer.scene.camera.events
+        self._turned = (events[0].order, events[0].ndisplay, events[1].orientation)
+        for emitter in self._turned:
+            emitter.connect(self._mark_plane)
         self._list()
         self._mark_plane()
 
@@ -92,13 +98,15 @@ class CasePanel(Panel):
 
     def release(self) -> None:
         """Let go of the viewer."""
-        self.controller.viewer.dims.events.order.disconnect(self._mark_plane)
+        for emitter in self._turned:
+            emitter.disconnect(self._mark_plane)
 
     def _shower(self, name: str) -> Callable[[], None]:
         return lambda: self.show_plane(name)
 
     def _mark_plane(self, event: object = None) -> None:
-        shown = plane_of(self.controller.viewer).name
+        viewer = self.controller.viewer
+        shown = plane_of(viewer).name if upright(viewer) else ""
         for name, made in self.plane_buttons.items():
             made.setChecked(name == shown)
 
@@ -125,6 +133,8 @@ class CasePanel(Panel):
     def _describe(self) -> None:
         image = self.controller.reference
         if image is None:
+            self.geometry_line.setText(_NOTHING)
+            self.geometry_line.setToolTip("")
             return
         grid = image.grid
         size, mm = "×".join(map(str, grid.shape[::-1])), "×".join(f"{s:.3g}" for s in grid.spacing[::-1])

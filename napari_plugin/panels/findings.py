@@ -8,30 +8,39 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QLineEdit, QTableWidget, QTableWidgetItem
 
 from monai_unet.interaction.session import Change, EditSession, SegmentObject
+from monai_unet.io import plain
 from monai_unet.measurement import Lesion
 from napari_plugin.case import (
     BackgroundWork,
     Editing,
     Findings,
+    Wholes,
     centre_voxel,
-    counted,
+    in_parts,
     measure_objects,
-    sum_of_long_axes,
+    measure_wholes,
+    sum_of_targets,
+    wholes_of,
 )
 from napari_plugin.panels.icons import padlock, swatch
 from napari_plugin.panels.layout import Panel, button, sentence, tip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
-_COLUMNS = ("Lesion", "ml", "mm", "mean", "")
-_NAME, _ML, _AXES, _MEAN, _LOCK = range(5)
+_COLUMNS = ("Lesion", "ml", "mm", "mean", "", "Σ")
+_NAME, _ML, _AXES, _MEAN, _LOCK, _TARGET = range(6)
+_LEAST_TARGET_MM = 10.0
+"""Long axis below which RECIST 1.1 counts no lesion as measurable."""
 _VALUE = Qt.ItemDataRole.UserRole
 _WAIT_MS = 250
 
 
 class FindingsPanel(Panel):
-    """One row for each object: tick = visible, name (double click renames), volume, RECIST axes, mean, lock."""
+    """One row for each object: tick = visible, name (double click renames), volume, RECIST axes, mean, lock, target.
+
+    Below them, without ticks, the wholes that classes of one tumour are parts of.
+    """
 
     def __init__(
         self,
@@ -45,6 +54,7 @@ class FindingsPanel(Panel):
         super().__init__("4  Findings")
         self.editing, self._go_to, self._draw_axes, self._plane_axis = editing, go_to, draw_axes, plane_axis
         self.findings: Findings = {}
+        self.wholes: Wholes = {}
         self._stale: set[int] = set()
         self._measuring = BackgroundWork(self)
         self._timer = QTimer(self)
@@ -58,6 +68,8 @@ class FindingsPanel(Panel):
         self.kind.setPlaceholderText("Class of the selected lesions, e.g. tumour")
         self.kind.setToolTip("Several lesions of one class are one label when saved for training")
         self.kind.editingFinished.connect(self._classify)
+        # the next letter is a key of the dock again
+        self.kind.returnPressed.connect(self.kind.clearFocus)
         self.axes = QCheckBox("Draw axes")
         self.axes.setToolTip("Long and short axis of each lesion in its slice (RECIST 1.1)")
         self.axes.toggled.connect(lambda checked: self._show_axes())
@@ -95,7 +107,7 @@ class FindingsPanel(Panel):
     def selected(self) -> list[int]:
         """Values of the selected rows, else of the active object."""
         rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
-        values = [self._value(row) for row in rows]
+        values = [value for row in rows if (value := self._value(row))]
         return values or ([self.editing.active] if self.editing.active else [])
 
     def _lay_out_table(self) -> None:
@@ -113,13 +125,20 @@ class FindingsPanel(Panel):
         table.setHorizontalHeaderItem(_LOCK, lock)
         axes = table.horizontalHeaderItem(_AXES)
         assert axes is not None
-        axes.setToolTip("Long × short axis in mm (RECIST 1.1)")
+        axes.setToolTip("Long × short axis in mm (RECIST 1.1); * of one of several parts")
+        target = table.horizontalHeaderItem(_TARGET)
+        assert target is not None
+        target.setToolTip("Target lesion: its long axis counts in the sum")
         header = table.horizontalHeader()
         header.setMinimumSectionSize(24)
         for column in range(1, len(_COLUMNS)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        table.setToolTip("Click: go there. Double click: rename. Tick: show. Lock: protect from every change.")
+        table.setToolTip(
+            "Click: go there. Double click: rename. Tick: show. Lock: protect from every change. Σ: count in the sum."
+        )
+        # a letter key is a tool's, wherever the focus is, and never begins to rename
+        table.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         # Tab leaves the table, arrows walk in it, Return goes to the lesion
         table.setTabKeyNavigation(False)
         table.cellActivated.connect(self._on_clicked)
@@ -128,6 +147,7 @@ class FindingsPanel(Panel):
 
     def _on_session(self) -> None:
         self.findings.clear()
+        self.wholes.clear()
         session = self.editing.session
         self._stale = {item.value for item in session.objects} if session is not None else set()
         self._fill_table()
@@ -152,8 +172,15 @@ class FindingsPanel(Panel):
         values, self._stale = sorted(self._stale), set()
         image = session.image if session.image.ndim == 3 else session.image[0]
 
-        def done(found: Findings) -> None:
+        wholes = {name: held for name, held in wholes_of(session.objects).items() if {*held} & {*values}}
+
+        def measure() -> Generator[None, None, tuple[Findings, Wholes]]:
+            found = yield from measure_objects(session.labels, image, session.grid, values)
+            return found, (yield from measure_wholes(session.labels, image, session.grid, wholes))
+
+        def done(measured: tuple[Findings, Wholes]) -> None:
             if self.editing.session is session:
+                found, self.wholes = measured[0], {**self.wholes, **measured[1]}
                 known = {item.value for item in session.objects}
                 self.findings |= {value: lesion for value, lesion in found.items() if value in known}
                 self._write_numbers()
@@ -161,9 +188,7 @@ class FindingsPanel(Panel):
             if self._stale:
                 self._timer.start()
 
-        self._measuring.start(
-            lambda: measure_objects(session.labels, image, session.grid, values), done=done, failed=self._failed
-        )
+        self._measuring.start(measure, done=done, failed=self._failed)
 
     def _failed(self, sentence: str) -> None:
         self.editing.controller.say(sentence, "error")
@@ -172,9 +197,12 @@ class FindingsPanel(Panel):
         session = self.editing.session
         objects = session.objects if session is not None else ()
         self.table.blockSignals(True)
-        self.table.setRowCount(len(objects))
+        self._wholes = list(wholes_of(objects))
+        self.table.setRowCount(len(objects) + len(self._wholes))
         for row, item in enumerate(objects):
             self._fill_row(row, item)
+        for row, name in enumerate(self._wholes, start=len(objects)):
+            self._fill_whole(row, name)
         self.table.blockSignals(False)
         self._write_numbers()
         self._select(self.editing.active)
@@ -195,20 +223,47 @@ class FindingsPanel(Panel):
         lock.setFlags(flags | Qt.ItemFlag.ItemIsUserCheckable)
         lock.setCheckState(Qt.CheckState.Checked if item.locked else Qt.CheckState.Unchecked)
         self.table.setItem(row, _LOCK, lock)
+        target = QTableWidgetItem()
+        target.setFlags(flags | Qt.ItemFlag.ItemIsUserCheckable)
+        target.setCheckState(Qt.CheckState.Checked if item.target else Qt.CheckState.Unchecked)
+        self.table.setItem(row, _TARGET, target)
+
+    def _fill_whole(self, row: int, name: str) -> None:
+        for column in range(len(_COLUMNS)):
+            cell = QTableWidgetItem(name if column == _NAME else "…" if column in (_ML, _AXES, _MEAN) else "")
+            cell.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+            font = cell.font()
+            font.setItalic(True)
+            cell.setFont(font)
+            cell.setData(_VALUE, 0)
+            cell.setToolTip(tip(f"{name}: all its parts together"))
+            self.table.setItem(row, column, cell)
 
     def _write_numbers(self) -> None:
         self.table.blockSignals(True)
         for row in range(self.table.rowCount()):
-            value = self._value(row)
-            if value in self.findings:
-                for column, text in zip((_ML, _AXES, _MEAN), _numbers(self.findings[value]), strict=True):
-                    self._cell(row, column).setText(text)
+            value, name = self._value(row), self._cell(row, _NAME).text()
+            measured = value in self.findings if value else name in self.wholes
+            if not measured:
+                continue
+            lesion = self.findings[value] if value else self.wholes[name]
+            for column, text in zip((_ML, _AXES, _MEAN), _numbers(lesion), strict=True):
+                self._cell(row, column).setText(text)
+            self._cell(row, _AXES).setToolTip(tip(in_parts(name, lesion)))
         self.table.blockSignals(False)
         self._show_total()
 
     def _show_total(self) -> None:
-        total, count = sum_of_long_axes(self.findings)
-        self.total.setText(f"Sum of long axes: {total:.1f} mm ({counted(count)})" if count else "No lesion yet.")
+        session = self.editing.session
+        objects = session.objects if session is not None else ()
+        total = sum_of_targets(objects, self.findings)
+        if not total:
+            total = "Σ ticks a target lesion for the sum of long axes." if objects else "No lesion yet."
+        apart = [in_parts(item.name, self.findings.get(item.value)) for item in objects]
+        several = [sentence for sentence in apart if sentence]
+        more = f" * {several[0]}" if several else ""
+        more += f" So are {len(several) - 1} more." if len(several) > 1 else ""
+        self.total.setText(plain(total + more, lines=True))
 
     def _show_axes(self) -> None:
         session = self.editing.session
@@ -236,10 +291,11 @@ class FindingsPanel(Panel):
 
     def _on_clicked(self, row: int, column: int) -> None:
         value = self._value(row)
-        self.editing.set_active(value)
-        lesion = self.findings.get(value)
+        if value:
+            self.editing.set_active(value)
+        lesion = self.findings.get(value) if value else self.wholes.get(self._cell(row, _NAME).text())
         session = self.editing.session
-        if column not in (_LOCK,) and lesion is not None and session is not None:
+        if column not in (_LOCK, _TARGET) and lesion is not None and session is not None:
             self._go_to(centre_voxel(lesion, session.grid))
 
     def _on_item(self, cell: QTableWidgetItem) -> None:
@@ -253,12 +309,32 @@ class FindingsPanel(Panel):
         if cell.column() == _LOCK:
             said = f"{item.name} is {'locked: nothing changes it' if checked else 'unlocked'}."
             self.editing.do(lambda session: session.update_object(value, locked=checked), said)
+        elif cell.column() == _TARGET:
+            self._choose_target(item, checked)
         elif checked != item.visible:
             self.editing.do(lambda session: session.set_visible(value, checked))
             self._show_axes()
         elif cell.text().strip() != item.name:
             self.editing.do(lambda session: session.update_object(value, name=cell.text().strip()))
             self._fill_table()
+
+    def _choose_target(self, item: SegmentObject, chosen: bool) -> None:
+        """Count a lesion in the sum; of the parts of one tumour only one counts."""
+        session = self.editing.session
+        assert session is not None
+        others = [o for o in session.objects if o.target and o.value != item.value and {*o.regions} & {*item.regions}]
+        lesion = self.findings.get(item.value)
+        said = f"{item.name} counts in the sum." if chosen else f"{item.name} does not count in the sum."
+        if chosen and others:
+            said = f"{item.name} counts in the sum in place of {others[0].name}: both are parts of one tumour."
+        elif chosen and lesion is not None and lesion.long_axis.length_mm < _LEAST_TARGET_MM:
+            said = f"{item.name} counts in the sum, though RECIST 1.1 asks for a long axis of 10 mm."
+        for other in others if chosen else ():
+            self._set_target(other.value, False)
+        self._set_target(item.value, chosen, said)
+
+    def _set_target(self, value: int, chosen: bool, said: str = "") -> None:
+        self.editing.do(lambda session: session.update_object(value, target=chosen), said)
 
     def _classify(self) -> None:
         text = self.kind.text().strip()
@@ -306,7 +382,8 @@ def _numbers(lesion: Lesion | None) -> tuple[str, str, str]:
         return "0", "", ""
     long, short = lesion.long_axis.length_mm, lesion.short_axis.length_mm
     mean = lesion.intensity_mean
-    return _short(lesion.volume_ml), f"{long:.0f}×{short:.0f}", "" if mean is None else _short(mean)
+    apart = "*" if lesion.parts > 1 else ""
+    return _short(lesion.volume_ml), f"{long:.0f}×{short:.0f}{apart}", "" if mean is None else _short(mean)
 
 
 def _short(value: float) -> str:

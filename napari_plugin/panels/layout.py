@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from monai_unet.io import plain
 from napari_plugin.settings import remember, setting
@@ -28,6 +37,16 @@ def button(
     made.setMinimumWidth(24)
     made.clicked.connect(lambda checked=False: action())
     return made
+
+
+class NumberBox(QDoubleSpinBox):
+    """A number with its unit; letters are no numbers, so that the keys of tools work while it has the focus."""
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride and event.text().isalpha():
+            event.ignore()
+            return True
+        return bool(super().event(event))
 
 
 def row(*widgets: QWidget, stretch: tuple[int, ...] = ()) -> QWidget:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QSpinBox
+from qtpy.QtWidgets import QFileDialog
 
 from monai_unet.bundle_format import Bundle
 from monai_unet.io import plain
 from napari_plugin.case import ERROR, WARNING, BackgroundWork, Controller, fine_tuning
-from napari_plugin.panels.layout import Panel, button, sentence
+from napari_plugin.panels.layout import NumberBox, Panel, button, sentence
 from napari_plugin.settings import remember, setting
 
 
@@ -24,7 +24,8 @@ class LearnPanel(Panel):
         super().__init__("6  Learn")
         self.controller, self._chosen, self._use = controller, chosen, use
         self.training = BackgroundWork(self)
-        self.epochs = QSpinBox()
+        self.epochs = NumberBox()
+        self.epochs.setDecimals(0)
         self.epochs.setRange(1, 500)
         self.epochs.setValue(20)
         self.epochs.setSuffix(" epochs")
@@ -42,7 +43,7 @@ class LearnPanel(Panel):
 
     def start(self, folder: Path) -> None:
         """Begin a training on a folder in Decathlon layout; what stands against it is said."""
-        bundle, epochs = self._chosen(), self.epochs.value()
+        bundle, epochs = self._chosen(), int(self.epochs.value())
         if bundle is None:
             self.controller.say("Choose a model in box 2 first.", WARNING)
             return

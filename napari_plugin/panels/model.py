@@ -116,6 +116,7 @@ class ModelPanel(Panel):
         elif self.controller.reference is None:
             self.controller.say("Open an image first.", WARNING)
         elif not is_trusted(bundle):
+            self.setChecked(True)
             self._offer_trust()
             self.controller.say(f"'{bundle.name}' is not built in; allow it first.", WARNING)
         elif images:
@@ -137,7 +138,7 @@ class ModelPanel(Panel):
                 warnings = models.check(segmenter, images)
                 if warnings:
                     return warnings
-            return (yield from models.run(segmenter, images, region))
+            return (yield from models.run(segmenter, images, region, description=bundle.description))
 
         self._begun = time.monotonic()
 
@@ -170,6 +171,7 @@ class ModelPanel(Panel):
 
     def _done(self, result: Any) -> None:
         if isinstance(result, list):
+            self.setChecked(True)
             self._warn(result)
             self.controller.say(
                 "The input looks unlike the training data; read the warning, then press again.", WARNING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem, QPushButton
@@ -10,35 +10,50 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem, Q
 from monai_unet.interaction import Answerer, Prompt, PromptKind
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
 from napari_plugin.case import Editing
-from napari_plugin.panels.layout import Panel, button, tip
+from napari_plugin.panels.layout import NumberBox, Panel, button, tip
 from napari_plugin.settings import remember, setting
-from napari_plugin.viewer import EXCLUDE, INCLUDE, TOOLS, PromptTool
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from napari_plugin.viewer import EXCLUDE, INCLUDE, TOOLS, Tool, ToolState
 
 _TIPS = {
     "point": "Click into the lesion; Shift+click on what does not belong to it",
     "scribble": "Draw a line through the lesion; with Shift through what does not belong to it",
     "box": "Drag a box around the lesion in this slice",
     "lasso": "Draw around the lesion in this slice",
+    "pan": "Nothing in hand: a drag moves the picture, a click marks nothing (Esc)",
+    "brush": "Paint the lesion",
+    "eraser": "Erase what is painted",
+    "fill": "Fill the connected area under a click",
 }
+_NAMES = {"pan": "Pan  Esc"}
 _NUMBER = Qt.ItemDataRole.UserRole
 
 
 class RefinePanel(Panel):
     """Tools, the prompts given, accept and drop, undo and redo."""
 
-    def __init__(self, editing: Editing, tool: PromptTool, stop_painting: Callable[[], None]) -> None:
+    def __init__(self, editing: Editing, state: ToolState) -> None:
         super().__init__("3  Refine")
-        self.editing, self.tool, self._stop_painting = editing, tool, stop_painting
+        self.editing, self.state, self.tool = editing, state, state.prompts
         self.include = button("+ Include", "What I mark belongs to it", lambda: self.set_sign(True), checkable=True)
         self.exclude = button("− Exclude", "What I mark does not", lambda: self.set_sign(False), checkable=True)
         self.include.setToolTip(f"{self.include.toolTip()}; Q changes it, Shift changes it for one stroke")
+        tools: tuple[Tool, ...] = (*TOOLS, "pan", "brush", "eraser", "fill")
         self.tools = {
-            kind: button(kind.capitalize(), _TIPS[kind], self._chooser(kind), name=kind, checkable=True)
-            for kind in TOOLS
+            kind: button(
+                _NAMES.get(kind, kind.capitalize()), _TIPS[kind], partial(self.take, kind), name=kind, checkable=True
+            )
+            for kind in tools
         }
+        self.size = NumberBox()
+        self.size.setRange(0.1, 100.0)
+        self.size.setDecimals(1)
+        self.size.setSuffix(" mm")
+        self.size.setToolTip("Diameter of brush and eraser; [ and ] change it")
+        self.size.setAccessibleName("Brush size")
+        self.size.valueChanged.connect(lambda mm: state.set_brush(mm))
+        self.ball = QCheckBox("Ball")
+        self.ball.setToolTip("Brush and eraser are a ball, which reaches into the slices beside, and not a disc")
+        self.ball.toggled.connect(lambda ball: state.set_brush(state.brush_mm, ball=ball))
         self.method = QComboBox()
         self.method.setToolTip("What answers the prompts")
         for name, title in _methods():
@@ -58,8 +73,9 @@ class RefinePanel(Panel):
         self.undo = button("Undo", "Take the last step back", editing.undo, name="undo")
         self.redo = button("Redo", "Make it again", editing.redo, name="redo")
         self.add(self.include, self.exclude)
-        self.add(self.tools["point"], self.tools["scribble"])
-        self.add(self.tools["box"], self.tools["lasso"])
+        self.add(self.tools["point"], self.tools["scribble"], self.tools["box"], stretch=(4, 5, 4))
+        self.add(self.tools["lasso"], self.tools["brush"], self.tools["eraser"], stretch=(4, 4, 5))
+        self.add(self.tools["fill"], self.tools["pan"], self.size, self.ball, stretch=(3, 4, 5, 3))
         self.add(self.method)
         self.add(self.at_once, self.answer)
         self.add(self.list)
@@ -71,16 +87,28 @@ class RefinePanel(Panel):
         editing.active_changed.connect(lambda value: self.refresh())
         editing.waiting_changed.connect(lambda count: self.answer.setEnabled(count > 0 and not editing.answer_at_once))
         self._on_at_once(self.at_once.isChecked())
-        self.set_sign(True)
+        state.on_change(self.show_tool)
+        self.show_tool()
         self.refresh()
 
     def choose(self, kind: PromptKind | None) -> None:
-        """Take a tool in hand, or none; napari's brush is put away for it."""
-        if kind is not None:
-            self._stop_painting()
-        self.tool.choose(kind)
+        """Take a prompt tool in hand, or none."""
+        self.take(kind or "pan")
+
+    def take(self, name: Tool) -> None:
+        """Take a tool in hand; taken again it stays there, Esc puts it away."""
+        self.state.take(name)
+        self.show_tool()
+
+    def show_tool(self) -> None:
+        """Which tool is in hand, how large the brush is, and whether prompts include."""
         for name, made in self.tools.items():
-            made.setChecked(name == kind)
+            made.setChecked(name == self.state.name)
+        for widget, value in ((self.size, self.state.brush_mm), (self.ball, self.state.ball)):
+            widget.blockSignals(True)
+            widget.setChecked(bool(value)) if isinstance(widget, QCheckBox) else widget.setValue(float(value))
+            widget.blockSignals(False)
+        self.set_sign(self.tool.positive)
 
     def set_sign(self, positive: bool) -> None:
         """Whether prompts include or exclude."""
@@ -111,12 +139,9 @@ class RefinePanel(Panel):
         made.setEnabled(bool(step))
         made.setToolTip(tip(f"{verb} {step}") if step else f"Nothing to {verb.lower()}")
 
-    def _chooser(self, kind: PromptKind) -> Callable[[], None]:
-        return lambda: self.choose(None if self.tool.kind == kind else kind)
-
     def _on_method(self) -> None:
         name = self.method.currentData()
-        self.editing.set_answerer(lambda: build_answerer(name))
+        self.editing.set_answerer(lambda: build_answerer(name), name)
 
     def _on_at_once(self, checked: bool) -> None:
         self.editing.answer_at_once = checked
@@ -133,7 +158,12 @@ class RefinePanel(Panel):
 
 def default_answerer() -> Answerer:
     """What answers where the user has not chosen: the network where it is there, else the classical method."""
-    return build_answerer(_methods()[0][0])
+    return build_answerer(default_method())
+
+
+def default_method() -> str:
+    """Its name."""
+    return _methods()[0][0]
 
 
 def _methods() -> list[tuple[str, str]]:

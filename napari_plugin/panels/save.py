@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton
 
 from monai_unet.io import RESEARCH_USE
-from napari_plugin.case import WARNING, Editing, exporting, once, save_html
+from napari_plugin.case import WARNING, Editing, exporting, once, prompted_by, save_html
 from napari_plugin.panels.layout import Panel, button
 from napari_plugin.settings import remember, setting
 
@@ -35,7 +35,7 @@ class SavePanel(Panel):
             self.menu.addAction(title, self._asker(kind))
         self.menu.addSeparator()
         self.menu.addAction("Add to a training set…", self._ask_training)
-        self.button = button("Save…", f"Save the result. {RESEARCH_USE}", self._open_menu, name="save")
+        self.button = button("Save…", f"Save the result. {RESEARCH_USE}", self.open_menu, name="save")
         self.load_button = button("Load mask…", "Go on with a mask, SEG or RTSTRUCT of this image", self._ask_mask)
         self.uncertain = button(
             "Next uncertain place", "Go to the next place where the model is unsure", next_uncertain, name="uncertain"
@@ -91,9 +91,18 @@ class SavePanel(Panel):
             self.editing.controller.say("An outline is still open: accept (U) or drop (Shift+U) it first.", WARNING)
             return None
         notes = dict.fromkeys(note for shown in self.editing.controller.images for note in shown.notes)
-        return exporting.EditedCase(image, session.labels.copy(), session.objects, self.editing.made_by, tuple(notes))
+        names = {shown.key: shown.name for shown in self.editing.controller.images}
+        return exporting.EditedCase(
+            image,
+            session.labels.copy(),
+            session.objects,
+            self.editing.made_by,
+            tuple(notes),
+            prompted_by(session, names),
+        )
 
-    def _open_menu(self) -> None:
+    def open_menu(self) -> None:
+        """Show what can be saved."""
         made: QPushButton = self.button
         self.menu.popup(made.mapToGlobal(made.rect().topLeft()))
 

@@ -1,10 +1,23 @@
 from .canvases import SideCanvases
 from .click_check import clicks_land_true
 from .compile_ahead import compile_ahead
-from .hanging import METADATA, go_to, hang, image_layer, plane_of, show_plane, widen_contrast_range
+from .hanging import (
+    METADATA,
+    go_to,
+    hang,
+    image_layer,
+    plane_of,
+    show_plane,
+    shown_image,
+    upright,
+    widen_contrast_range,
+)
+from .layers import MOVED
 from .marks import EXCLUDE, INCLUDE
+from .own_layers import hold_in_place
 from .planes import SidePlanes
 from .readout import Readout
+from .tool_state import Tool, ToolState
 from .tools import TOOLS, PromptTool
 from .view import CaseView
 from .windows import AUTOMATIC, CT_WINDOWS, limits_of
@@ -15,19 +28,25 @@ __all__ = [
     "EXCLUDE",
     "INCLUDE",
     "METADATA",
+    "MOVED",
     "TOOLS",
     "CaseView",
     "PromptTool",
     "Readout",
     "SideCanvases",
     "SidePlanes",
+    "Tool",
+    "ToolState",
     "clicks_land_true",
     "compile_ahead",
     "go_to",
     "hang",
+    "hold_in_place",
     "image_layer",
     "limits_of",
     "plane_of",
     "show_plane",
+    "shown_image",
+    "upright",
     "widen_contrast_range",
 ]

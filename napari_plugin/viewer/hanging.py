@@ -31,6 +31,8 @@ CAMERA = ("away", "up", "left")
 AXES = ("S", "A", "R")
 METADATA = "monai_unet"
 _SIDES = ("middle_left", "middle_right", "top_center", "bottom_center")
+_ENDS = (("S", "I"), ("A", "P"), ("R", "L"))
+"""Of each axis of the working frame: the letter of its high end, of its low end."""
 
 
 def hang(viewer: ViewerModel, *, letters: int = 15) -> None:
@@ -53,24 +55,55 @@ def hang(viewer: ViewerModel, *, letters: int = 15) -> None:
         viewer.mouse_wheel_callbacks.append(_on_wheel)
         viewer.scene.camera.events.mouse_zoom.connect(lambda event: _keep_wheel_for_slices(viewer))
         viewer.dims.events.ndisplay.connect(lambda event: _keep_wheel_for_slices(viewer))
-        # in 3D the letters would stay where they are while the patient turns
-        viewer.dims.events.ndisplay.connect(lambda event: _write_letters(viewer))
+        _bind_letters(viewer)
     _keep_wheel_for_slices(viewer)
 
 
 def show_plane(viewer: ViewerModel, name: str) -> None:
-    """Show the axial, coronal or sagittal plane through the present position."""
+    """Show the axial, coronal or sagittal plane through the present position, upright, the right on the left."""
     viewer.dims.ndisplay = 2
+    viewer.scene.camera.orientation = CAMERA
     if viewer.dims.ndim == 3:
         viewer.dims.order = PLANES[name].order
-    _write_letters(viewer)
     viewer.reset_view()
 
 
 def plane_of(viewer: ViewerModel) -> Plane:
-    """The plane that a viewer shows."""
+    """The plane that a viewer shows, which may be turned or mirrored; see `upright`."""
+    # a layer of four dimensions puts its own before the patient's
+    axis = viewer.dims.order[-3:][0] - max(viewer.dims.ndim - 3, 0)
+    return next((plane for plane in PLANES.values() if plane.axis == axis), PLANES["axial"])
+
+
+def upright(viewer: ViewerModel) -> bool:
+    """Whether the plane hangs in radiological convention: napari's own buttons turn it, its console mirrors it."""
     order = tuple(viewer.dims.order[-3:])
-    return next((plane for plane in PLANES.values() if plane.axis == order[0]), PLANES["axial"])
+    return order == plane_of(viewer).order and _orientation(viewer) == CAMERA
+
+
+def letters_of(viewer: ViewerModel) -> tuple[str, str, str, str]:
+    """Patient letters at the left, right, top and bottom of what a viewer shows, whatever its axes and camera are.
+
+    Empty strings where it shows no image of this plugin, 3D, or an axis that is none of the patient's.
+    """
+    shown = [axis - max(viewer.dims.ndim - 3, 0) for axis in viewer.dims.displayed]
+    known = any(METADATA in layer.metadata for layer in viewer.layers)
+    if not known or viewer.dims.ndim < 3 or len(shown) != 2 or min(shown) < 0:
+        return ("",) * 4
+    (up_high, up_low), (side_high, side_low) = (_ENDS[axis] for axis in shown)
+    _, vertical, horizontal = _orientation(viewer)
+    top, bottom = (up_high, up_low) if vertical == "up" else (up_low, up_high)
+    left, right = (side_high, side_low) if horizontal == "left" else (side_low, side_high)
+    return left, right, top, bottom
+
+
+def shown_image(viewer: ViewerModel) -> OpenImage | None:
+    """The image that a viewer shows: of those that are seen the one on top; None where none is seen."""
+    for layer in reversed(viewer.layers):
+        image: OpenImage | None = layer.metadata.get(METADATA)
+        if image is not None and layer.visible and layer.opacity > 0:
+            return image
+    return None
 
 
 def image_layer(image: OpenImage, *, window: str = AUTOMATIC) -> LayerDataTuple:
@@ -153,9 +186,25 @@ def _keep_wheel_for_slices(viewer: ViewerModel) -> None:
         viewer.scene.camera.mouse_zoom = zooms
 
 
+def _orientation(viewer: ViewerModel) -> tuple[str, str, str]:
+    depth, vertical, horizontal = (str(way) for way in viewer.scene.camera.orientation)
+    return depth, vertical, horizontal
+
+
+def _bind_letters(viewer: ViewerModel) -> None:
+    """The letters follow whatever changes what is shown: keys and buttons of napari, its console, another layer."""
+
+    def follow(event: object = None) -> None:
+        _write_letters(viewer)
+
+    dims, layers = viewer.dims.events, viewer.layers.events
+    changes = (dims.order, dims.ndisplay, dims.ndim, viewer.scene.camera.events.orientation)
+    for emitter in (*changes, layers.inserted, layers.removed):
+        emitter.connect(follow)
+
+
 def _write_letters(viewer: ViewerModel) -> None:
-    shown = viewer.dims.ndisplay == 2
-    for side, letter in zip(_SIDES, plane_of(viewer).letters, strict=True):
+    for side, letter in zip(_SIDES, letters_of(viewer), strict=True):
         if side in viewer.canvas.overlays:
             viewer.canvas.overlays[side].text = letter
-            viewer.canvas.overlays[side].visible = shown
+            viewer.canvas.overlays[side].visible = bool(letter)

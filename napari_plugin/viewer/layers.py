@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from monai_unet.geometry import Box, union
 from monai_unet.interaction.session import Atom, Change, EditSession
 from monai_unet.io import unit_rgb
-from napari_plugin.viewer.hanging import placed
+from napari_plugin.viewer.hanging import METADATA, placed
+from napari_plugin.viewer.own_layers import Later, at_once, hold_in_place
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 SEGMENTATION, CANDIDATE = "Segmentation", "Candidate"
 CANDIDATE_COLOR = "#ff4fd8"
-PAINTING = ("paint", "erase", "fill", "polygon")
+MOVED = "Images and segmentation share their voxels and were put back; with nothing in hand a drag moves the picture."
 
 
 class SessionLayers:
@@ -40,15 +41,17 @@ class SessionLayers:
         record: Callable[[Sequence[Atom]], Change | None],
         chosen: Callable[[int], None],
         redrawn: Callable[[Labels], None] = lambda layer: None,
+        later: Later = at_once,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Args: `record` makes one session step of a stroke's atoms; `chosen` hears which label the user picked;
-        `redrawn` is called with each layer whose array has changed."""
-        self.viewer, self.session = viewer, session
+        `redrawn` is called with each layer whose array has changed; `say` tells what was put right."""
+        self.viewer, self.session, self._later, self._say = viewer, session, later, say
+        self._gone = False
         self._record, self._chosen, self._redrawn = record, chosen, redrawn
         self._quiet = False
         place = placed(session.grid)
         self.labels = Labels(session.labels, name=SEGMENTATION, opacity=opacity, colormap=self._colormap(), **place)
-        self.labels.brush_size = max(3, round(5 / min(session.grid.spacing)))
         # allocated by the system page by page: an empty candidate costs next to nothing
         self._outline = np.zeros(session.grid.shape, dtype=np.uint8)
         colors = {None: "transparent", 0: "transparent", 1: CANDIDATE_COLOR}
@@ -59,6 +62,11 @@ class SessionLayers:
         for layer in (self.labels, self.candidate):
             viewer.layers.append(layer)
         viewer.layers.selection.active = self.labels
+        self._holds = [
+            hold_in_place(layer, session.grid.spacing, lambda: say(MOVED)) for layer in (self.labels, self.candidate)
+        ]
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.reordered.connect(self._on_reordered)
         self._strokes: list[Atom] = []
         self.labels.events.paint.connect(self._on_paint)
         self.labels.events.labels_update.connect(self._record_strokes)
@@ -67,6 +75,11 @@ class SessionLayers:
 
     def remove(self) -> None:
         """Take the layers out of the viewer."""
+        self._gone = True
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.events.reordered.disconnect(self._on_reordered)
+        for release in self._holds:
+            release()
         self.labels.events.paint.disconnect(self._on_paint)
         self.labels.events.labels_update.disconnect(self._record_strokes)
         self.labels.events.selected_label.disconnect(self._on_selected_label)
@@ -74,14 +87,31 @@ class SessionLayers:
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
-    @property
-    def painting(self) -> bool:
-        """Whether one of napari's own tools for labels is in hand."""
-        return str(self.labels.mode) in PAINTING
+    def _on_removed(self, event: Event) -> None:
+        """A segmentation out of the viewer would be edited unseen."""
+        if event.value in (self.labels, self.candidate):
+            self._later(self._put_back)
 
-    def stop_painting(self) -> None:
-        """Put napari's brush away."""
-        self.labels.mode = "pan_zoom"
+    def _put_back(self) -> None:
+        missing = [layer for layer in (self.labels, self.candidate) if layer not in self.viewer.layers]
+        if self._gone or not missing:
+            return
+        for layer in missing:
+            self.viewer.layers.append(layer)
+        self.viewer.layers.selection.active = self.labels
+        self._say(f"{' and '.join(layer.name for layer in missing)} belongs to the case and is back; W hides it.")
+
+    def _on_reordered(self, event: Event) -> None:
+        self._later(self._raise)
+
+    def _raise(self) -> None:
+        """Above the images: below them nobody sees what is marked."""
+        layers = self.viewer.layers
+        own = [layer for layer in (self.labels, self.candidate) if layer in layers]
+        images = [index for index, layer in enumerate(layers) if METADATA in layer.metadata]
+        if not self._gone and own and images and min(layers.index(layer) for layer in own) < max(images):
+            layers.move_multiple([layers.index(layer) for layer in own], len(layers))
+            self._say("The segmentation lies above the images, where it is seen.")
 
     def choose(self, value: int) -> None:
         """Paint with this object's label from now on."""
@@ -95,6 +125,9 @@ class SessionLayers:
         if change.objects and self._looks() != self._shown_looks:
             # napari makes a table of all 65536 labels of it
             self.labels.colormap = self._colormap()
+        if change.box is not None and self.viewer.dims.ndisplay == 2:
+            # what is changed is seen
+            self.labels.visible = True
         if change.box is not None:
             self._redraw(self.labels, change.box)
         if change.candidate or self._drawn is not None:
@@ -118,6 +151,7 @@ class SessionLayers:
         if candidate is not None:
             _, self._drawn, mask = candidate
             self._outline[self._drawn] = mask
+            self.candidate.visible = self.candidate.visible or self.viewer.dims.ndisplay == 2
             box = union(box, self._drawn)
         if box is not None:
             self._redraw(self.candidate, box)

@@ -40,16 +40,19 @@ class MarkLayers:
                 self.viewer.layers.remove(layer)
         self._layers.clear()
 
+    def own_layers(self) -> list[Points | Shapes]:
+        """Those that were made so far."""
+        return list(self._layers.values())
+
     def show_prompts(self, prompts: Sequence[Prompt]) -> None:
         """Show the prompts of one object: green belongs to it, red does not."""
         self._prompts = tuple(prompts)
         points = [prompt for prompt in prompts if prompt.kind == "point"]
         if points or POINTS in self._layers:
             layer = self._layer(POINTS)
-            if layer is not None:
-                layer.data = np.array([p.voxels(self.grid)[0] for p in points]).reshape(-1, 3)
-                layer.face_color = _colors(points) if points else INCLUDE
-                layer.selected_data = set()
+            layer.data = np.array([p.voxels(self.grid)[0] for p in points]).reshape(-1, 3)
+            layer.face_color = _colors(points) if points else INCLUDE
+            layer.selected_data = set()
         self._draw_lines()
 
     def show_stroke(self, stroke: Stroke | None) -> None:
@@ -97,8 +100,6 @@ class MarkLayers:
         self, name: str, lines: list[NDArray[np.float64]], colors: list[str], widths: Sequence[float] | None = None
     ) -> None:
         layer = self._layer(name)
-        if layer is None:
-            return
         layer.data = []
         if lines:
             wide = [self._width * width for width in widths or [1.0] * len(lines)]
@@ -110,9 +111,9 @@ class MarkLayers:
         # napari counts the width of a line in voxels
         return _LINE_MM / min(self.grid.spacing)
 
-    def _layer(self, name: str) -> Points | Shapes | None:
-        """The layer of that name; None where the user has removed it."""
-        if name not in self._layers:
+    def _layer(self, name: str) -> Points | Shapes:
+        """The layer of that name; one that the user has removed is made again."""
+        if name not in self._layers or self._layers[name] not in self.viewer.layers:
             active = self.viewer.layers.selection.active
             made: Points | Shapes
             if name == POINTS:
@@ -125,8 +126,7 @@ class MarkLayers:
             self.viewer.layers.append(made)
             if active is not None:
                 self.viewer.layers.selection.active = active
-        layer = self._layers[name]
-        return layer if layer in self.viewer.layers else None
+        return self._layers[name]
 
 
 def _colors(prompts: Iterable[Prompt]) -> list[str]:

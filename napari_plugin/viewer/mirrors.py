@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
 
+from napari_plugin.viewer.hanging import METADATA
+
 if TYPE_CHECKING:
     from napari.utils.events import Event
 
@@ -25,7 +27,8 @@ class Mirror:
     def __init__(self, original: Image | Labels, *, always_shown: bool = False) -> None:
         self.original = original
         data, state, kind = original.as_layer_data_tuple()
-        state.pop("metadata", None)
+        # the open image that it shows, and nothing else of what hangs on the original
+        state["metadata"] = {key: value for key, value in original.metadata.items() if key == METADATA}
         if always_shown:
             state["visible"] = True
         self.layer = (Labels if kind == "labels" else Image)(data, **state)

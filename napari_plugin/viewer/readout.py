@@ -27,6 +27,17 @@ class Readout:
     ) -> None:
         self._controller, self._show, self._label_at = controller, show, label_at
         self._viewers: list[ViewerModel] = []
+        self._place: Sequence[float] | None = None
+
+    def forget(self) -> None:
+        """Nothing of the last case stays."""
+        self._place = None
+        self._show("")
+
+    def refresh(self) -> None:
+        """Say anew what lies under the cursor: it may have been changed or deleted."""
+        if self._place is not None:
+            self._show(self.text_at(self._place))
 
     def attach(self, viewer: ViewerModel) -> None:
         """Follow the mouse over a viewer."""
@@ -60,4 +71,5 @@ class Readout:
 
     def _on_move(self, viewer: ViewerModel, event: MouseEvent) -> None:
         if viewer.dims.ndisplay == 2 and viewer.dims.ndim == 3:
+            self._place = tuple(event.position)
             self._show(self.text_at(event.position))

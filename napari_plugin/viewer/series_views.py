@@ -9,7 +9,7 @@ from napari.components.overlays import TextOverlay
 from napari.layers import Image, Labels
 
 from napari_plugin.viewer.canvas_stack import LETTER_SIZE, CanvasStack
-from napari_plugin.viewer.hanging import METADATA, hang, plane_of, show_plane
+from napari_plugin.viewer.hanging import METADATA, hang
 from napari_plugin.viewer.mirrors import Mirror
 
 if TYPE_CHECKING:
@@ -42,14 +42,15 @@ class SeriesViews(CanvasStack):
             layer.visible = False
         viewer.dims.events.current_step.connect(self._follow)
         viewer.dims.events.order.connect(self._follow)
-        viewer.scene.camera.events.zoom.connect(self._follow)
-        viewer.scene.camera.events.center.connect(self._follow)
+        self._camera_events = [getattr(viewer.scene.camera.events, name) for name in ("zoom", "center", "orientation")]
+        for emitter in self._camera_events:
+            emitter.connect(self._follow)
         self._follow()
 
     def close_views(self) -> None:
         """Let go of the main viewer, which shows its series one over the other again."""
-        events = self.viewer.dims.events, self.viewer.scene.camera.events
-        for emitter in (events[0].current_step, events[0].order, events[1].zoom, events[1].center):
+        events = self.viewer.dims.events
+        for emitter in (events.current_step, events.order, *self._camera_events):
             emitter.disconnect(self._follow)
         for mirror in self._mirrors:
             mirror.release()
@@ -80,15 +81,14 @@ class SeriesViews(CanvasStack):
             model.layers.append(mirror.layer)
 
     def _follow(self, event: Event | None = None) -> None:
-        """Plane, slice, place and scale (pixels for a mm) of the main canvas."""
+        """Plane, slice, place, scale (pixels for a mm) and any turn of the main canvas."""
         if self._moving or self.viewer.dims.ndim != 3 or self.viewer.dims.ndisplay != 2:
             return
         self._moving = True
         try:
-            plane, camera = plane_of(self.viewer), self.viewer.scene.camera
+            camera = self.viewer.scene.camera
             for model in self.models:
-                if plane_of(model) is not plane:
-                    show_plane(model, plane.name)
+                model.dims.order, model.scene.camera.orientation = self.viewer.dims.order, camera.orientation
                 model.dims.point = self.viewer.dims.point
                 model.scene.camera.center, model.scene.camera.zoom = camera.center, camera.zoom
         finally:

@@ -13,7 +13,7 @@ from skimage.measure import marching_cubes
 
 from monai_unet.geometry import bounding_box, grow
 from monai_unet.interaction.session import EditSession
-from napari_plugin.viewer.hanging import AXES
+from napari_plugin.viewer.hanging import AXES, CAMERA
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -78,8 +78,10 @@ def look_at(viewer: ViewerModel, layers: Sequence[Surface]) -> None:
     """Turn the camera to the surfaces, from in front of the patient and a little above; they fill the canvas."""
     corners = np.concatenate([layer.data[0] for layer in layers])
     low, high = corners.min(axis=0), corners.max(axis=0)
-    viewer.reset_view()
     camera = viewer.scene.camera
+    # under another orientation napari shows the mirror image
+    camera.orientation = CAMERA
+    viewer.reset_view()
     camera.set_view_direction((-0.25, -1.0, 0.15), (1.0, 0.0, 0.0))
     camera.center = tuple((low + high) / 2)
     camera.zoom = 0.75 * min(viewer.canvas.size) / max(float(np.linalg.norm(high - low)), 1.0)

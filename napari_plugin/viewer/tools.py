@@ -7,7 +7,7 @@ mouse buttons do not move the picture, and the wheel changes the slice as ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,8 +51,10 @@ class PromptTool:
         submit: Callable[[Prompt], None],
         *,
         drawing: Callable[[Stroke | None], None] = lambda stroke: None,
+        series_in: Callable[[ViewerModel], str | None] = lambda viewer: "",
     ) -> None:
-        self._grid, self._submit, self._drawing = grid, submit, drawing
+        """Args: `series_in` names the series that a viewer shows, which a prompt is about; None where it shows none."""
+        self._grid, self._submit, self._drawing, self._series_in = grid, submit, drawing, series_in
         self.kind: PromptKind | None = None
         self.positive = True
         self.radius_mm = 0.0
@@ -113,8 +115,10 @@ class PromptTool:
         self._drawing(None)
         path.append(np.asarray(event.position, dtype=float))
         prompt = self._prompt(kind, positive, _distinct(np.array(path)), plane_of(viewer).axis, grid)
-        if prompt is None:
+        series = None if prompt is None else self._series_in(viewer)
+        if prompt is None or series is None:
             return
+        prompt = replace(prompt, series=series)
         if self.region is not None and kind == "box":
             region, self.region = self.region, None
             region(prompt.world)

@@ -15,13 +15,14 @@ from monai_unet.measurement import Lesion
 from napari_plugin.viewer.hanging import METADATA, go_to, inside, placed, plane_of, show_plane
 from napari_plugin.viewer.layers import SessionLayers
 from napari_plugin.viewer.marks import MarkLayers
+from napari_plugin.viewer.own_layers import Later, at_once
 from napari_plugin.viewer.surfaces import look_at, surface_layer
 from napari_plugin.viewer.tools import Stroke
 from napari_plugin.viewer.uncertainty import uncertain_places
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Labels, Surface
+    from napari.layers import Labels, Layer, Surface
     from napari.utils.events import Event
 
     from napari_plugin.case import Editing
@@ -39,8 +40,10 @@ class CaseView:
         *,
         opacity: float,
         redrawn: Callable[[Labels], None],
+        later: Later = at_once,
     ) -> None:
         self.viewer, self.editing, self._opacity, self._redrawn = viewer, editing, opacity, redrawn
+        self._later = later
         self.layers: SessionLayers | None = None
         self.marks: MarkLayers | None = None
         self._doubt: Image | None = None
@@ -68,6 +71,13 @@ class CaseView:
         self.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         self.remove()
 
+    def own_layers(self) -> list[Layer]:
+        """Every layer that was made here: they go with the case, unlike those of the user."""
+        own: list[Layer] = [*self._surfaces]
+        own += [self.layers.labels, self.layers.candidate] if self.layers is not None else []
+        own += self.marks.own_layers() if self.marks is not None else []
+        return [*own, self._doubt] if self._doubt is not None else own
+
     def label_at(self, voxel: tuple[int, int, int]) -> str:
         """Name of the object at a voxel (S, A, R); empty on background."""
         session = self.editing.session
@@ -89,11 +99,6 @@ class CaseView:
         """Make the segmentation the selected layer, so that napari's keys for the brush work."""
         if self.layers is not None and self.layers.labels in self.viewer.layers:
             self.viewer.layers.selection.active = self.layers.labels
-
-    def stop_painting(self) -> None:
-        """Put napari's brush away."""
-        if self.layers is not None:
-            self.layers.stop_painting()
 
     def toggle_labels(self) -> bool:
         """Hide or show the segmentation; whether it is shown now."""
@@ -194,6 +199,7 @@ class CaseView:
         if self.viewer.dims.ndisplay == 3:
             show_plane(self.viewer, plane_of(self.viewer).name)
         self.viewer.dims.point = self._place
+        self.select_labels()
 
     def _on_ndisplay(self, event: Event) -> None:
         if self.viewer.dims.ndisplay == 2:
@@ -220,6 +226,8 @@ class CaseView:
             record=self._record,
             chosen=self._chosen,
             redrawn=self._redrawn,
+            later=self._later,
+            say=self.editing.controller.say,
         )
         self.marks = MarkLayers(self.viewer, session.grid)
         self._on_active(self.editing.active)

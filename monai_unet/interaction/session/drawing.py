@@ -164,6 +164,7 @@ class Drawing(LabelState):
         document, new = self._document, self.labels[box].copy()
         for number in range(2, int(parts.max()) + 1):
             document, part = self._with_new(document, f"{item.name}.{number}", item.class_name)
+            document = document.with_object(replace(part, regions=item.regions))
             new[parts == number] = part.value
         return self._write(f"split {item.name}", box, new, document)
 

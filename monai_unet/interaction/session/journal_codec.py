@@ -59,7 +59,7 @@ def decode_document(
     document = before or Document(MappingProxyType({}))
     objects = document.objects
     if "objects" in content:
-        found = (SegmentObject(**{**item, "color": tuple(item["color"])}) for item in content["objects"])
+        found = (_decode_object(item) for item in content["objects"])
         objects = MappingProxyType({item.value: item for item in found})
     trails = dict(document.trails)
     for key, trail in content["trails"].items():
@@ -73,6 +73,11 @@ def decode_document(
         with suppress(*([KeyError] if incomplete else [])):
             candidate = _decode_candidate(content["candidate"], payloads)
     return Document(objects, MappingProxyType(trails), candidate, int(content["next_number"]))
+
+
+def _decode_object(item: Json) -> SegmentObject:
+    """Journals of version 0.1 know no regions."""
+    return SegmentObject(**{**item, "color": tuple(item["color"]), "regions": tuple(item.get("regions", ()))})
 
 
 def payloads_of(document: Document, patch: Patch | None = None) -> Iterator[Payload]:

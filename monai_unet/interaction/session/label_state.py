@@ -136,9 +136,10 @@ class LabelState:
         class_name: str | None = None,
         color: Color | None = None,
         locked: bool | None = None,
+        target: bool | None = None,
     ) -> Change:
-        """Rename, classify, colour, lock or unlock an object; what is None stays."""
-        given = {"name": name, "class_name": class_name, "color": color, "locked": locked}
+        """Rename, classify, colour, lock or unlock an object, choose it as a target lesion; what is None stays."""
+        given = {"name": name, "class_name": class_name, "color": color, "locked": locked, "target": target}
         item = self.object(value)
         changed = replace(item, **{key: new for key, new in given.items() if new is not None})  # type: ignore[arg-type]
         if changed == item:

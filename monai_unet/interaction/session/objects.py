@@ -21,6 +21,8 @@ class SegmentObject:
         color: RGB, 0 to 255.
         locked: no operation but undo and redo changes its voxels.
         visible: shown by a viewer; no step of the history, since it changes nothing.
+        regions: names of the wholes that it is a part of ("whole tumour", "tumour core"); none for a lesion by itself.
+        target: chosen as a target lesion (RECIST 1.1): its long axis counts in the sum.
     """
 
     value: int
@@ -29,6 +31,8 @@ class SegmentObject:
     color: Color = (255, 255, 255)
     locked: bool = False
     visible: bool = True
+    regions: tuple[str, ...] = ()
+    target: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.value <= HIGHEST_VALUE:

@@ -69,7 +69,8 @@ def test_letters_are_radiological_in_each_plane(tmp_path: Path) -> None:
     image = opened(write_volume_file(tmp_path / "volume.nii.gz", "RAS"))
     viewer = ViewerModel()
     hang(viewer)
-    viewer.add_image(image.array, **placed(image.grid))
+    data, state, _ = image_layer(image)
+    viewer.add_image(data, **state)
     expected = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}
     overlays = viewer.canvas.overlays
     for name, letters in expected.items():
