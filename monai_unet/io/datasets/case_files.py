@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_unet.errors import InputError
-from monai_unet.io.formats import VOLUME_SUFFIXES
+from monai_unet.io.formats import PICTURE_SUFFIXES, VOLUME_SUFFIXES
 from monai_unet.io.volume import case_name
+
+CASE_SUFFIXES = (*VOLUME_SUFFIXES, *PICTURE_SUFFIXES)
 
 
 def unique_names(paths: Sequence[str | Path]) -> list[str]:
@@ -37,7 +39,7 @@ def label_maps_in(folder: Path) -> dict[str, tuple[Path, ...]]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.name.lower().endswith(VOLUME_SUFFIXES):
+        if path.name.lower().endswith(CASE_SUFFIXES):
             found[case_name(path)].append(path)
         elif path.suffix.lower() == ".dcm":
             found[path.stem].append(path)
@@ -60,7 +62,7 @@ def images_in(folder: Path) -> dict[str, tuple[str, ...]]:
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             found[path.name].append(str(path))
-        elif path.name.lower().endswith(VOLUME_SUFFIXES) and not path.name.startswith("."):
+        elif path.name.lower().endswith(CASE_SUFFIXES) and not path.name.startswith("."):
             name = case_name(path)
             found[name].append(str(path))
             if without_channel(name) != name:
@@ -74,7 +76,7 @@ def channels_in(folder: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     faults = []
     for path in sorted(folder.iterdir()):
         name = case_name(path)
-        if path.name.startswith(".") or not path.name.lower().endswith(VOLUME_SUFFIXES):
+        if path.name.startswith(".") or not path.name.lower().endswith(CASE_SUFFIXES):
             continue
         case = without_channel(name)
         if case == name:
