@@ -6,13 +6,14 @@ What does not pair up is never skipped: it becomes a `Refusal` that is listed wi
 from __future__ import annotations
 
 import csv
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from monai_unet.errors import InputError
-from monai_unet.io import VOLUME_SUFFIXES, case_name, read_dataset
+from monai_unet.io import read_dataset
+from monai_unet.io.datasets import images_beside, images_in, label_maps_in, unique_names
 from monai_unet.mappings import Json
 
 NNUNET_FOLDERS = {"training": "Tr", "test": "Ts"}
@@ -64,9 +65,9 @@ def pair_folders(
     Raises:
         InputError: a folder does not exist or holds no volume.
     """
-    left, right = _by_name(Path(predictions)), _by_name(Path(references))
+    left, right = label_maps_in(Path(predictions)), label_maps_in(Path(references))
     root = Path(references).resolve().parent
-    shown = _images_in(Path(images)) if images else _images_beside(Path(references))
+    shown = images_in(Path(images)) if images else images_beside(Path(references))
     pairs, refusals = [], []
     for case in sorted(left.keys() | right.keys()):
         problem = _problem(case, left.get(case, ()), right.get(case, ()), Path(predictions), Path(references))
@@ -112,7 +113,7 @@ def pair_dataset(
     # an nnU-Net image carries a channel number, so there the label names the case
     listed = isinstance(content.get(key), list) and all(entry["images"] for entry in entries)
     names = unique_names([entry["images"][0] for entry in entries]) if listed else references
-    available = {} if made_later else _by_name(Path(predictions))
+    available = {} if made_later else label_maps_in(Path(predictions))
     times = Counter(names)
     pairs, refusals = [], []
     for case, other, entry in zip(names, references, entries, strict=True):
@@ -202,20 +203,6 @@ def label_names(dataset: Mapping[str, object]) -> dict[int, str] | None:
         ) from None
 
 
-def unique_names(paths: Sequence[str | Path]) -> list[str]:
-    """Case names of files: the file's own, with the folders above it where that is what tells files apart.
-
-    >>> unique_names(["a/STS_001/t1.nii.gz", "a/STS_002/t1.nii.gz"])
-    ['STS_001_t1', 'STS_002_t1']
-    """
-    parts = [(*Path(path).parts[:-1], case_name(path)) for path in paths]
-    for depth in range(1, max((len(p) for p in parts), default=1) + 1):
-        names = ["_".join(p[-depth:]).strip("/\\_") for p in parts]
-        if len(set(names)) == len(names):
-            return names
-    return names if parts else []
-
-
 def _entries(root: Path, content: Mapping[str, object], key: str) -> list[Json]:
     listed = content.get(key)
     if isinstance(listed, list) and listed:
@@ -234,10 +221,10 @@ def _entries(root: Path, content: Mapping[str, object], key: str) -> list[Json]:
         ]
     folder = root / f"labels{NNUNET_FOLDERS.get(key, '')}"
     if key in NNUNET_FOLDERS and folder.is_dir():
-        images = _images_beside(folder)
+        images = images_beside(folder)
         return [
             {"reference": str(path), "images": list(images.get(case, ()))}
-            for case, paths in sorted(_by_name(folder).items())
+            for case, paths in sorted(label_maps_in(folder).items())
             for path in paths
         ]
     lists = [name for name, value in content.items() if isinstance(value, list) and value]
@@ -246,46 +233,6 @@ def _entries(root: Path, content: Mapping[str, object], key: str) -> list[Json]:
 
 def _as_list(value: str | Iterable[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
-
-
-def _by_name(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Files and case folders by case name."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; name the folder that holds one file per case.")
-    found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.name.lower().endswith(VOLUME_SUFFIXES):
-            found[case_name(path)].append(path)
-        elif path.suffix.lower() == ".dcm":
-            found[path.stem].append(path)
-    if not found:
-        raise InputError(f"{folder} holds no label map ({', '.join(VOLUME_SUFFIXES)}, .dcm); name another folder.")
-    return {name: tuple(paths) for name, paths in found.items()}
-
-
-def _images_beside(references: Path) -> dict[str, tuple[str, ...]]:
-    """Images of each case in the `images…` folder beside a `labels…` folder; nnU-Net's channel number is cut."""
-    folder = references.parent / references.name.replace("labels", "images")
-    if folder == references or not folder.is_dir():
-        return {}
-    return _images_in(folder)
-
-
-def _images_in(folder: Path) -> dict[str, tuple[str, ...]]:
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; name the folder that holds the images.")
-    found: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            found[path.name].append(str(path))
-        elif path.name.lower().endswith(VOLUME_SUFFIXES) and not path.name.startswith("."):
-            name = case_name(path)
-            found[name].append(str(path))
-            if len(name) > 5 and name[-5] == "_" and name[-4:].isdigit():
-                found[name[:-5]].append(str(path))
-    return {name: tuple(paths) for name, paths in found.items()}
 
 
 def _problem(case: str, left: Sequence[Path], right: Sequence[Path], predictions: Path, references: Path) -> str:

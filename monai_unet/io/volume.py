@@ -49,7 +49,8 @@ def read_volume(
     From DICOM also `series_uid` and `modality`.
 
     Args:
-        path: NIfTI, NRRD or MetaImage file, or a grey picture (PNG, TIFF; one slice of 1 mm pixels); DICOM file, folder, DICOMDIR or zip.
+        path: NIfTI, NRRD or MetaImage file; a grey picture (PNG, TIFF), one slice of pixels taken as 1 mm; DICOM file,
+            folder, DICOMDIR or zip.
         dtype: of the voxels.
         series: DICOM only, which one of several; `uneven` and `tilt` likewise, see `read_series`.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from dicom_checks import DATA, needs_data
 from labelled_phantom import boxes, picture_of, write_pair, write_set, write_volume_file
 
@@ -305,3 +306,20 @@ def test_lung_crops_are_named_ct_and_are_not_hounsfield_units() -> None:
     found = taken(DATA / "LungNodules_LIDC")
     assert not found.channels[0].hounsfield
     assert "named CT, but its values are not Hounsfield units" in " ".join(found.warnings)
+
+
+@pytest.mark.parametrize("ending", [".png", ".nii.gz"])
+def test_two_dimensions(tmp_path: Path, ending: str) -> None:
+    for n in range(2):
+        marked = boxes()[:, :, 4]
+        for kind, array in (("images", picture_of(marked, n).astype(np.int16)), ("labels", marked)):
+            path = tmp_path / kind / f"a{n}{ending}"
+            if ending == ".png":
+                path.parent.mkdir(exist_ok=True)
+                sitk.WriteImage(sitk.GetImageFromArray(array.T.astype(np.uint16)), str(path))
+            else:
+                write_volume_file(path, array)
+    found = taken(tmp_path)
+    assert [spread.median for spread in found.shape] == [1, 16, 18]
+    assert [entry.cases for entry in found.classes] == [2, 2]
+    assert found.cases[0].values == {1: 12, 2: 12}

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 
 from monai_unet.errors import InputError
 from monai_unet.io.datasets.labelled import Draft, LabelClass, LabelledCase
@@ -19,6 +18,7 @@ from monai_unet.io.datasets.structures import StructureTable
 from monai_unet.io.dicom import (
     DicomSeries,
     FileHeader,
+    by_patient,
     find_series,
     kind_of,
     read_headers,
@@ -36,12 +36,12 @@ _OVERLAP = 0.05
 
 @dataclass(frozen=True)
 class _Drawn:
-    """One RTSTRUCT or SEG file, the series it was drawn on, and the patient."""
+    """One RTSTRUCT or SEG file, and the series it was drawn on; the patient's identity stays in the files."""
 
     path: Path
     kind: str
     series: DicomSeries
-    patient: str
+    header: FileHeader
 
 
 def is_dicom_tree(root: Path) -> bool:
@@ -70,38 +70,48 @@ def read_dicom_tree(root: Path, image: Sequence[str], table: StructureTable, mas
     table = table or _alike(root, structures)
     classes = list(dict.fromkeys(table.values()))
     draft.classes = tuple(LabelClass(name, (value,)) for value, name in enumerate(classes, 1))
-    times = Counter(one.patient for one in drawn)
-    count: Counter[str] = Counter()
-    for one in drawn:
-        stored = structures.get(one.path)
-        if stored is None:
-            continue
-        count[one.patient] += 1
-        number = f"_{count[one.patient]}" if times[one.patient] > 1 else ""
-        name = re.sub(r"[^A-Za-z0-9.-]+", "_", one.patient).strip("_.") + number
-        draft.cases += _case(draft, one, stored, name, table, classes, masks)
+    for one, name, group in _named_cases(root, drawn):
+        if one.path in structures:
+            draft.cases += _case(draft, one, structures[one.path], (name, group), table, classes, masks)
     left = sorted({s.name for stored in structures.values() for s in stored.segments} - _named(structures, table))
     if left:
         draft.notes.append(f"Structures that no class names are not used: {', '.join(left[:10])}.")
     return draft
 
 
-def _results(headers: Sequence[FileHeader]) -> Iterator[tuple[Path, str, Dataset]]:
+def _results(headers: Sequence[FileHeader]) -> Iterator[tuple[FileHeader, str]]:
     for header in headers:
         if str(header.dataset.get("Modality", "")) in ("RTSTRUCT", "SEG"):
             kind = kind_of(header.path)
             if kind in ("rtstruct", "seg"):
-                yield header.path, kind, header.dataset
+                yield header, kind
+
+
+def _named_cases(root: Path, drawn: Sequence[_Drawn]) -> list[tuple[_Drawn, str, str]]:
+    """Name and group of each case from the folder below the root: no name or number of a patient leaves the headers."""
+    tops = [Path(os.path.relpath(one.path, root)).parts for one in drawn]
+    stems = [re.sub(r"[^A-Za-z0-9.-]+", "_", parts[0]).strip("_.") if len(parts) > 1 else "case" for parts in tops]
+    times, seen = Counter(stems), Counter[str]()
+    names = []
+    for stem in stems:
+        seen[stem] += 1
+        names.append(f"{stem}_{seen[stem]}" if times[stem] > 1 or stem == "case" else stem)
+    groups = dict[int, str]()
+    for members in by_patient([one.header.patient for one in drawn]):
+        first = members[0]
+        groups |= dict.fromkeys(members, stems[first] if times[stems[first]] == len(members) else names[first])
+    return [(one, name, groups[index]) for index, (one, name) in enumerate(zip(drawn, names, strict=True))]
 
 
 def _drawn(draft: Draft, root: Path) -> Iterator[_Drawn]:
     headers, _ = read_headers(root)
     images = [series for series in find_series(root) if series.is_image and series.grid is not None]
-    for path, kind, dataset in sorted(_results(headers), key=lambda found: found[0]):
+    for header, kind in sorted(_results(headers), key=lambda found: found[0].path):
+        path, study = header.path, str(header.dataset.get("StudyInstanceUID", ""))
         fitting = []
         reasons = []
         for series in images:
-            if series.problems or series.study_uid != str(dataset.get("StudyInstanceUID", "")):
+            if series.problems or series.study_uid != study:
                 continue
             try:
                 stored = (read_rtstruct if kind == "rtstruct" else read_seg)(path, source=series)
@@ -111,8 +121,7 @@ def _drawn(draft: Draft, root: Path) -> Iterator[_Drawn]:
             if stored.referenced_series in ("", series.uid):
                 fitting.append(series)
         if len(fitting) == 1:
-            patient = str(dataset.get("PatientID", "")) or str(dataset.get("StudyInstanceUID", ""))
-            yield _Drawn(path, kind, fitting[0], patient)
+            yield _Drawn(path, kind, fitting[0], header)
         elif fitting:
             draft.faults.append(f"{path} may have been drawn on any of {len(fitting)} series, and does not say which")
         else:
@@ -139,16 +148,14 @@ def _stored(draft: Draft, one: _Drawn) -> StoredSegmentation | None:
 
 def _alike(root: Path, structures: Mapping[Path, StoredSegmentation]) -> StructureTable:
     """The table of structures that all objects name alike."""
-    sets = [
-        {segment.name.strip().casefold(): segment.name for segment in stored.segments} for stored in structures.values()
-    ]
+    sets = [{s.name.strip().casefold(): s.name for s in stored.segments} for stored in structures.values()]
     if sets and all(found.keys() == sets[0].keys() for found in sets):
         return dict(sets[0])
     times = Counter(name for found in sets for name in found.values())
     there = ", ".join(f"{name} ({count})" for name, count in times.most_common(20))
     raise InputError(
-        f"{root} names structures that are not the same in each of the {len(sets)} objects: {there}; give structures, a "
-        "table of each class and its names."
+        f"{root} names structures that are not the same in each of the {len(sets)} objects: {there}; give structures, "
+        "a table of each class and its names."
     )
 
 
@@ -160,11 +167,12 @@ def _case(
     draft: Draft,
     one: _Drawn,
     stored: StoredSegmentation,
-    name: str,
+    name_and_group: tuple[str, str],
     table: StructureTable,
     classes: Sequence[str],
     masks: Path,
 ) -> Iterator[LabelledCase]:
+    name, group = name_and_group
     try:
         labels = _label_map(draft, one.path, stored, table, classes)
         volume = read_series(one.series.files[0].parent, series=one.series.id)
@@ -181,7 +189,7 @@ def _case(
     except InputError as error:
         draft.faults.append(str(error))
         return
-    yield LabelledCase(name, (os.path.abspath(image),), os.path.abspath(mask), one.patient)
+    yield LabelledCase(name, (os.path.abspath(image),), os.path.abspath(mask), group)
 
 
 def _label_map(
@@ -197,9 +205,8 @@ def _label_map(
     if not found:
         names = ", ".join(segment.name for segment in stored.segments)
         raise InputError(f"{path} holds none of the structures that the table names, but {names or 'none at all'}")
-    labels: NDArray[np.integer] = np.zeros(
-        next(iter(found.values())).shape, np.uint8 if len(classes) < 256 else np.uint16
-    )
+    kind = np.uint8 if len(classes) < 256 else np.uint16
+    labels: NDArray[np.integer] = np.zeros(next(iter(found.values())).shape, kind)
     shared: dict[str, int] = defaultdict(int)
     for value, name in enumerate(classes, 1):
         mask = found.get(name, np.zeros(labels.shape, bool))

@@ -34,7 +34,9 @@ def read_labelled_set(
     structures: str | Path | Mapping[str, object] | None = None,
     masks: str | Path | None = None,
 ) -> LabelledSet:
-    """The cases of a labelled data set, its channels and its classes, without reading a voxel (of DICOM contours: with drawing them).
+    """The cases of a labelled data set, its channels and its classes, without reading a voxel.
+
+    DICOM contours are the exception: of these masks are drawn.
 
     Layouts:
 

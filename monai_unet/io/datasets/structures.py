@@ -1,4 +1,4 @@
-"""Which structures of RTSTRUCT and SEG files are which class: a small table, as others name the same organ otherwise."""
+"""Which structures of RTSTRUCT and SEG files are which class: a small table, as names differ between hospitals."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ StructureTable = dict[str, str]
 def structure_table(given: str | Path | Mapping[str, object]) -> StructureTable:
     """The table that a file or a mapping holds.
 
-    A mapping, or YAML: class → its names, `{"parotid left": ["Parotid_L", "lt parotid"]}`, or one name. CSV: two columns,
-    structure and class. Upper and lower case are alike.
+    A mapping, or YAML: class → its names, `{"parotid left": ["Parotid_L", "lt parotid"]}`, or one name. CSV: two
+    columns, structure and class. Upper and lower case are alike.
 
     Raises:
         InputError: not readable as such a table, or one structure in two classes.

@@ -80,9 +80,7 @@ def _header(path: Path) -> sitk.ImageFileReader:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise InputError(
-            f"{path} cannot be read, it is damaged ({str(error).splitlines()[-1]}); copy it again."
-        ) from None
+        raise _damaged(path, error) from None
     pixels = int(np.prod(reader.GetSize())) * reader.GetNumberOfComponents()
     check_need(pixels * 12, path)
     return reader
@@ -92,9 +90,11 @@ def _executed(path: Path) -> sitk.Image:
     try:
         return _header(path).Execute()
     except RuntimeError as error:
-        raise InputError(
-            f"{path} cannot be read, it is damaged ({str(error).splitlines()[-1]}); copy it again."
-        ) from None
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: RuntimeError) -> InputError:
+    return InputError(f"{path} cannot be read, it is damaged ({str(error).splitlines()[-1]}); copy it again.")
 
 
 def _grid(size: tuple[int, ...]) -> Grid:
@@ -105,6 +105,4 @@ def _grey(array: NDArray[np.number], path: Path) -> NDArray[np.number]:
     colours = array[..., :3] if array.shape[-1] >= 3 else array[..., :1]
     if (colours == colours[..., :1]).all():
         return colours[..., 0]
-    raise InputError(
-        f"{path} is in colours, of which no one is the grey value; save it as grey, or a file per channel."
-    )
+    raise InputError(f"{path} is in colours, not grey; save it as grey, or as one file per channel.")

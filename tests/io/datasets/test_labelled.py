@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dicom_checks import DATA, needs_data
 from labelled_phantom import touch_all
 
 from monai_unet.errors import InputError
-from monai_unet.io.datasets import LabelClass, LabelledSet, read_labelled_set
+from monai_unet.io import read_volume
+from monai_unet.io.datasets import LabelClass, LabelledSet, read_labelled_set, structure_table
 
 
 def listed(root: Path, **content: object) -> Path:
@@ -246,3 +248,87 @@ def test_real_sets(folder: str, training: int, channels: tuple[str, ...], groups
     assert found.channels == channels
     assert found.patients_known is known
     assert groups is None or len({case.group for case in found.cases}) == groups
+
+
+def bids(root: Path) -> Path:
+    for subject, session in (("01", "a"), ("01", "b"), ("02", "a")):
+        where, name = f"sub-{subject}/ses-{session}/anat", f"sub-{subject}_ses-{session}"
+        touch_all(root, f"{where}/{name}_T1w.nii.gz", f"{where}/{name}_FLAIR.nii.gz")
+        touch_all(root, f"derivatives/manual/{where}/{name}_desc-lesion_dseg.nii.gz")
+    touch_all(root, "sub-03/ses-a/anat/sub-03_ses-a_T1w.nii.gz", "dataset_description.json")
+    (root / "derivatives/manual/desc-lesion_dseg.tsv").write_text("index\tname\n0\tbackground\n1\tlesion\n2\toedema\n")
+    (root / "participants.tsv").write_text("participant_id\tsite\nsub-01\tUlm\nsub-02\tBonn\n")
+    return root
+
+
+@pytest.mark.parametrize("below", ["", "derivatives/manual"])
+def test_bids_derivatives_with_sessions(tmp_path: Path, below: str) -> None:
+    found = read_labelled_set(bids(tmp_path) / below)
+    assert (found.layout, found.channels) == ("BIDS", ("FLAIR", "T1w"))
+    assert [(case.name, case.group, case.site) for case in found.cases] == [
+        ("sub-01_ses-a", "sub-01", "Ulm"),
+        ("sub-01_ses-b", "sub-01", "Ulm"),
+        ("sub-02_ses-a", "sub-02", "Bonn"),
+    ]
+    assert Path(found.cases[1].images[1]) == tmp_path / "sub-01/ses-b/anat/sub-01_ses-b_T1w.nii.gz"
+    assert [entry.name for entry in found.classes] == ["lesion", "oedema"]
+    assert any("1 subjects have no mask" in note for note in found.notes)
+
+
+def test_bids_masks_of_several_kinds_are_chosen_by_name(tmp_path: Path) -> None:
+    bids(tmp_path)
+    mask = "derivatives/manual/sub-01/ses-a/anat/sub-01_ses-a_label-brain_mask.nii.gz"
+    touch_all(tmp_path, mask)
+    with pytest.raises(InputError, match=r"desc-lesion_dseg \(3\), label-brain_mask \(1\); name one"):
+        read_labelled_set(tmp_path)
+    brain = read_labelled_set(tmp_path, label="brain", image="T1w")
+    assert (brain.channels, brain.classes) == (("T1w",), (LabelClass("brain", (1,)),))
+
+
+def test_bids_mask_without_image_is_a_fault(tmp_path: Path) -> None:
+    bids(tmp_path)
+    (tmp_path / "sub-02/ses-a/anat/sub-02_ses-a_T1w.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"sub-02_ses-a_desc-lesion_dseg.nii.gz has no image T1w"):
+        read_labelled_set(tmp_path, image=["T1w", "FLAIR"])
+
+
+def test_pictures_beside_volumes_are_previews(tmp_path: Path) -> None:
+    touch_all(tmp_path, "images/a.png", "labels/a.png")
+    assert names(read_labelled_set(tmp_path)) == ["a"]
+    touch_all(tmp_path, "images/b.nii.gz", "labels/b.nii.gz")
+    assert names(read_labelled_set(tmp_path)) == ["b"]
+
+
+@needs_data
+def test_contours_become_the_masks_that_others_drew_of_them(tmp_path: Path) -> None:
+    """`SoftTissueSarcoma` holds the masks of the same patient's contours, drawn by other software."""
+    tree = DATA / "dicom/rtstruct_sarcoma"
+    with pytest.raises(InputError, match="name a folder for them"):
+        read_labelled_set(tree)
+    with pytest.raises(InputError, match=r"contours on CT \(1\), MR \(1\), PT \(1\); name one"):
+        read_labelled_set(tree, masks=tmp_path)
+    with pytest.raises(InputError, match="none of the structures that the table names, but GTV_Mass_MR_T1"):
+        read_labelled_set(tree, masks=tmp_path, image="MR", structures={"tumour": "GTV"})
+    found = read_labelled_set(tree, masks=tmp_path, image="MR", structures={"tumour": ["GTV", "gtv_mass_mr_t1"]})
+    [case] = found.cases
+    assert (found.channels, found.classes) == (("MR",), (LabelClass("tumour", (1,)),))
+    assert (case.name, case.group) == ("STS_002", "STS_002")
+    drawn, known = read_volume(case.label), read_volume(DATA / "SoftTissueSarcoma/STS_002/t1_label.nii.gz")
+    assert drawn.shape == known.shape
+    assert np.array_equal(drawn.numpy(), known.numpy())
+    # a mask that is there already is not written anew, so that a plan does not see a changed data set
+    before = Path(case.label).stat().st_mtime_ns
+    read_labelled_set(tree, masks=tmp_path, image="MR", structures={"tumour": ["gtv_mass_mr_t1"]})
+    assert Path(case.label).stat().st_mtime_ns == before
+
+
+def test_structures_from_csv_and_yaml(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("structure,class\nGTV,tumour\nLt Parotid,left parotid\n")
+    (tmp_path / "t.yaml").write_text("tumour: GTV\nleft parotid: [Lt Parotid]\n")
+    wanted = {"gtv": "tumour", "lt parotid": "left parotid"}
+    assert structure_table(tmp_path / "t.csv") == structure_table(tmp_path / "t.yaml") == wanted
+    with pytest.raises(InputError, match="GTV is named for two classes, tumour and node"):
+        structure_table({"tumour": "gtv", "node": "GTV"})
+    (tmp_path / "bad.csv").write_text("GTV\n")
+    with pytest.raises(InputError, match="each line needs a structure and its class"):
+        structure_table(tmp_path / "bad.csv")
