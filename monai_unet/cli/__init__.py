@@ -28,6 +28,8 @@ COMMANDS: dict[str, str] = {
     "bundles": "list the models found",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
+    "plan": "plan a model for a labelled data set",
+    "train": "train a model for a labelled data set, from data to a model that the other commands use",
 }
 """Command name (also its module in `monai_unet.cli`) and what it does, in the order of the help page."""
 
