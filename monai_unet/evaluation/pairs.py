@@ -6,7 +6,7 @@ What does not pair up is never skipped: it becomes a `Refusal` that is listed wi
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ def pair_dataset(
     # an nnU-Net image carries a channel number, so there the label names the case
     listed = isinstance(content.get(key), list) and all(entry["images"] for entry in entries)
     names = unique_names([entry["images"][0] for entry in entries]) if listed else references
-    available = {} if made_later else label_maps_in(Path(predictions))
+    available = {} if made_later else _by_name(Path(predictions))
     times = Counter(names)
     pairs, refusals = [], []
     for case, other, entry in zip(names, references, entries, strict=True):
