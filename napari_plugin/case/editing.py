@@ -69,6 +69,12 @@ class Editing(QObject):
 
     # -- session ------------------------------------------------------------------------------------------------
 
+    @property
+    def has_unsaved_work(self) -> bool:
+        """Whether something would be missed: an empty lesion would not."""
+        session = self.session
+        return self.unsaved and session is not None and (bool(session.labels.any()) or session.candidate is not None)
+
     def recover(self) -> None:
         """Take up the work on this image that an earlier run did not save."""
         reference, session = self.controller.reference, self.session
