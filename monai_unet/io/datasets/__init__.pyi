@@ -1,8 +1,8 @@
 from .channel import Channel, ExpectedInput
 from .channels import UnrelatedFramesError, place_onto, read_channels, stack_channels
 from .decathlon import dataset_cases, dataset_labels, read_dataset
-from .head_check import head_warnings
-from .input_check import check_input, expected_of
+from .head_check import head_warnings, skull_warnings
+from .input_check import check_input, expected_of, size_warnings
 from .inventory import Entry, inventory
 from .sequence_check import sequence_warnings
 from .sequences import group_sequences, match_sequence
@@ -24,5 +24,7 @@ __all__ = [
     "read_channels",
     "read_dataset",
     "sequence_warnings",
+    "size_warnings",
+    "skull_warnings",
     "stack_channels",
 ]
