@@ -24,7 +24,9 @@ endif
 demo: $(READY)
 	$(BIN)/monai-unet demo --output $(OUT)
 
+# the tests themselves have no network (tests/conftest.py): the public volumes that some read are fetched before
 test: system-packages $(VENV)/.ready-dev
+	$(BIN)/python tests/fetched.py
 	$(MAKE) --no-print-directory run-tests
 
 # the plugin's tests in a process of their own: two windows on one display take the keyboard from each other, and Qt shares

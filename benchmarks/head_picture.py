@@ -15,7 +15,7 @@ import numpy as np
 
 from monai_unet.geometry import grid_of
 from monai_unet.io import palette, read_volume
-from monai_unet.pictures import contour_figure
+from monai_unet.measurement import contour_figure
 from monai_unet.segmentation import Segmenter
 
 SERIES = "dicom/brain_tumour_mr/12-T1post-05670"

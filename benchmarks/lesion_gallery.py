@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from monai.transforms import Compose, CropForegroundd, Spacingd
 
 from monai_unet.io import LoadChannelsd, palette, read_volume
-from monai_unet.pictures import draw_contour
+from monai_unet.measurement import draw_contour
 from monai_unet.transforms import RandScanEffectsd, RandSynthesiseLesionsd, TissueMapsd
 
 SEQUENCES = ("flair", "t1", "t1c", "t2")

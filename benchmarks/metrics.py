@@ -116,8 +116,8 @@ def many_cases(count: int) -> None:
 
         def bare() -> None:
             for pair in pairs:
-                reference, grid = read_label_map(pair.reference)
-                prediction, _ = read_label_map(pair.prediction)
+                reference, grid, _ = read_label_map(pair.reference)
+                prediction = read_label_map(pair.prediction).labels
                 score_case(prediction, reference, spacing=grid.spacing, labels=settings.labels)
 
         waited = 0.0

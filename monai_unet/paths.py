@@ -62,6 +62,17 @@ def numba_folder() -> Path:
     return cache_folder() / "numba"
 
 
+def spare_the_home() -> None:
+    """Let matplotlib keep its list of fonts among the caches, before any package imports it.
+
+    It makes two folders in the home otherwise. One that the user has for it, with settings perhaps, stays in use.
+    """
+    with suppress(RuntimeError):  # a user without a home
+        homes = (Path.home() / ".matplotlib", Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser())
+        if "MPLCONFIGDIR" not in os.environ and not homes[0].exists() and not (homes[1] / "matplotlib").exists():
+            os.environ["MPLCONFIGDIR"] = str(cache_folder() / "matplotlib")
+
+
 def is_private(path: str | Path) -> bool:
     """Whether a path lies in the user's own folder, where nobody else may read."""
     try:

@@ -6,7 +6,6 @@ named first in each `initialize`, ends the first with the valid names and the se
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import time
@@ -18,7 +17,8 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from monai_unet.bundle_format.catalogue import built_in_folder, is_bundle
-from monai_unet.errors import input_error_behind
+from monai_unet.bundle_format.overrides import require_overrides
+from monai_unet.errors import InputError, input_error_behind
 from monai_unet.io import plain
 
 RUN_ARGUMENTS = {
@@ -55,17 +55,18 @@ def check_overrides(arguments: Sequence[str]) -> None:
     """Compare override names (`--epochs 3`, `--a#b 1`, `--a::b=1`, those of an arguments file) with the configs' keys.
 
     Raises:
-        SystemExit: a name that no config has; the message lists the valid names.
+        SystemExit: a name that no config and no component has, or a value of another kind; the message says what is
+            possible.
     """
     given = dict(_flags(arguments))
     if "args_file" in given:
         given = {**ConfigParser.load_config_file(given["args_file"]), **given}
     config = ConfigParser.load_config_files(_files(given.get("config_file")))
-    for name in given:
-        if name not in RUN_ARGUMENTS and not name.startswith("_meta_") and not _has(config, name):
-            close = difflib.get_close_matches(name, config, n=1)
-            hint = f" Did you mean --{close[0]}?" if close else ""
-            sys.exit(f"unknown override --{name}.{hint} Valid names: {', '.join(sorted(config))}; nested ones as a#b.")
+    named = {name: v for name, v in given.items() if name not in RUN_ARGUMENTS and not name.startswith("_meta_")}
+    try:
+        require_overrides(config, named)
+    except InputError as error:
+        sys.exit(plain(str(error), lines=True))
 
 
 def _bundle_arguments(argv: Sequence[str]) -> list[str] | None:
@@ -95,17 +96,6 @@ def _files(value: Any) -> list[str]:
     if isinstance(value, str):
         return [part.strip(" '\"") for part in value.strip("[]() ").split(",") if part.strip(" '\"")]
     return [str(part) for part in value]
-
-
-def _has(config: Any, name: str) -> bool:
-    for part in name.lstrip("+").replace("::", "#").split("#"):
-        if isinstance(config, dict) and part in config:
-            config = config[part]
-        elif isinstance(config, list) and part.isdigit() and int(part) < len(config):
-            config = config[int(part)]
-        else:
-            return False
-    return True
 
 
 def _one_line(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

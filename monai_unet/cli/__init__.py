@@ -15,6 +15,7 @@ from monai_unet.cli.arguments import Command, add_arguments, from_values
 from monai_unet.cli.letters import print_anything, say
 from monai_unet.cli.stopping import answer_stops
 from monai_unet.errors import InputError
+from monai_unet.paths import spare_the_home
 from monai_unet.version import __version__
 
 COMMANDS: dict[str, str] = {
@@ -28,6 +29,8 @@ COMMANDS: dict[str, str] = {
     "bundles": "list the models found",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
+    "plan": "plan a model for a labelled data set",
+    "train": "train a model for a labelled data set, from data to a model that the other commands use",
 }
 """Command name (also its module in `monai_unet.cli`) and what it does, in the order of the help page."""
 
@@ -63,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = next((word for word in arguments if word in COMMANDS), "")
     values = vars(build_parser(only=named).parse_args(arguments))
+    spare_the_home()
     try:
         return from_values(command_class(values["command"]), values).run()
     except InputError as error:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from monai_unet.cli import FAILURE, SOME_FAILED, SUCCESS
 from monai_unet.cli.arguments import Command, Option
-from monai_unet.cli.letters import say
+from monai_unet.cli.letters import say, say_notes
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
 
@@ -95,6 +95,7 @@ class EvaluateCommand(Command):
             ScoreSettings,
             Surface,
             lesion_values,
+            listed,
             provenance,
             run_recorded,
             text_table,
@@ -135,7 +136,9 @@ class EvaluateCommand(Command):
             "inputs": self._inputs(),
             "bundle": model,
         }
-        summary = write_outputs(Evaluation(settings, scored.results, refusals, made), self.output)
+        evaluation = Evaluation(settings, scored.results, refusals, made)
+        summary = write_outputs(evaluation, self.output)
+        say_notes(f"{listed(cases)}: {note}" for note, cases in evaluation.notes().items())
         _name_refusals(refusals)
         if summary is not None:
             say(text_table(summary))

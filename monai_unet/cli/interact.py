@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from monai_unet.cli import SOME_FAILED, SUCCESS
 from monai_unet.cli.arguments import Command, Option
-from monai_unet.cli.letters import say, say_json
+from monai_unet.cli.letters import say, say_json, say_notes
 from monai_unet.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ class InteractCommand(Command):
     reference: Annotated[
         str | None, Option("its reference label map, on the same grid", metavar="FILE", group=_WHAT)
     ] = None
+    series: Annotated[
+        str,
+        Option("which DICOM series of FILE, where it holds several (see: monai-unet info)", metavar="UID", group=_WHAT),
+    ] = ""
     initial: Annotated[
         str, Option("label map to begin with; of a data set a folder of <case> files", metavar="MASK", group=_WHAT)
     ] = ""
@@ -71,6 +75,8 @@ class InteractCommand(Command):
         settings = ClickSettings(self.clicks, self.tolerance, seed)
         if bool(self.dataset) == bool(self.image or self.reference):
             raise InputError("Say what to measure: --image FILE --reference FILE, or --dataset DIR.")
+        if self.dataset and self.series:
+            raise InputError('--series is for --image; a data set names the series of a case in its file ("series").')
         if self.dataset:
             if not self.output:
                 raise InputError("A data set needs a folder for its report; name one: --output DIR.")
@@ -85,7 +91,8 @@ class InteractCommand(Command):
     def _one(self, image: str, reference: str, answerer: Answerer, settings: ClickSettings) -> int:
         from monai_unet.evaluation.clicks import measure_object, read_case
 
-        case = read_case(image, reference, initial=self.initial)
+        case = read_case(image, reference, initial=self.initial, series=self.series)
+        say_notes(case.notes)
         curve = measure_object(case, answerer, settings, self.labels)
         if self.json:
             say(json.dumps(self._as_json(curve, settings), allow_nan=False))
@@ -136,6 +143,7 @@ class InteractCommand(Command):
             else:
                 measured.append(found)
                 say(f"{found.caption}: Dice {found.dice:.3f}", file=sys.stderr)
+                say_notes(found.curve.curve.notes, indent="    ")
         if not measured:
             raise InputError("No case of the data set could be measured; see the list above.")
         made = provenance.environment() | {

@@ -4,9 +4,9 @@ from .compare import compare, read_result, text_rows, write_comparison_json
 from .compare_report import write_comparison_report
 from .handler import ScoreHandler
 from .journal import EvaluationJournal, StoredResults
-from .label_maps import labels_in, labels_of, read_label_map, require_same_grid
+from .label_maps import LabelMap, labels_in, labels_of, read_label_map, require_same_grid
 from .lesion_classes import LESION_WORDS, lesion_values
-from .outputs import OUTPUT_NAMES, Evaluation, write_outputs
+from .outputs import OUTPUT_NAMES, Evaluation, listed, write_outputs
 from .pairs import Pair, Pairing, Refusal
 from .pictures import case_picture
 from .recorded_run import JOURNAL, run_recorded
@@ -27,6 +27,7 @@ __all__ = [
     "ClassSummary",
     "Evaluation",
     "EvaluationJournal",
+    "LabelMap",
     "Pair",
     "Pairing",
     "Refusal",
@@ -43,6 +44,7 @@ __all__ = [
     "labels_in",
     "labels_of",
     "lesion_values",
+    "listed",
     "pairs",
     "provenance",
     "read_label_map",

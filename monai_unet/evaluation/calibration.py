@@ -12,7 +12,7 @@ from monai_unet.errors import InputError
 BINS = 15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reliability:
     """A reliability curve: voxels, summed probability and foreground voxels in equal-width bins of probability.
 

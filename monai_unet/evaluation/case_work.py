@@ -21,7 +21,7 @@ from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.scores import ClassScore, Status, score_case
 from monai_unet.evaluation.surface import Surface
 from monai_unet.geometry import Box, Grid, grid_of
-from monai_unet.io import read_volume
+from monai_unet.io import notes_of, read_volume
 from monai_unet.mappings import Json
 from monai_unet.measurement import acquisition_axis, component_map, measure_lesions
 
@@ -55,6 +55,7 @@ class CaseResult:
         lesions: one record per lesion of either side.
         calibration: reliability of the foreground probabilities, if they were given.
         failure: one sentence; empty when the case was scored.
+        notes: what was unusual about its files, one sentence each, which begins with the file's role.
         seconds: CPU seconds that it took.
     """
 
@@ -63,6 +64,7 @@ class CaseResult:
     lesions: tuple[LesionRecord, ...] = ()
     calibration: Reliability | None = None
     failure: str = ""
+    notes: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
     def to_json(self) -> Json:
@@ -102,6 +104,7 @@ class CaseResult:
             ),
             calibration=calibration and Reliability(**{name: np.array(values) for name, values in calibration.items()}),
             failure=content["failure"],
+            notes=tuple(content.get("notes", ())),
             seconds=content["seconds"],
         )
 
@@ -135,18 +138,22 @@ class ScoreFiles:
         except Exception as error:
             logger.exception("case %s", pair.case)
             return CaseResult(pair, failure=f"unexpected {type(error).__name__}: {error}; please report this.")
-        return CaseResult(pair, result.scores, result.lesions, result.calibration, seconds=time.process_time() - start)
+        return replace(result, seconds=time.process_time() - start)
 
     def _score(self, pair: Pair) -> CaseResult:
         names, images = self.settings.labels, pair.images[0] if pair.images else ""
-        reference, grid = read_label_map(pair.reference, labels=names, images=images)
-        prediction, predicted_grid = read_label_map(pair.prediction, labels=names, images=images)
+        reference, grid, of_reference = read_label_map(pair.reference, labels=names, images=images, series=pair.series)
+        prediction, predicted_grid, of_prediction = read_label_map(
+            pair.prediction, labels=names, images=images, series=pair.series
+        )
         require_same_grid(predicted_grid, grid)
-        image = image_on(pair, grid) if self.settings.lesion_labels else None
+        image, of_image = image_on(pair, grid) if self.settings.lesion_labels else (None, ())
         scores, lesions = score_label_maps(
             prediction, reference, grid=grid, settings=self.settings, image=image, case=pair.case
         )
-        return CaseResult(pair, scores, lesions, _calibration(pair, reference, grid))
+        roles = {"reference": of_reference, "prediction": of_prediction, "image": of_image}
+        notes = tuple(f"{role}: {note}" for role, found in roles.items() for note in found)
+        return CaseResult(pair, scores, lesions, _calibration(pair, reference, grid), notes=notes)
 
 
 def score_label_maps(
@@ -212,16 +219,20 @@ def lesion_records(
     return match_lesions(*parts, *lesions, case=case)
 
 
-def image_on(pair: Pair, grid: Grid) -> NDArray[np.number] | None:
-    """First channel of the case's image, or None where there is none on the grid of the labels: scores need none."""
-    if not pair.images or not Path(pair.images[0]).exists():
-        return None
+def image_on(pair: Pair, grid: Grid) -> tuple[NDArray[np.number] | None, tuple[str, ...]]:
+    """First channel (S, A, R) of the case's image, or None where there is none on the grid of the labels, as scores
+    need none; and notes."""
+    if not pair.images:
+        return None, ()
+    if not Path(pair.images[0]).exists():
+        return None, (f"{pair.images[0]} does not exist, the case is scored without its image",)
     try:
-        volume = read_volume(pair.images[0])
+        volume = read_volume(pair.images[0], series=pair.series or None)
     except InputError as error:
-        logger.warning("%s is scored without its image: %s", pair.case, error)
-        return None
-    return volume[0].numpy() if grid_of(volume).matches(grid, tolerance=0.01) else None
+        return None, (f"the case is scored without it, {error}",)
+    if not grid_of(volume).matches(grid, tolerance=0.01):
+        return None, ("it lies on another grid than the labels, the case is scored without it",)
+    return volume[0].numpy(), notes_of(volume.meta)
 
 
 def _calibration(pair: Pair, reference: NDArray[np.integer], grid: Grid) -> Reliability | None:

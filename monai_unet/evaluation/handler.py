@@ -27,9 +27,13 @@ from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.surface import Surface
 from monai_unet.evaluation.tables import text_table
 from monai_unet.geometry import Grid, grid_of
-from monai_unet.io import case_name, claim_names, plain, write_label_map
+from monai_unet.io import case_name, claim_names, notes_of, plain, write_label_map
 
 logger = logging.getLogger(__name__)
+
+
+_SAYS_NOTHING = {"seg", "label", "labels", "mask", "segmentation"}
+"""Names that are the same in the folder of every case."""
 
 
 class ScoreHandler:
@@ -83,6 +87,7 @@ class ScoreHandler:
         self.image_key = image_key
         self.provenance = dict(provenance or {})
         self._results: list[CaseResult] = []
+        self._written: set[str] = set()
 
     def attach(self, engine: Engine) -> None:
         """Register with an evaluator."""
@@ -95,7 +100,7 @@ class ScoreHandler:
         predictions = ["predictions"] if idist.get_world_size() == 1 else []
         if idist.get_rank() == 0:
             claim_names(self.output_dir, [*OUTPUT_NAMES, *predictions], hint="or remove it")
-        self._results = []
+        self._results, self._written = [], set()
 
     def _score_batch(self, engine: Engine) -> None:
         outputs, batch = engine.state.output, engine.state.batch
@@ -120,18 +125,26 @@ class ScoreHandler:
             )
         if not pair.reference:
             raise InputError("the label's file is not known; give the label's path under its key.")
-        reference, grid = read_label_map(pair.reference)
+        reference, grid, of_reference = read_label_map(pair.reference)
         if self.convert is not None:
             reference = self.convert(reference, convention, name=pair.reference)
         labels = labels_of(prediction, where="the prediction")
         require_same_grid(grid_of(prediction), grid)
-        image = image_on(pair, grid) if self.settings.lesion_labels else None
+        image, of_image = image_on(pair, grid) if self.settings.lesion_labels else (None, ())
         scores, lesions = self._scores(labels, reference, grid, image, pair.case)
-        # two folders may hold files of one name, and which names repeat is known only at the end
-        name = f"{Path(pair.case).parent.name}_{case_name(pair.case)}"
-        written = self.output_dir / "predictions" / f"{name}.nii.gz"
+        written = self.output_dir / "predictions" / f"{self._name(pair.reference)}.nii.gz"
         write_label_map(labels, written, like=prediction.meta)
-        return CaseResult(replace(pair, prediction=str(written)), scores, lesions)
+        roles = {"reference": of_reference, "image": tuple(dict.fromkeys([*notes_of(prediction.meta), *of_image]))}
+        notes = tuple(f"{role}: {note}" for role, found in roles.items() for note in found)
+        return CaseResult(replace(pair, prediction=str(written)), scores, lesions, notes=notes)
+
+    def _name(self, reference: str) -> str:
+        """As the reference is called, by which `evaluate` finds it again; with its folder where two have one name."""
+        name = case_name(reference)
+        if name in self._written or name.lower() in _SAYS_NOTHING:
+            name = f"{Path(reference).parent.name}_{name}"
+        self._written.add(name)
+        return name
 
     def _scores(
         self,

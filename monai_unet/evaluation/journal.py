@@ -140,9 +140,9 @@ class EvaluationJournal:
         end = place = 0
         bad: list[int] = []
         with self.path.open("rb") as lines:
-            for line in lines:
+            for number, line in enumerate(lines):
                 place += len(line)
-                if self._holds(line):
+                if number == 0 or self._holds(line):
                     end = place
                 else:
                     bad.append(len(line))
@@ -156,13 +156,17 @@ class EvaluationJournal:
             os.fsync(self._file.fileno())
 
     def _holds(self, line: bytes) -> bool:
-        """Whether a line is good; in a journal with checksums one without is not."""
-        return _is_good(line) and (line.startswith(_HEAD) or not self._checked)
+        """Whether a line holds a case; in a journal with checksums one without holds none."""
+        if line.startswith(_HEAD):
+            # a copy of the first line has a good checksum too
+            return _is_good(line) and line[_BODY:].startswith(b'"stamp":')
+        return not self._checked and _is_good(line) and _is_case(line)
 
     def _keep_damaged(self, count: int, size: int, end: int) -> None:
         kept = _free_name(self.path)
         shutil.copyfile(self.path, kept)
         with atomic_path(self.path) as temporary, temporary.open("wb") as good, self.path.open("rb") as lines:
+            good.write(lines.readline())
             good.writelines(line for line in lines if self._holds(line))
         self._file.close()
         self._file = self._locked()
@@ -212,6 +216,15 @@ def _parsed(line: bytes) -> tuple[CaseResult, Any]:
     return CaseResult.from_json(entry), found
 
 
+def _is_case(line: bytes) -> bool:
+    try:
+        _parsed(line)
+    except Exception:
+        # a line without checksum may hold any JSON
+        return False
+    return True
+
+
 def stamp(pair: Pair) -> list[list[int]]:
     """Size and modification time of the files that a result depends on; a missing file is empty."""
     found = []
@@ -234,7 +247,7 @@ def _is_good(line: bytes) -> bool:
     if not line.endswith(b"\n"):
         return False
     if line.startswith(_HEAD):
-        return line[len(_HEAD) : len(_HEAD) + 8] == b"%08x" % crc32(b"{" + line[_BODY:-1])
+        return line[len(_HEAD) : _BODY] == b'%08x",' % crc32(b"{" + line[_BODY:-1])
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:

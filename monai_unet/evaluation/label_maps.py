@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from monai.data import MetaTensor
@@ -13,22 +14,37 @@ from monai_unet.errors import InputError
 from monai_unet.evaluation.overlap import HIGHEST_LABEL
 from monai_unet.geometry import Grid, grid_of, to_working_frame
 from monai_unet.io import StoredSegmentation, find_series, njit
-from monai_unet.io.dicom import is_dicom, kind_of, read_rtstruct, read_seg
+from monai_unet.io.dicom import choose_series, is_dicom, kind_of, read_rtstruct, read_seg
 from monai_unet.io.formats import format_of
 
 _SAME_VOXEL = 0.01
 """Largest distance between partner voxels, as a share of the voxel edge, of what counts as one grid."""
 
 
+class LabelMap(NamedTuple):
+    """A label map from a file.
+
+    Attributes:
+        labels: (S, A, R), unsigned integers.
+        grid: of `labels`, RAS mm.
+        notes: what was unusual about reading it, one sentence each.
+    """
+
+    labels: NDArray[np.integer]
+    grid: Grid
+    notes: tuple[str, ...] = ()
+
+
 def read_label_map(
-    path: str | Path, *, labels: Mapping[int, str] | None = None, images: str | Path = ""
-) -> tuple[NDArray[np.integer], Grid]:
-    """Labels (S, A, R) of a file as unsigned integers, and their grid; nothing is resampled or repaired.
+    path: str | Path, *, labels: Mapping[int, str] | None = None, images: str | Path = "", series: str = ""
+) -> LabelMap:
+    """Labels (S, A, R) of a file as unsigned integers, their grid, and notes; nothing is resampled or repaired.
 
     Args:
         path: NIfTI, NRRD, MetaImage, DICOM SEG or RTSTRUCT.
         labels: DICOM only, which segments are wanted, by name; each becomes its value here.
         images: DICOM only, the series that the segments were drawn on and whose grid they are put on.
+        series: which of several there; without it the one that the file fits.
 
     Raises:
         InputError: the file cannot be read, or holds values that are not labels.
@@ -37,13 +53,13 @@ def read_label_map(
     if not file.exists():
         raise InputError(f"{file} does not exist; check the path.")
     if file.is_file() and is_dicom(file):
-        return _read_dicom(file, labels, images)
+        return _read_dicom(file, labels, images, series)
     if file.is_dir():
         raise InputError(f"{file} is a folder; name the file that holds the labels.")
     # read_volume would mend NaN and cast, which for labels would hide what is wrong with them
-    array, grid, _ = format_of(file).read(file)
+    array, grid, notes = format_of(file).read(file)
     working, working_grid = to_working_frame(array, grid)
-    return np.ascontiguousarray(as_labels(working, where=str(path))), working_grid
+    return LabelMap(np.ascontiguousarray(as_labels(working, where=str(path))), working_grid, notes)
 
 
 def read_probabilities(path: str | Path) -> tuple[NDArray[np.number], Grid]:
@@ -74,9 +90,9 @@ def labels_in(paths: Iterable[tuple[str, str]]) -> dict[int, str]:
     for path, images in paths:
         try:
             if Path(path).is_file() and is_dicom(Path(path)):
-                names |= {segment.name for segment in _stored(Path(path), images).segments}
+                names |= {segment.name for segment in _stored(Path(path), images)[0].segments}
             else:
-                labels, _ = read_label_map(path)
+                labels = read_label_map(path).labels
                 values |= {int(value) for value in np.flatnonzero(np.bincount(labels.ravel())) if value}
         except InputError as error:
             unread.append(error)
@@ -86,8 +102,8 @@ def labels_in(paths: Iterable[tuple[str, str]]) -> dict[int, str]:
     return {value: f"label {value}" for value in sorted(values)} | dict(zip(free, sorted(names), strict=False))
 
 
-def _read_dicom(file: Path, labels: Mapping[int, str] | None, images: str | Path) -> tuple[NDArray[np.integer], Grid]:
-    stored = _stored(file, images)
+def _read_dicom(file: Path, labels: Mapping[int, str] | None, images: str | Path, series: str) -> LabelMap:
+    stored, source_notes = _stored(file, images, series)
     wanted = {name.casefold(): value for value, name in (labels or {}).items() if value != 0}
     found: NDArray[np.integer] | None = None
     for segment in stored.segments:
@@ -103,24 +119,26 @@ def _read_dicom(file: Path, labels: Mapping[int, str] | None, images: str | Path
         found[inside] = value
     if found is None:
         raise InputError(f"{file} holds no segment; export it again.")
-    return found, grid
+    return LabelMap(found, grid, tuple(dict.fromkeys([*source_notes, *stored.notes])))
 
 
-def _stored(file: Path, images: str | Path) -> StoredSegmentation:
-    """A SEG or RTSTRUCT on the grid of the series below `images` that it was drawn on; a SEG can do without."""
+def _stored(file: Path, images: str | Path, series: str = "") -> tuple[StoredSegmentation, tuple[str, ...]]:
+    """A SEG or RTSTRUCT on the grid of the series below `images` that it was drawn on, and the notes of that series; a
+    SEG can do without."""
     kind = kind_of(file)
     if kind not in ("seg", "rtstruct"):
         raise InputError(f"{file} is DICOM but holds no segments; name a SEG or RTSTRUCT.")
     if not images:
         if kind == "seg":
-            return read_seg(file)
+            return read_seg(file), ()
         raise InputError(f"{file} holds contours, which need the images they were drawn on; name them (--images).")
     read = read_seg if kind == "seg" else read_rtstruct
     problem = InputError(f"{images} holds no image series that {file} was drawn on; name another folder.")
-    for series in find_series(images):
-        if series.grid is not None:
+    found = find_series(images)
+    for source in [choose_series(found, Path(images), series)] if series else found:
+        if source.grid is not None:
             try:
-                return read(file, source=series)
+                return read(file, source=source), source.notes
             except InputError as error:
                 problem = error
     raise problem

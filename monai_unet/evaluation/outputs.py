@@ -40,6 +40,14 @@ class Evaluation:
         """Lesions of all scored cases."""
         return (record for result in self.results for record in result.lesions)
 
+    def notes(self) -> dict[str, list[str]]:
+        """What was unusual about files: each note with the cases of which it is true."""
+        found: dict[str, list[str]] = {}
+        for result in self.results:
+            for note in result.notes:
+                found.setdefault(note, []).append(result.pair.case)
+        return found
+
     @cached_property
     def digest(self) -> Digest:
         """Numbers over all cases."""
@@ -76,6 +84,7 @@ def collect(results: Sequence[CaseResult], refusals: Sequence[Refusal]) -> tuple
 def _sections(evaluation: Evaluation) -> Json:
     calibration = evaluation.digest.calibration
     return {
+        "notes": {result.pair.case: list(result.notes) for result in evaluation.results if result.notes},
         "volume_agreement_ml": {name: asdict(found) for name, found in evaluation.digest.volume_agreement().items()},
         "lesions": {found.name: _lesion_section(found) for found in evaluation.digest.lesions},
         "calibration": None
@@ -102,6 +111,16 @@ def _lesion_section(found: LesionSummary) -> Json:
 
 def _detection_section(found: Detection) -> Json:
     return {**asdict(found), "sensitivity": found.sensitivity, "precision": found.precision, "f1": found.f1}
+
+
+def listed(cases: Sequence[str], *, most: int = 5) -> str:
+    """Names of cases for a line of text, the first ones and how many more.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = len(cases) - most
+    return ", ".join(cases[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def size_name(low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monai_unet.errors import InputError
-from monai_unet.io import VOLUME_SUFFIXES, case_name, read_dataset
+from monai_unet.io import case_name, find_cases, find_results, read_dataset
 from monai_unet.mappings import Json
 
 NNUNET_FOLDERS = {"training": "Tr", "test": "Ts"}
@@ -20,13 +20,18 @@ NNUNET_FOLDERS = {"training": "Tr", "test": "Ts"}
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One case: paths of prediction and reference, and where known of the image and the foreground probabilities."""
+    """One case: paths of prediction and reference, and where known of the image and the foreground probabilities.
+
+    Attributes:
+        series: which DICOM series of the first image is meant; empty where there is no choice.
+    """
 
     case: str
     prediction: str
     reference: str
     images: tuple[str, ...] = ()
     probabilities: str = ""
+    series: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ def pair_folders(
     """Pair two folders by case name.
 
     Args:
-        images: folder with one volume or DICOM folder per case; if None, the `images…` folder beside a `labels…` one.
+        images: folder with the image of each case, a volume or DICOM at any depth (`find_cases`); if None, the
+            `images…` folder beside a `labels…` one.
         probabilities: folder with the foreground probability of each case.
         named: the caller names the labels, so those of a `dataset.json` beside the references are left alone.
 
@@ -67,6 +73,7 @@ def pair_folders(
     left, right = _by_name(Path(predictions)), _by_name(Path(references))
     root = Path(references).resolve().parent
     shown = _images_in(Path(images)) if images else _images_beside(Path(references))
+    nothing = _Images()
     pairs, refusals = [], []
     for case in sorted(left.keys() | right.keys()):
         problem = _problem(case, left.get(case, ()), right.get(case, ()), Path(predictions), Path(references))
@@ -78,8 +85,9 @@ def pair_folders(
                     case,
                     str(left[case][0]),
                     str(right[case][0]),
-                    shown.get(case, ()),
+                    (image := shown.get(case, nothing)).files,
                     _probabilities(probabilities, case),
+                    image.series,
                 )
             )
     labels = label_names(read_dataset(root)) if (root / "dataset.json").is_file() and not named else None
@@ -132,13 +140,21 @@ def pair_dataset(
             refusals.append(Refusal(case, f"there are two predictions, {found[0]} and {found[1]}; remove one."))
         else:
             pairs.append(
-                Pair(case, prediction, entry["reference"], tuple(entry["images"]), _probabilities(probabilities, case))
+                Pair(
+                    case,
+                    prediction,
+                    entry["reference"],
+                    tuple(entry["images"]),
+                    _probabilities(probabilities, case),
+                    entry["series"],
+                )
             )
     return Pairing(tuple(pairs), tuple(dict.fromkeys(refusals)), None if named else label_names(content))
 
 
 def pair_csv(path: str | Path) -> Pairing:
-    """Pairs of a CSV with the columns `prediction` and `reference`, and if wanted `case`, `image`, `probabilities`.
+    """Pairs of a CSV with the columns `prediction` and `reference`, and if wanted `case`, `image`, `series` of a DICOM
+    image that holds several, `probabilities`.
 
     Paths are relative to the CSV's folder.
 
@@ -174,7 +190,8 @@ def pair_csv(path: str | Path) -> Pairing:
             refusals.append(Refusal(case, f"{table} names {times[case]} cases {case}; give each its own name."))
         else:
             images = (paths["image"],) if paths["image"] else ()
-            pairs.append(Pair(case, paths["prediction"], paths["reference"], images, paths["probabilities"]))
+            series = (row.get("series") or "").strip()
+            pairs.append(Pair(case, paths["prediction"], paths["reference"], images, paths["probabilities"], series))
     return Pairing(tuple(pairs), tuple(dict.fromkeys(refusals)))
 
 
@@ -229,14 +246,20 @@ def _entries(root: Path, content: Mapping[str, object], key: str) -> list[Json]:
             {
                 "reference": str(root / entry["label"]),
                 "images": [str(root / path) for path in _as_list(entry.get("image"))],
+                "series": str(entry.get("series") or ""),
             }
             for entry in entries
         ]
     folder = root / f"labels{NNUNET_FOLDERS.get(key, '')}"
     if key in NNUNET_FOLDERS and folder.is_dir():
         images = _images_beside(folder)
+        nothing = _Images()
         return [
-            {"reference": str(path), "images": list(images.get(case, ()))}
+            {
+                "reference": str(path),
+                "images": list((image := images.get(case, nothing)).files),
+                "series": image.series,
+            }
             for case, paths in sorted(_by_name(folder).items())
             for path in paths
         ]
@@ -249,43 +272,52 @@ def _as_list(value: str | Iterable[str] | None) -> list[str]:
 
 
 def _by_name(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Files and case folders by case name."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; name the folder that holds one file per case.")
+    """Label maps by case name."""
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.name.lower().endswith(VOLUME_SUFFIXES):
-            found[case_name(path)].append(path)
-        elif path.suffix.lower() == ".dcm":
-            found[path.stem].append(path)
-    if not found:
-        raise InputError(f"{folder} holds no label map ({', '.join(VOLUME_SUFFIXES)}, .dcm); name another folder.")
+    for label_map in find_results(folder):
+        path = Path(label_map["image"])
+        # two files of one case are a fault of the case, by whatever name they were told apart
+        found[case_name(path) if path.parent == folder else label_map["name"]].append(path)
     return {name: tuple(paths) for name, paths in found.items()}
 
 
-def _images_beside(references: Path) -> dict[str, tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Images:
+    files: tuple[str, ...] = ()
+    series: str = ""
+
+
+def _images_beside(references: Path) -> dict[str, _Images]:
     """Images of each case in the `images…` folder beside a `labels…` folder; nnU-Net's channel number is cut."""
     folder = references.parent / references.name.replace("labels", "images")
     if folder == references or not folder.is_dir():
         return {}
-    return _images_in(folder)
+    try:
+        return _images_in(folder)
+    except InputError:
+        # nobody named it
+        return {}
 
 
-def _images_in(folder: Path) -> dict[str, tuple[str, ...]]:
+def _images_in(folder: Path) -> dict[str, _Images]:
+    """Images by case name; a folder with several series in it is an image too, from which a SEG finds its own."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name the folder that holds the images.")
-    found: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            found[path.name].append(str(path))
-        elif path.name.lower().endswith(VOLUME_SUFFIXES) and not path.name.startswith("."):
-            name = case_name(path)
-            found[name].append(str(path))
-            if len(name) > 5 and name[-5] == "_" and name[-4:].isdigit():
-                found[name[:-5]].append(str(path))
-    return {name: tuple(paths) for name, paths in found.items()}
+    cases = find_cases(folder)
+    found: dict[str, _Images] = {}
+    channels: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        name = case["name"]
+        found[name] = _Images((case["image"],), case.get("series", ""))
+        if len(name) > 5 and name[-5] == "_" and name[-4:].isdigit():
+            channels[name[:-5]].append(case["image"])
+    for name, files in channels.items():
+        found.setdefault(name, _Images(tuple(files)))
+    for case in cases:
+        below = Path(case["image"]).relative_to(folder).parts if Path(case["image"]) != folder else ()
+        if len(below) > 1:
+            found.setdefault(below[0], _Images((str(folder / below[0]),)))
+    return found
 
 
 def _problem(case: str, left: Sequence[Path], right: Sequence[Path], predictions: Path, references: Path) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monai_unet.geometry import PLANES
 from monai_unet.io import palette, unit_rgb
-from monai_unet.pictures import (
+from monai_unet.measurement import (
     box_with_margin,
     draw_contour,
     draw_directions,

@@ -23,7 +23,7 @@ from monai_unet.evaluation.digest import LISTED
 from monai_unet.evaluation.label_maps import read_label_map
 from monai_unet.evaluation.lesion_summary import LesionSummary
 from monai_unet.evaluation.metrics import DEFINITIONS
-from monai_unet.evaluation.outputs import Evaluation, size_name
+from monai_unet.evaluation.outputs import Evaluation, listed, size_name
 from monai_unet.evaluation.pictures import case_picture
 from monai_unet.evaluation.score_table import ScoreTable
 from monai_unet.evaluation.scores import ClassScore, Status
@@ -74,6 +74,8 @@ def write_report(evaluation: Evaluation, summary: Summary | None, path: str | Pa
             volumes=_volumes(evaluation, table) if table else [],
             lesions=[(found, _size_rows(found)) for found in evaluation.digest.lesions],
             missed=evaluation.digest.missed,
+            notes=[(note, listed(cases)) for note, cases in list(evaluation.notes().items())[:LISTED]],
+            notes_left_out=max(0, len(evaluation.notes()) - LISTED),
             calibration=_calibration(evaluation),
             worst=_worst_rows(evaluation, table) if table else [],
             listed=LISTED,
@@ -191,14 +193,14 @@ def _picture(result: CaseResult, kind: str, labels: Mapping[int, str], folder: P
     files |= {f"image {n}" if n > 1 else "image": path for n, path in enumerate(pair.images, start=1)}
     try:
         images = pair.images[0] if pair.images else ""
-        reference, grid = read_label_map(pair.reference, labels=labels, images=images)
-        prediction, _ = read_label_map(pair.prediction, labels=labels, images=images)
+        reference, grid, _ = read_label_map(pair.reference, labels=labels, images=images, series=pair.series)
+        prediction = read_label_map(pair.prediction, labels=labels, images=images, series=pair.series).labels
         shown = {value: name for value, name in labels.items() if value != 0}
         picture = case_picture(
             prediction,
             reference,
             spacing=grid.spacing,
-            image=image_on(pair, grid),
+            image=image_on(pair, grid)[0],
             names=shown if len(shown) > 1 else {},
         )
         source = data_uri(picture, "png")

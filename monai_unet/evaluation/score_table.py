@@ -17,7 +17,7 @@ _VOLUMES = ("volume_ml", "reference_volume_ml", "volume_difference_ml")
 _STATES = {status: code for code, status in enumerate(Status)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoreTable:
     """Cases in the order in which they came, classes in the order of their values.
 

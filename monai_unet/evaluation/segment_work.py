@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.case_work import CaseResult, ScoreFiles, ScoreSettings
 from monai_unet.evaluation.pairs import Pair
-from monai_unet.io import write_label_map
+from monai_unet.io import notes_of, read_volume, write_label_map
 
 _MODEL = threading.Lock()
 
@@ -32,17 +32,24 @@ class SegmentAndScore:
         try:
             # a cluster may run several threads per worker; the model is one and the device too
             with _MODEL:
-                self._segment(pair)
+                notes = self._segment(pair)
         except InputError as error:
             return CaseResult(pair, failure=str(error))
         except Exception as error:
             return CaseResult(pair, failure=f"segmentation failed, {type(error).__name__}: {error}")
-        return ScoreFiles(self.settings)(pair)
+        result = ScoreFiles(self.settings)(pair)
+        # those of the image were said by the model, which reads all channels
+        own = tuple(note for note in result.notes if not (note.startswith("image: ") and note in notes))
+        return replace(result, notes=(*notes, *own))
 
-    def _segment(self, pair: Pair) -> None:
-        images = pair.images[0] if len(pair.images) == 1 else list(pair.images)
+    def _segment(self, pair: Pair) -> tuple[str, ...]:
+        """Write the prediction; gives what was unusual about its images."""
+        images: Any = pair.images[0] if len(pair.images) == 1 else list(pair.images)
+        if pair.series:
+            images = read_volume(pair.images[0], series=pair.series)
         segmentation = load_model(self.bundle, self.device, self.checkpoint).segment(images)
         write_label_map(segmentation.labels.cpu().numpy(), pair.prediction, like=segmentation.labels.meta)
+        return tuple(f"image: {note}" for note in notes_of(segmentation.provenance))
 
 
 @lru_cache(maxsize=1)

@@ -37,7 +37,7 @@ class Surface(StrEnum):
     AREA = "area"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SurfaceDistances:
     """Distances between two surfaces, none of them empty.
 

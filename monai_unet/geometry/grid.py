@@ -30,7 +30,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 WORKING_AXES = "SAR"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """A voxel grid.
 

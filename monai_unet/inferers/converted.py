@@ -14,7 +14,7 @@ import monai
 import torch
 from torch import nn
 
-from monai_unet.inferers.openvino_core import openvino_core
+from monai_unet.inferers.openvino_core import openvino_core, openvino_module
 
 KEPT = 8
 """Networks, and compiled models of them, that stay in the folder; those not used for longest go."""
@@ -43,8 +43,7 @@ class ConvertedNetwork:
 
     def keep(self, model: Any) -> None:
         """Write a converted model, whole or not at all; a folder that cannot be written is not an error."""
-        import openvino
-
+        openvino = openvino_module()
         with contextlib.suppress(OSError, RuntimeError):
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
@@ -75,11 +74,9 @@ class ConvertedNetwork:
 
 
 def _digest(module: nn.Module) -> str:
-    import openvino
-
     found = hashlib.sha256()
     processor = openvino_core().get_property("CPU", "FULL_DEVICE_NAME")
-    for word in (torch.__version__, monai.__version__, openvino.__version__, processor, repr(module)):
+    for word in (torch.__version__, monai.__version__, openvino_module().__version__, processor, repr(module)):
         found.update(f"{word}\0".encode())
     for source in sorted({file for kind in {type(part) for part in module.modules()} if (file := _source(kind))}):
         found.update(Path(source).read_bytes())

@@ -1,4 +1,8 @@
-"""The one `openvino.Core` of this process.
+"""OpenVINO as this program uses it: without its telemetry, and with one `openvino.Core` for the process.
+
+OpenVINO sends usage data to a web-analytics host when it is imported and at every conversion, with an identity that it
+keeps in a folder of the user's home, unless the user has opted out or its package `openvino_telemetry` is missing.
+Here that package is always missing; OpenVINO then uses its own stand-in, which does nothing.
 
 A Core loads OpenVINO's plugin for CPUs for itself, and the plugin gives the thread that loads it a stack of its own for
 signal handlers. When the last user of that plugin goes, it unmaps the stack and, where it is still the current one,
@@ -10,11 +14,33 @@ SIGCHLD, by which PyTorch watches its data loaders) then ends the process with a
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 from typing import Any
 
+_TELEMETRY = "openvino_telemetry"
 _making = threading.Lock()
 _core: Any = None
+
+
+def openvino_module() -> Any:
+    """The package `openvino`, imported so that it sends nothing and writes nothing into the home folder.
+
+    Its `Core` and `compile_model` are not for use: see `openvino_core`.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
+    telemetry = sys.modules.get(_TELEMETRY)
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # Python's word for "not to be imported"
+    openvino = importlib.import_module("openvino")
+    if telemetry is not None:  # somebody else has imported OpenVINO before
+        stand_in = importlib.import_module("openvino.tools.ovc.telemetry_stub")
+        for name, module in list(sys.modules.items()):
+            if name.startswith("openvino.") and getattr(module, "tm", None) is telemetry:
+                module.tm = stand_in  # type: ignore[attr-defined]
+    return openvino
 
 
 def openvino_core() -> Any:
@@ -26,7 +52,5 @@ def openvino_core() -> Any:
     global _core
     with _making:
         if _core is None:
-            import openvino
-
-            _core = openvino.Core()  # noqa: TID251
+            _core = openvino_module().Core()
         return _core

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from monai_unet.errors import InputError
 from monai_unet.inferers.converted import ConvertedNetwork
 from monai_unet.inferers.onednn import OneDNNForSingleImages
-from monai_unet.inferers.openvino_core import openvino_core
+from monai_unet.inferers.openvino_core import openvino_core, openvino_module
 from monai_unet.inferers.streaming import single_output
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -155,8 +155,6 @@ class OpenVINONetwork:
         return self._compiled[key]
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
-        import openvino
-
         core = openvino_core()
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         kept = self._kept if self._use_kept and self._stride is not None else None
@@ -172,7 +170,7 @@ class OpenVINONetwork:
         example = (2, shape[1], *(max(16, 2 * s) for s in self._stride)) if self._stride is not None else shape
         free = [-1, shape[1], *([-1] * (len(shape) - 2))] if flexible else list(shape)
         with torch.no_grad():
-            model = openvino.convert_model(self.module, example_input=torch.zeros(example), input=[free])
+            model = openvino_module().convert_model(self.module, example_input=torch.zeros(example), input=[free])
         self._converted = model
         return core.compile_model(model, "CPU", options)
 

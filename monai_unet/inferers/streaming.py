@@ -14,7 +14,7 @@ from torch import Tensor
 Network = Callable[..., object]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slab:
     """Finished logits of some planes along the first spatial axis.
 

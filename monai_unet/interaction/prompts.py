@@ -18,7 +18,7 @@ from monai_unet.geometry import Box, Grid
 PromptKind = Literal["point", "scribble", "box", "lasso"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prompt:
     """One thing a user marked.
 
@@ -49,7 +49,7 @@ class Prompt:
         return grid.to_index(np.asarray(self.world, dtype=float).reshape(-1, 3))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """A new mask of one object inside a box of the grid; outside the box nothing changes.
 
@@ -59,6 +59,8 @@ class Answer:
         probability: float32 of the same shape where the method has one.
         milliseconds: wall time of the answer.
         notes: what the user should know, one sentence each.
+        bounded: of a first answer that could not be an object (see `plausibility`), the share of the image that it
+            would have filled; the mask is a smaller one then, and a note asks for a box or a line. 0: plausible.
     """
 
     box: Box
@@ -66,6 +68,7 @@ class Answer:
     probability: NDArray[np.float32] | None = None
     milliseconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    bounded: float = 0.0
 
 
 class Answerer(Protocol):

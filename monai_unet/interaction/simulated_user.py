@@ -17,7 +17,7 @@ from monai_unet.interaction.prompts import PromptKind
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mark:
     """One prompt in voxel indices.
 

@@ -12,7 +12,7 @@ from .atomic import (
     write_text,
 )
 from .datasets.case_stream import CaseStream
-from .datasets.cases import find_cases
+from .datasets.cases import find_cases, find_results
 from .datasets.decathlon import dataset_cases, read_dataset
 from .datasets.sequences import find_sequence_cases, match_sequence, sequence_cases
 from .dicom.read import read_series
@@ -71,6 +71,7 @@ __all__ = [
     "file_hash",
     "files_of_structures",
     "find_cases",
+    "find_results",
     "find_sequence_cases",
     "find_series",
     "in_smallest_type",

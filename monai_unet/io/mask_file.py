@@ -20,7 +20,7 @@ from monai_unet.io.volume import case_name, read_label_table, read_volume
 from monai_unet.mappings import Json
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskFile:
     """Named masks.
 

@@ -58,8 +58,9 @@ class VolumeReader(ImageReader):
 class LoadVolumed(LoadImaged):
     """MONAI's `LoadImaged` with `VolumeReader` and no other: a refused file is an error, never a second guess.
 
-    Gives MetaTensors (C, S, A, R), channel first. Args as `monai.transforms.LoadImaged`, and `reader_options`: those
-    of `VolumeReader`.
+    Gives MetaTensors (C, S, A, R), channel first. Where the data have the key "series" (of `find_cases`, or of a case
+    in `dataset.json`), it chooses among the DICOM series below a path. Args as `monai.transforms.LoadImaged`, and
+    `reader_options`: those of `VolumeReader`.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class LoadVolumed(LoadImaged):
 
     def __call__(self, data: CaseData, reader: ImageReader | None = None) -> CaseDict:
         """Load each key's path (or list of paths, one per channel)."""
-        return super().__call__(data, reader=reader or VolumeReader(**self.reader_options))
+        chosen = {"series": str(data["series"])} if data.get("series") else {}
+        return super().__call__(data, reader=reader or VolumeReader(**{**self.reader_options, **chosen}))
 
 
 class LoadChannelsd(LoadVolumed):

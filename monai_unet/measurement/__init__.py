@@ -1,4 +1,4 @@
-"""Lesions of a mask: connected parts, volumes, diameters; for the dock, for reports and for evaluation."""
+"""Lesions of a mask: connected parts, volumes, diameters, pictures; for the dock, for reports and for evaluation."""
 
 import lazy_loader
 

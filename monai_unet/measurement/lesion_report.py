@@ -16,7 +16,7 @@ from monai_unet.io.dicom import DicomSeries, SourceSeries, new_uid, write_seg, w
 from monai_unet.measurement.lesions import component_map, for_report, measure_lesions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MeasuredParts:
     """A label map (1, S, A, R) of connected parts, and for each its segment and its measurements."""
 

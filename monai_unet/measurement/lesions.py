@@ -17,7 +17,7 @@ _UCUM = {"CT": "[hnsf'U]", "PT": "Bq/ml", "NM": "Bq/ml"}
 """Modality → unit of its intensities in the code of UCUM."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lesion:
     """One connected part of a class, or a structure of several parts, see `measure_structure`.
 

@@ -1,3 +1,4 @@
+from .anisotropy import strides_and_kernels
 from .diffusion import DiffusionUNet, MaskSamples
 from .dynunet import DynUNet
 from .receptive_field import is_translation_equivariant, receptive_field
@@ -16,4 +17,5 @@ __all__ = [
     "build_unet",
     "is_translation_equivariant",
     "receptive_field",
+    "strides_and_kernels",
 ]

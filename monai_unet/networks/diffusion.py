@@ -27,7 +27,7 @@ from monai_unet.networks.shapes import check_input, crop, pad_to_multiple
 NOISE_LEVELS = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskSamples:
     """What repeated denoising says about one batch of images.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monai_unet.geometry import crop_volume, grid_of
 from monai_unet.io import atomic_path, read_volume, unused_folder, write_label_map, write_text
-from monai_unet.pictures import contour_figure
+from monai_unet.measurement import contour_figure
 from monai_unet.samples.package_index import cache_folder, fetch, member
 from monai_unet.segmentation import Segmentation, Segmenter
 

@@ -17,8 +17,7 @@ from monai_unet.generators import drain
 from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
 from monai_unet.io import atomic_path, palette, read_volume, unused_folder, write_label_map, write_text
-from monai_unet.measurement import find_lesions
-from monai_unet.pictures import contour_figure
+from monai_unet.measurement import contour_figure, find_lesions
 from monai_unet.samples.package_index import cache_folder, fetch, member
 from monai_unet.segmentation import Segmenter
 

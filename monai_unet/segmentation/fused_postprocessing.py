@@ -28,7 +28,7 @@ SAME = 1e-3
 """Within this, in voxels per voxel, MONAI takes two affines as equal and does not resample (AFFINE_TOL)."""
 
 
-@dataclass
+@dataclass(eq=False)
 class FusedPostprocessing:
     """What replaces the first transforms of a bundle's postprocessing.
 

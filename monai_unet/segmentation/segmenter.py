@@ -47,7 +47,7 @@ class Progress:
     total: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segmentation:
     """A finished label map.
 

@@ -14,14 +14,19 @@ from .schedule import warmup_polynomial
 from .step import StepControl
 from .synthetic_cases import SyntheticCases
 from .tumour_heads import TumourHeads
-from .validation import mean_class_dice
+from .validated_end import ValidationToTheEnd
+from .validation import LabelDice, mean_class_dice
+from .watched import LOG, Epoch, end, last_epoch, last_line, watched_run
 from .weight_average import WeightAverage
 
 __all__ = [
+    "LOG",
     "BFloat16Inferer",
     "EarlyStop",
+    "Epoch",
     "EpochSampler",
     "History",
+    "LabelDice",
     "RepeatedCases",
     "SeededDataset",
     "StepControl",
@@ -29,11 +34,15 @@ __all__ = [
     "TimeBudget",
     "TrainingCheckpoint",
     "TumourHeads",
+    "ValidationToTheEnd",
     "WeightAverage",
     "budget_schedule",
     "build_loss",
     "ct_intensities",
+    "end",
     "exit_if_stopped",
+    "last_epoch",
+    "last_line",
     "leave_process_group",
     "mean_class_dice",
     "mean_region_dice",
@@ -43,4 +52,5 @@ __all__ = [
     "training_batch",
     "training_loader",
     "warmup_polynomial",
+    "watched_run",
 ]

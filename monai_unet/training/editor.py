@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, binary_erosion, shift
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
@@ -28,14 +27,17 @@ from monai_unet.interaction import Mark, first_box, first_lasso, next_click, scr
 from monai_unet.interaction.answering import DrawnPrompts, network_input
 from monai_unet.io import atomic_path, claim_names
 from monai_unet.mappings import Json
-from monai_unet.training.editor_windows import EditorWindows, Sample
+from monai_unet.training.editor_windows import EditorWindows
+from monai_unet.training.faulty_masks import faulty_mask, nearly_right_mask
+from monai_unet.training.invented_windows import Sample
 from monai_unet.training.weight_average import WeightAverage
 
 logger = logging.getLogger(__name__)
 
 LAST, SHIPPED = "last.pt", "model.pt"
-STARTS = {"point": 0.5, "box": 0.1, "lasso": 0.05, "scribble": 0.05, "mask": 0.3}
-"""How a conversation begins: with one mark on an empty mask, or with a faulty mask and its first correction."""
+STARTS = {"point": 0.46, "box": 0.08, "lasso": 0.04, "scribble": 0.05, "mask": 0.12, "result": 0.25}
+"""How a conversation begins: with one mark on an empty mask, or with the first correction of a faulty mask or of a
+nearly right one, such as a good automatic result."""
 
 UNSIZED = 0.8
 """Share of the conversations begun by a point whose window has any scale: nobody knows the object's size yet."""
@@ -44,7 +46,7 @@ WRONG, SCRIBBLED = 0.03, 0.1
 """Share of corrections that are marked the wrong way round (and corrected later), and of those that are scribbles."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Conversation:
     """One object and what was said about it so far."""
 
@@ -59,13 +61,15 @@ class Conversation:
         return network_input(self.sample.image, self.mask, self.marks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EditorBatch:
-    """The conversations of a step: their places in the pool, inputs (N, channels, *size), targets (N, 1, *size)."""
+    """The conversations of a step: their places in the pool, inputs (N, channels, *size), and targets and what of the
+    windows lies in the image (N, 1, *size)."""
 
     chosen: list[int]
     inputs: Tensor
     targets: Tensor
+    known: Tensor
 
 
 class EditorTraining:
@@ -191,15 +195,16 @@ class EditorTraining:
         talks = [self.pool[i] for i in chosen]
         inputs = torch.from_numpy(np.stack([talk.network_input() for talk in talks]))
         targets = torch.from_numpy(np.stack([talk.sample.target for talk in talks])[:, None]).float()
-        return EditorBatch(chosen, inputs.contiguous(memory_format=torch.channels_last_3d), targets)
+        known = torch.from_numpy(np.stack([_known(talk.sample) for talk in talks])[:, None]).float()
+        return EditorBatch(chosen, inputs.contiguous(memory_format=torch.channels_last_3d), targets, known)
 
     def _train_step(self) -> None:
         batch = self._prepared or self._prepare()
-        inputs, targets = batch.inputs.to(self.device), batch.targets.to(self.device)
+        inputs, targets, known = (t.to(self.device) for t in (batch.inputs, batch.targets, batch.known))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             logits = self.network(inputs)
         logits = logits.float()
-        loss = editor_loss(logits, targets)
+        loss = editor_loss(logits, targets, known)
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()
         self._prepared = self._prepare(busy=batch.chosen)  # a GPU computes meanwhile
@@ -208,9 +213,12 @@ class EditorTraining:
             raise RuntimeError(f"the loss became {np.mean(losses)} at step {self.step}; lower the learning rate.")
         if self.together:
             average_gradients(self.network)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
-        self.average.model.update_parameters(self.network)
+        # in bfloat16 a gradient now and then is no number (three times in 1,100 steps on a CPU): its step is left out
+        if torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0).isfinite():
+            self.optimizer.step()
+            self.average.model.update_parameters(self.network)
+        else:
+            logger.warning("no finite gradient at step %d, left out", self.step)
         self.step += 1
         answers = (logits.detach()[:, 0] > 0).cpu().numpy()
         for index, answer, lost in zip(batch.chosen, answers, losses, strict=True):
@@ -220,20 +228,21 @@ class EditorTraining:
     def _reply(self, talk: Conversation, answer: NDArray[np.bool_], loss: float) -> bool:
         """Let the simulated user look at an answer; False where the conversation is over."""
         answer[talk.marks.seeds[0]], answer[talk.marks.seeds[1]] = True, False
+        answer &= _known(talk.sample)
         target = talk.sample.target
         self._scores.append((talk.done, 2 * (answer & target).sum() / max(1, answer.sum() + target.sum()), loss))
         talk.mask, talk.done = answer.astype(np.float32), talk.done + 1
         if talk.done >= talk.rounds:
             return False
-        mark = self._correction(answer, target)
+        mark = self._correction(answer, talk.sample)
         if mark is None:
             return False
         _add(talk.marks, mark)
         return True
 
-    def _correction(self, answer: NDArray[np.bool_], target: NDArray[np.bool_]) -> Mark | None:
-        careful = self.random.random() < 0.5
-        mark = next_click(answer, target, random=None if careful else self.random)
+    def _correction(self, answer: NDArray[np.bool_], sample: Sample) -> Mark | None:
+        target, careful = sample.target, self.random.random() < 0.5
+        mark = next_click(answer, target, sample.spacing, random=None if careful else self.random)
         if mark is None or (answer != target).sum() < 5:
             return None
         chance = self.random.random()
@@ -260,10 +269,13 @@ class EditorTraining:
             mark = first_lasso(target, self.random)
         elif start == "scribble":
             mark = scribble(target, self.random, positive=True)
-        elif start == "mask":
-            faulty = faulty_mask(target, self.random)
+        elif start in ("mask", "result"):
+            faulty = nearly_right_mask(sample, self.random) if start == "result" else faulty_mask(target, self.random)
+            faulty &= _known(sample)
             talk.mask = faulty.astype(np.float32)
-            mark = next_click(faulty, target, random=self.random)
+            mark = self._correction(faulty, sample)
+            if mark is None:
+                talk.mask = empty
         if mark is None and sample.click is not None and self.random.random() < 0.9:
             mark = Mark("point", True, sample.click[None])
         mark = mark or next_click(empty > 0, target, random=self.random)
@@ -307,40 +319,25 @@ def _broadcast(tensor: Tensor) -> None:
     tensor.detach().copy_(shared)
 
 
-def editor_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """(N,) cross-entropy plus soft Dice of each window, from logits and targets (N, 1, *size)."""
+def editor_loss(logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+    """(N,) cross-entropy plus soft Dice of each window, from logits and targets (N, 1, *size).
+
+    `known` (same shape, 0 or 1) says which voxels count; by default all.
+    """
     axes = (1, 2, 3, 4)
-    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(axes)
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     likely = logits.sigmoid()
+    if known is None:
+        entropy = entropy.mean(axes)
+    else:
+        entropy, likely = (entropy * known).sum(axes) / known.sum(axes).clamp(min=1), likely * known
     overlap = (2 * (likely * targets).sum(axes) + 1) / (likely.sum(axes) + targets.sum(axes) + 1)
     return 2 * entropy + 1 - overlap
 
 
-def faulty_mask(target: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
-    """A mask such as an automatic method might give: too large, too small, shifted, cut, or with a piece too much.
-
-    Masks (S, A, R) of one window.
-    """
-    kind = int(random.integers(6))
-    if kind == 0:
-        return binary_dilation(target, iterations=int(random.integers(1, 4)))
-    if kind == 1:
-        return binary_erosion(target, iterations=int(random.integers(1, 3)))
-    if kind == 2:
-        return shift(target.astype(np.uint8), random.integers(-4, 5, 3), order=0).astype(bool)
-    positions = np.argwhere(target)
-    grid = np.indices(target.shape)
-    if kind == 5:  # a first answer that knew the place and not the size
-        middle, size = positions.mean(0), (3 * len(positions) / (4 * np.pi)) ** (1 / 3)
-        distance = np.sqrt(sum((axis - c) ** 2 for axis, c in zip(grid, middle, strict=True)))
-        return np.asarray(distance < size * random.uniform(0.4, 1.6))
-    if kind == 3:
-        normal = random.normal(size=3)
-        height = np.tensordot(normal, grid, 1)
-        return target & (height < np.quantile(positions @ normal, random.uniform(0.3, 0.8)))
-    centre, radius = positions[random.integers(len(positions))], random.uniform(3, 8)
-    ball = sum((axis - c) ** 2 for axis, c in zip(grid, centre, strict=True)) < radius**2
-    return target | ball if random.random() < 0.6 else target & ~ball
+def _known(sample: Sample) -> NDArray[np.bool_]:
+    """The voxels of a window that lie in its image."""
+    return np.ones(sample.target.shape, dtype=bool) if sample.known is None else sample.known
 
 
 def _add(marks: DrawnPrompts, mark: Mark) -> None:

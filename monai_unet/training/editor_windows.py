@@ -6,131 +6,21 @@ orientation and contrast; nothing of the modality, the axes or the intensity sca
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_opening, distance_transform_edt, find_objects, gaussian_filter, label
+from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
-from monai_unet.errors import InputError
-from monai_unet.geometry import grid_of
 from monai_unet.interaction.answering import ImageWindow
-from monai_unet.io import read_volume
-from monai_unet.mappings import Json
-
-logger = logging.getLogger(__name__)
+from monai_unet.training.editor_cases import SMALLEST, EditorCase
+from monai_unet.training.invented_windows import Sample, drawn_lesion, even_tissue, noise, scene
 
 KINDS = {"labelled": 0.6, "lesion": 0.24, "tissue": 0.05, "scene": 0.11}
 """Share of windows around a labelled object, a lesion drawn into an image, a connected piece of even intensity of an
 image, and a piece of a wholly invented one."""
-
-SMALLEST = 12
-"""Voxels of a window that an object needs."""
-
-
-@dataclass(frozen=True)
-class EditorObject:
-    """One object of a case: its box, its voxels there, and where a user may click first, the deepest voxel in front."""
-
-    box: tuple[slice, ...]
-    mask: NDArray[np.bool_]
-    inside: NDArray[np.int_]
-
-
-@dataclass(frozen=True)
-class EditorCase:
-    """An image (S, A, R) in half precision, of order one, its spacing in mm, and its objects."""
-
-    image: NDArray[np.float16]
-    spacing: tuple[float, float, float]
-    objects: list[EditorObject]
-
-
-def editor_cases(sources: Sequence[Json], *, key: str = "training", seed: int = 0) -> list[list[EditorCase]]:
-    """The cases of each source, kept in memory.
-
-    Args:
-        sources: mappings with `dataset` (a `dataset.json`); optionally `objects` (lists of label values, each one
-            object; by default every value is one), `pieces` (each connected component is an object), `images` (the
-            entries that are images; by default all but the label) and `first` (so many cases of the list).
-        key: the list that is read.
-        seed: of the first clicks that are kept with each object.
-
-    Raises:
-        InputError: a source without cases or with no object in any.
-    """
-    random = np.random.default_rng(seed)
-    result = []
-    for source in sources:
-        cases = [case for entry in _entries(source, key) for case in _read(entry, source, random)]
-        if not any(case.objects for case in cases):
-            raise InputError(f"{source['dataset']} has no labelled object under '{key}'.")
-        logger.info("%s: %d images, %d objects", source["dataset"], len(cases), sum(len(c.objects) for c in cases))
-        result.append(cases)
-    return result
-
-
-def _entries(source: Json, key: str) -> Iterator[Json]:
-    path = Path(source["dataset"])
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8")).get(key)
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a list of cases ({error}); give a dataset.json.") from error
-    if not entries:
-        raise InputError(f"{path} has no cases under '{key}'.")
-    for entry in entries[: source.get("first")]:
-        names = source.get("images") or [name for name, value in entry.items() if _is_image(name, value)]
-        yield {"label": path.parent / entry["label"], "images": [path.parent / entry[name] for name in names]}
-
-
-def _is_image(name: str, value: object) -> bool:
-    return name not in ("label", "brainmask") and isinstance(value, str) and ".nii" in value
-
-
-def _read(entry: Json, source: Json, random: np.random.Generator) -> Iterator[EditorCase]:
-    labels = np.asarray(read_volume(entry["label"])[0]).round().astype(np.int16)
-    wanted = source.get("objects") or [[int(value)] for value in np.unique(labels) if value > 0]
-    masks = [np.isin(labels, values) for values in wanted]
-    objects = [found for mask in masks for found in _objects(mask, bool(source.get("pieces")), random)]
-    for path in entry["images"]:
-        volume = read_volume(path)
-        image: NDArray[np.float32] = np.nan_to_num(np.asarray(volume[0], dtype=np.float32))
-        if image.shape != labels.shape:
-            raise InputError(
-                f"{path} has {image.shape} voxels and its label {labels.shape}; they must lie on one grid."
-            )
-        scale = float(np.percentile(np.abs(image), 99.5)) or 1.0
-        yield EditorCase((image / scale).astype(np.float16), grid_of(volume).spacing, objects)
-
-
-def _objects(mask: NDArray[np.bool_], pieces: bool, random: np.random.Generator) -> Iterator[EditorObject]:
-    parts = label(mask, structure=np.ones((3, 3, 3)))[0] if pieces else mask.astype(np.int32)
-    for number, box in enumerate(find_objects(parts), start=1):
-        if box is None:
-            continue
-        inside = parts[box] == number
-        if inside.sum() < SMALLEST:
-            continue
-        depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1, 1:-1]
-        deep = np.argwhere(depth >= depth.max() / 2)
-        deepest = np.argwhere(depth == depth.max())[:1]
-        chosen = np.concatenate([deepest, deep[random.integers(len(deep), size=63)]]) + [s.start for s in box]
-        yield EditorObject(box, inside, chosen)
-
-
-@dataclass
-class Sample:
-    """One window: image and object (both of the window's size), and where the first click may fall."""
-
-    image: NDArray[np.float32]
-    target: NDArray[np.bool_]
-    click: NDArray[np.float64] | None = None
 
 
 class EditorWindows:
@@ -210,11 +100,13 @@ class EditorWindows:
         random: np.random.Generator,
     ) -> Sample:
         image, target = window.read(case.image), window.read(mask, outside=0.0)
+        inside = window.within(case.image.shape)
         click: NDArray[np.float64] | None = window.to_window(clicked)[0]
+        lengths = [step * mm for step, mm in zip(window.step, case.spacing, strict=True)]
         if window.size[0] != self.size:
-            image, target = bent(image, target, self.size, random)
-            click = None
-        sample = Sample(image, target > 0.5, click)
+            image, target, known = bent(np.stack([image, target, inside.astype(np.float32)]), self.size, random)
+            click, inside, lengths = None, known > 0.5, [1.0, 1.0, 1.0]
+        sample = Sample(image, (target > 0.5) & inside, click, inside, (lengths[0], lengths[1], lengths[2]))
         place = tuple(click.round().astype(int)) if click is not None else ()
         if click is None or min(place) < 0 or max(place) >= self.size or not sample.target[place]:
             sample.click = None
@@ -232,96 +124,12 @@ class EditorWindows:
         return drawn_lesion(image, random) if kind == "lesion" else even_tissue(image, random)
 
 
-def drawn_lesion(image: NDArray[np.float32], random: np.random.Generator, *, others: bool = True) -> Sample:
-    """The image with a lesion painted in: a bumpy or fingered ellipsoid, brighter or darker, textured, sometimes with
-    a rim, which is then the object or a part of it, sometimes (with `others`) beside another lesion.
+def bent(images: NDArray[np.float32], size: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """The middle `size` voxels of larger windows, turned by up to 45° about each axis, sheared and bent a little.
 
-    Both (S, A, R): standardised intensities, and the mask of the object.
+    Images (N, S, A, R), all turned and bent alike.
     """
-    if others and random.random() < 0.3:
-        image = drawn_lesion(image, random, others=False).image
-    size = image.shape[0]
-    axes = [np.arange(n, dtype=np.float32) for n in image.shape]
-    centre = random.uniform(0.25, 0.75, 3) * size
-    radii = size * np.exp(random.uniform(np.log(0.06), np.log(0.35))) * random.uniform(0.6, 1.5, 3)
-    parts = [((axis - c) / r) ** 2 for axis, c, r in zip(axes, centre, radii, strict=True)]
-    fingered = random.random() < 0.3
-    scale, height = (0.3, 0.7) if fingered else (random.uniform(0.06, 0.2) * size / radii.mean(), 0.4)
-    bumps = noise(image.shape, max(1.5, scale * radii.mean()), random) * random.uniform(0.05, height)
-    level = 1 - np.sqrt(parts[0][:, None, None] + parts[1][None, :, None] + parts[2][None, None, :]) + bumps
-    target = _largest_piece(level > 0)
-    edge = random.uniform(0.05, 0.3)
-    alpha = (level / edge + 0.5).clip(0, 1) if random.random() < 0.7 else target.astype(np.float32)
-    local = image[target] if target.any() else image
-    unit = max(float(np.percentile(image, 90) - np.percentile(image, 10)), 1e-3)
-    contrast = random.choice([-1, 1]) * np.exp(random.uniform(np.log(0.15), np.log(1.2))) * unit
-    paint = (
-        float(np.median(local))
-        + contrast
-        + noise(image.shape, random.uniform(0.5, 4), random) * random.uniform(0, 0.25) * unit
-    )
-    if random.random() < 0.4:
-        core = level + 0.3 * random.random() * bumps > random.uniform(0.15, 0.55)
-        paint = np.where(
-            gaussian_filter(core.astype(np.float32), 0.7) > 0.5, paint - contrast * random.uniform(0.5, 1.6), paint
-        )
-        if random.random() < 0.5:
-            target = _largest_piece(target & ~core)
-    keep = random.uniform(0, 0.6)
-    mixed = (1 - keep) * paint + keep * (image + contrast)
-    return Sample((image * (1 - alpha) + alpha * mixed).astype(np.float32), target)
-
-
-def scene(size: int, random: np.random.Generator) -> Sample | None:
-    """A wholly invented image of several even or textured tissues with blurred borders, one piece of which is the
-    object: nothing of anatomy can be learnt from it, only what borders are (Billot et al. 2023, "SynthSeg")."""
-    shape = (size, size, size)
-    count = int(random.integers(2, 7))
-    scale = size * random.uniform(0.12, 0.4)
-    fields = [noise(shape, scale * random.uniform(0.6, 1.6), random) for _ in range(count)]
-    tissue = np.argmax(fields, axis=0)
-    levels = random.uniform(0, 1, count)
-    texture = noise(shape, random.uniform(0.5, 5), random) * random.uniform(0, 0.12)
-    image = levels[tissue].astype(np.float32) + texture * random.uniform(0, 1, count)[tissue].astype(np.float32)
-    if random.random() < 0.7:
-        image = gaussian_filter(image, random.uniform(0.4, 1.2))
-    pieces = label(tissue == random.integers(count))[0]
-    sizes = np.bincount(pieces.ravel())[1:]
-    fitting = np.flatnonzero((sizes >= 40) & (sizes < 0.4 * tissue.size)) + 1
-    if not len(fitting):
-        return None
-    return Sample(image.astype(np.float32), pieces == random.choice(fitting))
-
-
-def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    pieces, count = label(mask)
-    return mask if count < 2 else pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-
-
-def even_tissue(image: NDArray[np.float32], random: np.random.Generator) -> Sample | None:
-    """A connected piece of the image whose smoothed intensity stays near that of a random voxel of it.
-
-    Image and mask (S, A, R).
-    """
-    smooth = gaussian_filter(image, random.uniform(0.6, 1.8))
-    seed = tuple(random.integers(image.shape[0] // 5, image.shape[0] - image.shape[0] // 5, size=3))
-    unit = max(float(np.percentile(image, 90) - np.percentile(image, 10)), 1e-3)
-    near = np.abs(smooth - smooth[seed]) < random.uniform(0.06, 0.25) * unit
-    pieces = label(binary_opening(near, iterations=int(random.integers(1, 3))))[0]
-    if not pieces[seed]:
-        return None
-    target = pieces == pieces[seed]
-    return Sample(image, target) if 40 < target.sum() < 0.4 * target.size else None
-
-
-def bent(
-    image: NDArray[np.float32], target: NDArray[np.float32], size: int, random: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The middle `size` voxels of a larger window, turned by up to 45° about each axis, sheared and bent a little.
-
-    Image and target (S, A, R).
-    """
-    wide = image.shape[0]
+    wide = images.shape[1]
     turn = np.eye(3) + random.uniform(-0.1, 0.1, (3, 3))
     for axis in range(3):
         angle = random.uniform(-np.pi / 4, np.pi / 4)
@@ -334,9 +142,11 @@ def bent(
     grid = F.affine_grid(matrix, [1, 1, size, size, size], align_corners=False)
     knots = torch.from_numpy(random.normal(0, 0.05, (1, 3, 5, 5, 5)).astype(np.float32))
     grid = grid + F.interpolate(knots, size=(size,) * 3, mode="trilinear").permute(0, 2, 3, 4, 1)
-    both = torch.from_numpy(np.stack([image, target])[None])
-    moved = F.grid_sample(both, grid, mode="bilinear", padding_mode="border", align_corners=False)[0].numpy()
-    return moved[0], moved[1]
+    turned = F.grid_sample(
+        torch.from_numpy(images[None]), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    moved: NDArray[np.float32] = turned[0].numpy()
+    return moved
 
 
 def varied_contrast(image: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
@@ -375,14 +185,6 @@ def _coarse(image: NDArray[np.float32], axis: int, factor: int) -> NDArray[np.fl
     return np.moveaxis(np.repeat(thick, counts, axis=0), 0, axis)
 
 
-def noise(shape: Sequence[int], scale: float, random: np.random.Generator) -> NDArray[np.float32]:
-    """Smooth noise of mean 0 and standard deviation 1, with structure of about `scale` voxels."""
-    coarse = max(2, round(shape[0] / max(scale, 1)))
-    field = torch.from_numpy(random.normal(size=(1, 1, coarse, coarse, coarse)).astype(np.float32))
-    smooth = F.interpolate(field, size=tuple(shape), mode="trilinear", align_corners=True)[0, 0].numpy()
-    return (smooth - smooth.mean()) / max(float(smooth.std()), 1e-6)
-
-
 def _turned(sample: Sample, random: np.random.Generator) -> Sample:
     """One of the 48 orientations of a cube."""
     axes = random.permutation(3)
@@ -392,4 +194,7 @@ def _turned(sample: Sample, random: np.random.Generator) -> Sample:
         click = click[axes]
         click[flips] = sample.image.shape[0] - 1 - click[flips]
     image = np.ascontiguousarray(np.flip(sample.image.transpose(axes), flips))
-    return Sample(image, np.ascontiguousarray(np.flip(sample.target.transpose(axes), flips)), click)
+    target = np.ascontiguousarray(np.flip(sample.target.transpose(axes), flips))
+    known = None if sample.known is None else np.ascontiguousarray(np.flip(sample.known.transpose(axes), flips))
+    lengths = [sample.spacing[axis] for axis in axes]
+    return Sample(image, target, click, known, (lengths[0], lengths[1], lengths[2]))

@@ -10,11 +10,14 @@ from .brats import (
 )
 from .centre_nearness import AddCentreNearnessd
 from .check_pair import CheckPaird
+from .class_patch import ClassVoxelsd, RandClassPatchd
 from .fill_rims import fill_rims
 from .head import RandHeadd
 from .lesion_synthesis import RandSynthesiseLesionsd
+from .map_labels import IGNORED, LabelsOfMasksd, LabelValuesd, MapLabelsd, MasksOfLabelsd
 from .mirror_sides import RandMirrorSidesd
 from .neighbour_slices import AddNeighbourSlicesd
+from .normalize_channels import NormalizeChannelsd
 from .remove_specks import RemoveSpecksd
 from .require_mr import RequireMRd
 from .scan_effects import RandScanEffectsd
@@ -27,13 +30,21 @@ from .tissue import JoinTissued, RandTissueContrastd, TissueMapsd
 __all__ = [
     "CORE",
     "ENHANCING",
+    "IGNORED",
     "AddCentreNearnessd",
     "AddNeighbourSlicesd",
     "CheckPaird",
+    "ClassVoxelsd",
     "ConvertBratsLabelsd",
     "JoinTissued",
+    "LabelValuesd",
+    "LabelsOfMasksd",
     "LabelsOfRegionsd",
+    "MapLabelsd",
+    "MasksOfLabelsd",
+    "NormalizeChannelsd",
     "NormalizeSequencesd",
+    "RandClassPatchd",
     "RandDropChannelsd",
     "RandHeadd",
     "RandMirrorSidesd",

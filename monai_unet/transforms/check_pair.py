@@ -10,6 +10,7 @@ from monai.transforms import Transform
 from monai_unet.errors import InputError
 from monai_unet.geometry import source_grid
 from monai_unet.mappings import CaseData
+from monai_unet.transforms.map_labels import IGNORED
 
 
 class CheckPaird(Transform):
@@ -20,13 +21,21 @@ class CheckPaird(Transform):
     Args:
         image_key, label_key: MetaTensors (C, S, A, R).
         classes: number of classes with the background; label values are 0 to `classes` - 1.
+        ignored: whether 255 may occur, voxels that nobody annotated (`MapLabelsd`).
         tolerance: largest distance between corresponding voxels, as a fraction of the smallest voxel edge.
     """
 
     def __init__(
-        self, *, image_key: Hashable = "image", label_key: Hashable = "label", classes: int, tolerance: float = 0.05
+        self,
+        *,
+        image_key: Hashable = "image",
+        label_key: Hashable = "label",
+        classes: int,
+        ignored: bool = False,
+        tolerance: float = 0.05,
     ) -> None:
         self.image_key, self.label_key, self.classes, self.tolerance = image_key, label_key, classes, tolerance
+        self.allowed = {*range(classes), *([IGNORED] if ignored else [])}
 
     def __call__(self, data: CaseData) -> CaseData:
         """Check one case.
@@ -48,7 +57,7 @@ class CheckPaird(Transform):
                 "their headers disagree, correct the affine."
             )
         found = torch.unique(label.as_tensor())
-        wrong = [v for v in found.tolist() if v != int(v) or not 0 <= v < self.classes]
+        wrong = [v for v in found.tolist() if v not in self.allowed]
         if wrong:
             raise InputError(
                 f"label {name} holds the value {wrong[0]:g}, which is no class; "

@@ -46,7 +46,7 @@ from napari_plugin.case.prompted import Prompted, bundle_named
 EDITED_BY = "monai-unet editor"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EditedCase:
     """What is saved.
 

@@ -20,7 +20,7 @@ from monai_unet.segmentation import Progress, Segmentation, Segmenter
 from napari_plugin.case.opening import OpenImage, onto
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelResult:
     """A segmentation on the grid of the reference image.
 

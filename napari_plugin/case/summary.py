@@ -12,8 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from monai_unet.interaction.session import SegmentObject
 from monai_unet.io import RESEARCH_USE, write_text
-from monai_unet.measurement import Lesion
-from monai_unet.pictures import contour_figure
+from monai_unet.measurement import Lesion, contour_figure
 from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_named
 from napari_plugin.case.exporting import EditedCase

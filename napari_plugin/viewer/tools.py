@@ -27,7 +27,7 @@ TOOLS: tuple[PromptKind, ...] = ("point", "scribble", "box", "lasso")
 _LEAST_MM = 1e-3
 
 
-@dataclass
+@dataclass(eq=False)
 class Stroke:
     """What is being drawn: napari world positions (N, 3), shown until the button is released."""
 

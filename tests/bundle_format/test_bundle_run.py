@@ -19,6 +19,12 @@ INFERENCE = TRAIN.with_name("inference.json")
         ["--preprocessing#transforms#2#pixdim", "[2,2,2]"],
         ["--dataset-dir", "x"],
         ["--meta_file", "m.json", "--logging_file", "l.conf"],
+        # arguments that a component takes and the config does not write
+        ["--network_def#spacing", "[3,1,1]"],
+        ["--train#cached#cache_rate", "0.5"],
+        ["--train#loss#ignore_label", "255"],
+        ["--learning_rate", "1e-3", "--patch_size", "[16,16,16]", "--amp", "false", "--device", "cpu"],
+        ["--epochs", "$2 * 3"],
     ],
 )
 def test_valid_names_pass(words):
@@ -39,7 +45,31 @@ def test_a_mistyped_name_ends_with_the_valid_ones(words, named):
     with pytest.raises(SystemExit) as stopped:
         bundle_run.check_overrides(["--config_file", str(TRAIN), *words])
     assert str(stopped.value).startswith(f"unknown override {named}" if named.startswith("--") else named)
-    assert "batch_size, bundle_root, ckpt" in str(stopped.value)
+    # a nested name is answered with those beside it
+    nested = "--train#optimizer#" in words[0]
+    assert ("--train#optimizer#lr" if nested else "batch_size, bundle_root, ckpt") in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--epochs", "abc"], "--epochs must be a whole number, such as 96; 'abc' is none."),
+        (["--epochs", "2.5"], "--epochs must be a whole number"),
+        (["--epochs", "0"], "--epochs must be more than 0, got 0."),
+        (["--learning_rate=-1"], "--learning_rate must be more than 0, got -1."),
+        (["--batch_size", "0"], "--batch_size must be more than 0"),
+        (["--patch_size", "32"], '--patch_size must be 3 numbers, such as "[32, 48, 32]"'),
+        (["--patch_size", "[32,32]"], "--patch_size must be 3 numbers"),
+        (["--overwrite", "perhaps"], "--overwrite must be true or false"),
+        (["--device", "gpu"], "--device must be a device such as cpu or cuda:0"),
+        (["--device", "cuda:99"], "no such GPU was found"),
+    ],
+)
+def test_a_value_of_another_kind_is_one_sentence(words, said):
+    with pytest.raises(SystemExit) as stopped:
+        bundle_run.check_overrides(["--config_file", str(TRAIN), *words])
+    assert str(stopped.value).startswith(said) or said in str(stopped.value)
+    assert "\n" not in str(stopped.value)
 
 
 def test_names_in_an_arguments_file_are_checked(tmp_path):

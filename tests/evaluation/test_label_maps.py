@@ -24,7 +24,7 @@ def save(path: Path, array: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
 def test_whole_numbers_of_any_type_are_labels(tmp_path: Path, dtype: str) -> None:
     array = np.zeros((4, 5, 6), dtype)
     array[1, 2, 3] = 200
-    labels, grid = read_label_map(save(tmp_path / "a.nii.gz", array))
+    labels, grid, _ = read_label_map(save(tmp_path / "a.nii.gz", array))
     assert labels.dtype == np.uint8
     assert labels.shape == grid.shape == (6, 5, 4)  # (S, A, R)
     assert labels[3, 2, 1] == 200

@@ -174,6 +174,27 @@ def test_damage_costs_the_damaged_case_alone_and_the_file_is_kept(tmp_path: Path
         assert len(list(journal.done())) == 5
 
 
+def test_a_first_line_that_stands_twice_is_no_case(tmp_path: Path) -> None:
+    """Found by benchmarks/fuzzing, seed 1."""
+    path = journal_of(tmp_path / "journal.jsonl", 2)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], *lines]))
+    with EvaluationJournal(path, {"a": 1}, resume=True) as journal:
+        assert [r.pair.case for _, r in journal.done()] == ["case_0", "case_1"]
+        assert len(journal.notes) == 1
+
+
+@pytest.mark.parametrize("place", [18, 19])
+def test_a_first_line_damaged_behind_its_checksum_is_one_sentence(tmp_path: Path, place: int) -> None:
+    """Found by benchmarks/fuzzing, seed 2."""
+    path = journal_of(tmp_path / "journal.jsonl", 2)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="its first line is damaged"):
+        EvaluationJournal(path, {"a": 1}, resume=True)
+
+
 def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "j").write_text('{"shopping": "list"}\nno json')
     for resume in (False, True):

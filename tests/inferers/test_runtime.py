@@ -10,6 +10,7 @@ from monai_unet.errors import InputError
 from monai_unet.inferers import HaloStripInferer, StreamingSlidingWindowInferer, WholeVolumeInferer, converted
 from monai_unet.inferers import runtime as runtimes
 from monai_unet.inferers.converted import ConvertedNetwork
+from monai_unet.inferers.openvino_core import openvino_module
 from monai_unet.inferers.runtime import OpenVINONetwork, TorchNetwork, openvino_installed, require_precision
 from monai_unet.networks import build_unet
 
@@ -47,8 +48,7 @@ def test_openvino_runs_a_network_that_declares_nothing_shape_by_shape():
 
 @needs_openvino
 def test_a_network_is_converted_once_and_another_anew(ours, tmp_path, monkeypatch):
-    import openvino
-
+    openvino = openvino_module()
     conversions, convert = [], openvino.convert_model
     monkeypatch.setattr(openvino, "convert_model", lambda *a, **k: conversions.append(1) or convert(*a, **k))
     image = torch.randn(1, 1, 24, 16, 16, generator=torch.Generator().manual_seed(1))
@@ -128,6 +128,7 @@ def test_of_kept_networks_those_not_used_for_longest_go(ours, tmp_path, monkeypa
 TWO_NETWORKS_GO = """
 import signal, sys, threading
 import torch
+from monai_unet.inferers.openvino_core import openvino_module
 from monai_unet.inferers.runtime import OpenVINONetwork
 
 

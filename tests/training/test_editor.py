@@ -7,6 +7,7 @@ import subprocess
 import sys
 from operator import itemgetter
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -17,15 +18,11 @@ from torch import distributed
 from monai_unet.bundle_format.catalogue import built_in_folder
 from monai_unet.errors import InputError
 from monai_unet.networks import build_unet
-from monai_unet.training.editor import EditorTraining, average_gradients, editor_loss, faulty_mask
-from monai_unet.training.editor_windows import (
-    EditorWindows,
-    drawn_lesion,
-    editor_cases,
-    even_tissue,
-    scene,
-    varied_contrast,
-)
+from monai_unet.training.editor import EditorTraining, average_gradients, editor_loss
+from monai_unet.training.editor_cases import editor_cases
+from monai_unet.training.editor_windows import EditorWindows, varied_contrast
+from monai_unet.training.faulty_masks import NEARLY, faulty_mask, nearly_right_mask
+from monai_unet.training.invented_windows import Sample, drawn_lesion, even_tissue, scene
 
 TOGETHER = built_in_folder() / "lesion_editor" / "configs" / "multi_process_train.yaml"
 TRAIN = built_in_folder() / "lesion_editor" / "configs" / "train.yaml"
@@ -52,6 +49,49 @@ def test_every_label_value_of_every_case_is_an_object(folder):
     assert [len(case.objects) for case in joined] == [1, 1]
     (three,) = editor_cases([{"dataset": str(folder / "dataset.json"), "first": 3}])
     assert len(three) == 3
+
+
+def test_entries_that_do_not_agree_are_left_out(folder, tmp_path):
+    table = json.loads((folder / "dataset.json").read_text())
+    entries = [{key: str(folder / path) for key, path in entry.items()} for entry in table["training"]]
+    for number, entry in enumerate(entries):
+        entry["source"] = "stacks" if number else "rims"
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
+    source = {"dataset": str(tmp_path / "dataset.json"), "where": {"source": "stacks"}}
+    assert len(editor_cases([source])[0]) == len(entries) - 1
+    with pytest.raises(InputError, match="no labelled object"):
+        editor_cases([source | {"where": {"source": "other"}}])
+
+
+def test_first_clicks_lie_deep_in_millimetres_and_not_in_voxels(tmp_path):
+    """In a slab of three thick slices the deepest places are those in the middle of the slice."""
+    mask = np.zeros((3, 40, 40), dtype=np.uint8)
+    mask[:, 10:30, 10:30] = 1
+    affine = np.diag([1.0, 1.0, 10.0, 1.0])
+    for name, data in (("image", mask * 100), ("label", mask)):
+        nib.save(nib.Nifti1Image(data.transpose(2, 1, 0).astype(np.int16), affine), tmp_path / f"{name}.nii.gz")
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"training": [{"image": "image.nii.gz", "label": "label.nii.gz"}]})
+    )
+    ((case,),) = editor_cases([{"dataset": str(tmp_path / "dataset.json")}])
+    assert case.spacing[0] == 10
+    (thing,) = case.objects
+    assert np.abs(thing.inside[:, 1:] - 19.5).max() < 6
+
+
+def test_beyond_the_image_nothing_is_the_object_and_nothing_counts(windows):
+    random = np.random.default_rng(11)
+    samples = [sample for sample in (windows.draw(random) for _ in range(60)) if sample.known is not None]
+    cut = [sample for sample in samples if not sample.known.all()]
+    assert cut
+    assert not any((sample.target & ~sample.known).any() for sample in samples)
+    logits = torch.randn(1, 1, 8, 8, 8)
+    targets, known = (torch.zeros(1, 1, 8, 8, 8) for _ in range(2))
+    known[..., :4], targets[..., 1:3] = 1, 1
+    loss = editor_loss(logits, targets, known)
+    torch.testing.assert_close(loss, editor_loss(logits[..., :4], targets[..., :4]))
+    logits[..., 5:] = 50
+    torch.testing.assert_close(loss, editor_loss(logits, targets, known))
 
 
 def test_a_source_without_cases_is_refused_in_a_sentence(folder, tmp_path):
@@ -147,6 +187,34 @@ def test_faulty_masks_are_faulty():
     random = np.random.default_rng(4)
     dice = [2 * (m & target).sum() / (m.sum() + target.sum()) for m in (faulty_mask(target, random) for _ in range(30))]
     assert 0.05 < np.mean(dice) < 0.95
+
+
+def test_nearly_right_masks_are_nearly_right():
+    target = np.zeros((24, 24, 24), dtype=bool)
+    target[6:18, 5:17, 7:19] = True
+    image = np.random.default_rng(0).normal(0, 1, target.shape).astype(np.float32) + target
+    random = np.random.default_rng(5)
+    masks = [nearly_right_mask(Sample(image, target), random) for _ in range(40)]
+    dice = [2 * (mask & target).sum() / (mask.sum() + target.sum()) for mask in masks]
+    assert np.mean([NEARLY[0] <= value <= NEARLY[1] for value in dice]) > 0.9
+    assert np.std(dice) > 0.03
+    assert any((mask & ~target).any() for mask in masks)
+    assert any((target & ~mask).any() for mask in masks)
+
+
+def test_a_step_without_a_finite_gradient_is_left_out(windows, tmp_path):
+    network = _network()
+    training = EditorTraining(network, windows, output_dir=tmp_path, steps=3, batch_size=2, pool=4, rounds=3)
+    parameter = next(network.parameters())
+    hook = parameter.register_hook(lambda gradient: gradient * float("nan"))
+    before = parameter.detach().clone()
+    training._set_learning_rate()
+    training._train_step()
+    torch.testing.assert_close(parameter.detach(), before)
+    hook.remove()
+    training._train_step()
+    assert not torch.equal(parameter.detach(), before)
+    assert parameter.isfinite().all()
 
 
 def test_a_run_saves_what_it_needs_to_go_on(windows, tmp_path):

@@ -43,7 +43,7 @@ class Click:
     positive: bool
 
 
-@dataclass
+@dataclass(eq=False)
 class Curve:
     """Scores of one object before the first click (index 0) and after each; a click that no error called for costs 0.
 

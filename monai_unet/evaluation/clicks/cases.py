@@ -15,19 +15,21 @@ from monai_unet.evaluation.label_maps import read_label_map
 from monai_unet.evaluation.pairs import label_names, unique_names
 from monai_unet.geometry import Grid, grid_of
 from monai_unet.interaction.session import values_in
-from monai_unet.io import dataset_cases, read_dataset, read_volume
+from monai_unet.io import dataset_cases, notes_of, read_dataset, read_volume
 
 _SAME_VOXEL = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class ClickCase:
-    """One image (S, A, R) with its label maps on the same grid; `initial` is None where there is none."""
+    """One image (S, A, R) with its label maps on the same grid; `initial` is None where there is none; `notes` say what
+    was unusual about reading them."""
 
     image: NDArray[np.number]
     grid: Grid
     reference: NDArray[np.integer]
     initial: NDArray[np.integer] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def voxel_ml(self) -> float:
@@ -68,29 +70,33 @@ class CaseFiles:
     reference: str
     initial: str
     labels: Mapping[int, str]
+    series: str = ""
 
     def read(self) -> ClickCase:
         """Read them; see `read_case`."""
-        return read_case(self.image, self.reference, initial=self.initial)
+        return read_case(self.image, self.reference, initial=self.initial, series=self.series)
 
 
-def read_case(image: str | Path, reference: str | Path, *, initial: str | Path = "") -> ClickCase:
-    """Read a case.
+def read_case(image: str | Path, reference: str | Path, *, initial: str | Path = "", series: str = "") -> ClickCase:
+    """Read a case; `series` chooses one of several DICOM series of the image.
 
     Raises:
         InputError: a file cannot be read, the image has several channels, or the grids differ.
     """
-    volume = read_volume(image)
+    volume = read_volume(image, series=series or None)
     if volume.shape[0] != 1:
         raise InputError(f"{image} has {volume.shape[0]} channels; give one of them.")
     grid = grid_of(volume)
-    labels, labels_grid = read_label_map(reference, images=image)
+    labels, labels_grid, of_reference = read_label_map(reference, images=image, series=series)
     _require_same(grid, labels_grid, image, reference)
+    notes = [f"image: {note}" for note in notes_of(volume.meta)]
+    notes += [f"reference: {note}" for note in of_reference]
     first = None
     if initial:
-        first, first_grid = read_label_map(initial, images=image)
+        first, first_grid, of_initial = read_label_map(initial, images=image, series=series)
         _require_same(grid, first_grid, image, initial)
-    return ClickCase(volume[0].numpy(), grid, labels, first)
+        notes += [f"initial mask: {note}" for note in of_initial]
+    return ClickCase(volume[0].numpy(), grid, labels, first, tuple(notes))
 
 
 def list_cases(dataset: str | Path, key: str, *, initial: str | Path = "") -> Iterator[CaseFiles]:
@@ -109,7 +115,7 @@ def list_cases(dataset: str | Path, key: str, *, initial: str | Path = "") -> It
             if not found:
                 raise InputError(f"{initial} holds no mask named {name}; add it.")
             start = str(found[0])
-        yield CaseFiles(name, str(image), str(entry["label"]), start, labels)
+        yield CaseFiles(name, str(image), str(entry["label"]), start, labels, str(entry.get("series") or ""))
 
 
 def _require_same(grid: Grid, other: Grid, image: str | Path, labels: str | Path) -> None:

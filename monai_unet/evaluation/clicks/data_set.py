@@ -118,7 +118,7 @@ def _measured(
 def _curve(
     case: ClickCase, answerer: Answerer, settings: ClickSettings, values: Sequence[int] | None, mask: NDArray[np.bool_]
 ) -> Curve:
-    return drain(
+    curve = drain(
         run_case(
             case.image,
             case.grid,
@@ -130,3 +130,5 @@ def _curve(
             seed=settings.seed,
         )
     )
+    curve.notes[:0] = case.notes
+    return curve

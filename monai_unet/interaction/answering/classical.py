@@ -24,6 +24,7 @@ from skimage.measure import block_reduce
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, box_shape, grow, inside_of, make_box, union
 from monai_unet.interaction.answering.guidance import Drawn, obey, prompt_drawn
+from monai_unet.interaction.answering.plausibility import SMALLER, ShownVolume, doubt, is_implausible
 from monai_unet.interaction.answering.rays import CONTRAST, LIMIT_MM, Tissue, look_around
 from monai_unet.interaction.prompts import Answer, Prompt
 
@@ -73,6 +74,7 @@ class ClassicalAnswerer:
             raise InputError("The image holds no finite voxel; export it again.")
         self._image = voxels if finite.all() else np.where(finite, voxels, voxels[finite].min())
         self._grid = grid
+        self._shown = ShownVolume(self._image)
 
     def answer(self, prompts: Sequence[Prompt], current: NDArray[np.bool_]) -> Answer:
         """The current mask with the newest prompt's piece added or removed; see `Answerer.answer`.
@@ -88,6 +90,9 @@ class ClassicalAnswerer:
         if marked is None:
             raise InputError(f"The {newest.kind} lies outside the image; mark a place inside it.")
         box, piece = self._piece(newest, marked, current)
+        bounded = self._doubtful_share(newest, piece, current)
+        if bounded:
+            box, piece = self._piece(newest, marked, current, shrunk=(SMALLER / bounded) ** (1 / 3))
         box, piece = self._kept_apart(box, piece, list(zip(prompts, drawn, strict=True)), marked)
         whole = union(box, marked.box)
         assert whole is not None
@@ -98,12 +103,22 @@ class ClassicalAnswerer:
         else:
             part &= ~piece
         obey(mask, whole, [(place, prompt.kind, prompt.positive) for prompt, place in zip(prompts, drawn, strict=True)])
-        return Answer(whole, mask, milliseconds=1000 * (time.perf_counter() - started))
+        milliseconds, notes = 1000 * (time.perf_counter() - started), (doubt(bounded),) if bounded else ()
+        return Answer(whole, mask, milliseconds=milliseconds, notes=notes, bounded=bounded)
+
+    def _doubtful_share(self, newest: Prompt, piece: NDArray[np.bool_], current: NDArray[np.bool_]) -> float:
+        """The share of the image that a first answer to a point fills where that is implausible, else 0."""
+        if newest.kind != "point" or not newest.positive or current.any():
+            return 0.0
+        share = self._shown.share(int(np.count_nonzero(piece)))
+        return share if is_implausible(share) else 0.0
 
     def _draw(self, prompt: Prompt) -> Drawn | None:
         return prompt_drawn(prompt, prompt.voxels(self._grid), self._grid.shape, self._grid.spacing)
 
-    def _piece(self, prompt: Prompt, marked: Drawn, current: NDArray[np.bool_]) -> tuple[Box, NDArray[np.bool_]]:
+    def _piece(
+        self, prompt: Prompt, marked: Drawn, current: NDArray[np.bool_], *, shrunk: float = 1.0
+    ) -> tuple[Box, NDArray[np.bool_]]:
         if prompt.kind in ("box", "lasso"):
             if not prompt.positive:
                 return marked.box, marked.voxels
@@ -117,7 +132,7 @@ class ClassicalAnswerer:
         tissue, reach = look_around(
             self._image, self._grid.spacing, centre, limit_mm=self.settings.ray_limit, contrast=self.settings.contrast
         )
-        size, normal, axes = reach, np.zeros(3), (self.settings.first, self.settings.first)
+        size, normal, axes = reach * shrunk, np.zeros(3), (self.settings.first, self.settings.first)
         border = _nearest(current, centre, self._grid.spacing, not inside)
         if border is not None:
             offset = (border - centre) * self._grid.spacing

@@ -39,7 +39,7 @@ STEP_COST, REACH = 0.02, 0.5
 """Geodesic nearness is exp(-path / REACH); a path costs its change of intensity and STEP_COST per voxel."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Drawn:
     """The voxels of one prompt: a box of the grid and the marked voxels in it."""
 

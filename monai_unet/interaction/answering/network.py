@@ -31,7 +31,9 @@ from monai_unet.bundle_format import (
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.inferers import OpenVINONetwork, Runtime, TorchNetwork, agreeing_openvino
+from monai_unet.interaction.answering.classical import ClassicalAnswerer
 from monai_unet.interaction.answering.guidance import CHANNELS, network_input
+from monai_unet.interaction.answering.plausibility import ShownVolume, doubt, is_implausible
 from monai_unet.interaction.answering.prompted_mask import (
     PromptedMask,
     WindowAnswer,
@@ -41,6 +43,9 @@ from monai_unet.interaction.answering.prompted_mask import (
 )
 from monai_unet.interaction.answering.window import ImageWindow
 from monai_unet.interaction.prompts import Answer, Prompt
+
+OUTSIDE = -10.0
+"""Logit of what lies beyond the image, where there is no object and none is expected."""
 
 
 class NetworkAnswerer:
@@ -104,7 +109,7 @@ class NetworkAnswerer:
             known = np.isfinite(image)
             median = float(np.median(image[known])) if known.any() else 0.0
             image = np.where(known, image, np.asarray(median, dtype=image.dtype))
-        self._image, self._grid = image, grid
+        self._image, self._grid, self._shown = image, grid, ShownVolume(image)
 
     def answer(self, prompts: Sequence[Prompt], current: NDArray[np.bool_]) -> Answer:
         """The new mask after the newest prompt, in the box that may have changed.
@@ -120,17 +125,21 @@ class NetworkAnswerer:
         if not prompts:
             raise InputError("there is no prompt to answer; mark a point, scribble, box or lasso.")
         talk = PromptedMask(self._image, self._grid, prompts, np.asarray(current, dtype=bool), self.zoom)
+        notes, bounded = [], 0.0
         if talk.current_box is None:
             self._begin(talk)
+            bounded = self._bound(talk)
         else:
             self._correct(talk)
         box, mask = talk.result()
-        notes = []
+        if bounded:
+            notes.append(doubt(bounded))
         if talk.contradictory():
             notes.append("Prompts contradict each other where they overlap; the newest one holds there.")
         if not mask.any():
             notes.append("Nothing was found at this prompt; mark more of the object.")
-        return Answer(box, mask, milliseconds=1000 * (time.perf_counter() - started), notes=tuple(notes))
+        milliseconds = 1000 * (time.perf_counter() - started)
+        return Answer(box, mask, milliseconds=milliseconds, notes=tuple(notes), bounded=bounded)
 
     def _begin(self, talk: PromptedMask) -> None:
         """An object nobody has outlined yet: of several scales the one that shows it best, then a window that fits."""
@@ -139,6 +148,22 @@ class NetworkAnswerer:
         fitting = talk.fitting()
         if fitting is not None:
             talk.take(self._look(talk, fitting), pieces="marked")
+
+    def _bound(self, talk: PromptedMask) -> float:
+        """The share of the image that a first answer fills where that is implausible, the answer then being exchanged
+        for the classical one, which goes as far as rays from the click suggest; else 0."""
+        assert self._image is not None
+        assert self._grid is not None
+        if any(prompt.kind != "point" for prompt in talk.prompts) or not talk.prompts[-1].positive:
+            return 0.0
+        share = self._shown.share(int(np.count_nonzero(talk.mask)))
+        if not is_implausible(share):
+            return 0.0
+        smaller = ClassicalAnswerer()
+        smaller.start(self._image, self._grid)
+        answer = smaller.answer(talk.prompts, talk.current)
+        talk.begin_with(answer.box, answer.mask)
+        return share
 
     def _best(self, talk: PromptedMask, windows: Sequence[ImageWindow]) -> WindowAnswer:
         """The look of the most worth: every other scale is tried, that which the click suggests among them, then the
@@ -166,6 +191,7 @@ class NetworkAnswerer:
         channels = network_input(window.read(talk.image), talk.mask_in(window), marks)
         with torch.no_grad():
             logits = self._network(torch.from_numpy(channels[None]))[0, 0].numpy()
+        logits = np.where(window.within(talk.shape), logits, OUTSIDE)
         logits = np.where(marks.seeds[0], np.maximum(logits, 1), logits)
         logits = np.where(marks.seeds[1], np.minimum(logits, -1), logits).astype(np.float32)
         return WindowAnswer(window, logits, expected_dice(logits, marks))

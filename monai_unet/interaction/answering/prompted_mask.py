@@ -50,7 +50,7 @@ class WindowScales:
     reach: float = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WindowAnswer:
     """What the network said in a window: logits of its size, and the Dice it expects of them."""
 
@@ -163,7 +163,8 @@ class PromptedMask:
 
         Args:
             pieces: "marked": of the answer, connected pieces that a positive prompt touches; "beside": of the changes,
-                connected pieces at the newest prompt, so that a correction does not undo what was right elsewhere.
+                connected pieces at the newest prompt, so that a correction does not undo what was right elsewhere; of
+                a point or scribble that includes only what it adds, of one that excludes what it removes.
             within: of the changes, those so many mm from the newest prompt.
         """
         box, logits = look.window.write(look.logits, self.shape)
@@ -180,9 +181,19 @@ class PromptedMask:
         else:
             place = grow(self.newest.box, (BESIDE,) * 3, self.shape)
             changes = said ^ before
+            kind, positive = self.told[-1][1:]
+            if kind in ("point", "scribble"):
+                changes &= said == positive
             if within is not None:
                 changes &= self._distance(part) <= within
             before ^= _touching(changes, part, [place], all_if_none=False)
+
+    def begin_with(self, box: Box, mask: NDArray[np.bool_]) -> None:
+        """Instead of what was taken so far: another mask inside a box, and nothing beside it."""
+        if self._touched is not None:
+            self.mask[self._touched] = self.current[self._touched]
+        self.mask[box] = mask
+        self._touched = union(self._touched, box)
 
     def reach(self, window: ImageWindow) -> float | None:
         """How far in mm from the newest prompt a correction may change the mask; None (anywhere) for a region."""

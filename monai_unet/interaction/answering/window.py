@@ -43,6 +43,8 @@ class ImageWindow:
         thick = THICK * min(spacing)
         step = [max(millimetres / s, 1.0 if s > thick else FINEST) for s in spacing]
         start = [c - t * (n - 1) / 2 for c, t, n in zip(centre, step, size, strict=True)]
+        # a window of as many slices as the image has lies on them: between two of them nothing is known
+        start = [round(a) if s > thick and t == 1 else a for a, s, t in zip(start, spacing, step, strict=True)]
         return cls((start[0], start[1], start[2]), (step[0], step[1], step[2]), (size[0], size[1], size[2]))
 
     def to_window(self, voxels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,6 +65,14 @@ class ImageWindow:
             crop = crop - np.float32(outside)
         sampled = _along_axes(crop, [axis.weights(replicate=outside is None) for axis in axes])
         return sampled if outside is None else sampled + np.float32(outside)
+
+    def within(self, shape: Sequence[int]) -> NDArray[np.bool_]:
+        """(*size) which voxels of the window lie in an image of that shape, the outer half of its voxels included."""
+        spans = []
+        for n, start, step, size in zip(shape, self.start, self.step, self.size, strict=True):
+            places = start + step * np.arange(size)
+            spans.append((places >= -0.5) & (places <= n - 0.5))
+        return spans[0][:, None, None] & spans[1][None, :, None] & spans[2][None, None, :]
 
     def box(self, shape: Sequence[int]) -> Box:
         """The voxels of an image of that shape whose centres lie in the window."""

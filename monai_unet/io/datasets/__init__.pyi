@@ -4,6 +4,8 @@ from .decathlon import dataset_cases, dataset_labels, read_dataset
 from .head_check import head_warnings, skull_warnings
 from .input_check import check_input, expected_of, size_warnings
 from .inventory import Entry, inventory
+from .labelled import LabelClass, LabelledCase, LabelledSet
+from .read_labelled import read_labelled_set
 from .sequence_check import sequence_warnings
 from .sequences import group_sequences, match_sequence
 
@@ -11,6 +13,9 @@ __all__ = [
     "Channel",
     "Entry",
     "ExpectedInput",
+    "LabelClass",
+    "LabelledCase",
+    "LabelledSet",
     "UnrelatedFramesError",
     "check_input",
     "dataset_cases",
@@ -23,6 +28,7 @@ __all__ = [
     "place_onto",
     "read_channels",
     "read_dataset",
+    "read_labelled_set",
     "sequence_warnings",
     "size_warnings",
     "skull_warnings",

@@ -17,6 +17,8 @@ from monai_unet.io.volume import case_name
 
 logger = logging.getLogger(__name__)
 
+_SEGMENTATIONS = ("SEG", "RTSTRUCT")
+
 
 def find_cases(path: str | Path) -> list[dict[str, str]]:
     """One dictionary `{"image": path, "name": unique name}` per case.
@@ -39,13 +41,50 @@ def find_cases(path: str | Path) -> list[dict[str, str]]:
     found = [_Case(file) for file in volume_files(path)]
     dicom, passed_over = _dicom_cases(path)
     found += dicom
-    passed_over += _passed_over_files(path)
+    passed_over += passed_over_files(path)
     if not found:
         more = f" ({'; '.join(passed_over[:3])})" if passed_over else ""
         raise InputError(f"{path} holds no volume: no DICOM image, and no file of {', '.join(VOLUME_SUFFIXES)}{more}.")
     for sentence in passed_over:
         logger.warning("%s", sentence)
     return _named(found, path)
+
+
+def find_results(folder: str | Path) -> list[dict[str, str]]:
+    """One dictionary `{"image": path, "name": unique name}` per label map in a folder.
+
+    Each volume file is one, and so is each DICOM SEG or RTSTRUCT, at any depth; the only one of a sub-folder is called
+    as the folder. What is passed over is named in a warning.
+
+    Raises:
+        InputError: no such folder, or no label map in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; name the folder that holds one file per case.")
+    headers, damaged = read_headers(root)
+    results = [header.path for header in headers if header.dataset.get("Modality") in _SEGMENTATIONS]
+    # a damaged file makes a case that fails by name
+    results += [item.path for item in damaged]
+    alone = Counter(path.parent for path in results)
+    files = volume_files(root)
+    found = [_Case(file) for file in files if not _is_zip(file)]
+    for path in sorted(results):
+        own = case_name(path.parent) if alone[path.parent] == 1 else f"{case_name(path.parent)}_{case_name(path)}"
+        found.append(_Case(path, name="" if path.parent == root else own))
+    rest = _kinds([header for header in headers if header.path not in set(results)])
+    passed_over = [f"{place} was passed over: it holds {kinds} and no SEG or RTSTRUCT" for place, kinds in rest.items()]
+    passed_over += [f"{file} was passed over; unpack it to score what it holds" for file in files if _is_zip(file)]
+    passed_over += passed_over_files(root)
+    if not found:
+        more = f" ({'; '.join(passed_over[:3])})" if passed_over else ""
+        raise InputError(
+            f"{root} holds no label map ({', '.join(VOLUME_SUFFIXES)}, DICOM SEG or RTSTRUCT){more}; name another "
+            "folder."
+        )
+    for sentence in passed_over:
+        logger.warning("%s", sentence)
+    return _named(found, root)
 
 
 def volume_files(folder: Path) -> list[Path]:
@@ -57,6 +96,7 @@ def volume_files(folder: Path) -> list[Path]:
 class _Case:
     path: Path
     series: str = ""
+    name: str = ""
 
 
 @dataclass
@@ -78,15 +118,18 @@ def _dicom_cases(root: Path) -> tuple[list[_Case], list[str]]:
     groups.sort(key=lambda group: min(group.folders))
     taken = {folder for group in groups for folder in group.folders}
     cases = [_case_of(group, taken) for group in groups]
-    rest: dict[Path, Counter[str]] = {}
+    rest = _kinds([header for header in headers if header.path.parent not in taken])
+    return cases, [f"{folder} was passed over: it holds {kinds} and no image" for folder, kinds in rest.items()]
+
+
+def _kinds(headers: Sequence[FileHeader]) -> dict[Path, str]:
+    """What folders hold, in words."""
+    found: dict[Path, set[str]] = {}
     for header in headers:
-        if header.path.parent not in taken and "DirectoryRecordSequence" not in header.dataset:
+        if "DirectoryRecordSequence" not in header.dataset:
             kind = str(header.dataset.get("Modality") or "DICOM without an image")
-            rest.setdefault(header.path.parent, Counter())[kind] += 1
-    passed_over = [
-        f"{folder} was passed over: it holds {', '.join(sorted(kinds))} and no image" for folder, kinds in rest.items()
-    ]
-    return cases, passed_over
+            found.setdefault(header.path.parent, set()).add(kind)
+    return {folder: ", ".join(sorted(kinds)) for folder, kinds in found.items()}
 
 
 def _is_image(header: FileHeader) -> bool:
@@ -125,8 +168,8 @@ def _case_of(group: _Group, taken: set[Path]) -> _Case:
     return _Case(folder, uid)
 
 
-def _passed_over_files(root: Path) -> list[str]:
-    """Sub-folders with volume files: those of a named folder are cases, those below are not."""
+def passed_over_files(root: Path) -> list[str]:
+    """A sentence on each sub-folder with volume files: those of a named folder are cases, those below are not."""
     return [
         f"{folder} was passed over: its {len(files)} volume files do not lie in {root} itself; name it to use them"
         for folder in _folders(root)
@@ -149,12 +192,16 @@ def _is_volume(path: Path) -> bool:
     name = path.name.lower()
     if name.endswith(VOLUME_SUFFIXES):
         return not is_dicom(path)
-    return path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)
+    return _is_zip(path) and zipfile.is_zipfile(path)
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
 
 
 def _named(cases: Sequence[_Case], root: Path) -> list[dict[str, str]]:
     """File or folder names, with the folders above where two are the same."""
-    names = [case_name(case.path) for case in cases]
+    names = [case.name or case_name(case.path) for case in cases]
     counts = Counter(names)
     unique = [
         name if counts[name] == 1 else "_".join([*case.path.relative_to(root).parent.parts, name])

@@ -32,6 +32,8 @@ def read_dataset(dataset_dir: str | Path) -> Json:
 def dataset_cases(dataset_dir: str | Path, key: str) -> list[Json]:
     """Cases of one list (`training`, `validation` or `test`) with absolute paths under "image" and "label".
 
+    An image is a file, a list of one file per channel, or of volumes of 4D files ([file, index]).
+
     Raises:
         InputError: the list is missing or empty, a case has no image or label, or a file is missing.
     """
@@ -73,10 +75,14 @@ def _absolute(file: Path, entry: object, key: str) -> Json:
     }
     for name in ("image", "label"):
         for path in case[name] if isinstance(case[name], list) else [case[name]]:
+            path = path[0] if isinstance(path, list) else path
             if not Path(path).exists():
                 raise InputError(f"{path}, named as {name} under '{key}' in {file}, does not exist.")
     return case
 
 
-def _paths(root: Path, value: str | list[str]) -> str | list[str]:
-    return [str(root / v) for v in value] if isinstance(value, list) else str(root / value)
+def _paths(root: Path, value: object) -> object:
+    """Absolute paths of a file, of a list of files, or of volumes of 4D files ([file, index])."""
+    if not isinstance(value, list):
+        return str(root / str(value))
+    return [[str(root / str(v[0])), int(v[1])] if isinstance(v, list) else str(root / str(v)) for v in value]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
-from monai_unet.io.datasets.cases import volume_files
+from monai_unet.io.datasets.cases import passed_over_files, volume_files
 from monai_unet.io.dicom import DicomSeries, find_series, is_dicom
 from monai_unet.io.formats import VOLUME_SUFFIXES, format_of
 from monai_unet.io.limits import named
@@ -73,12 +73,13 @@ def inventory(path: str | Path, *, identity: bool = False) -> list[Entry]:
     if not path.is_dir():
         raise InputError(f"{path} does not exist; check the path.")
     found = [entry for file in volume_files(path) for entry in _of_file(file, identity)]
+    passed_over = [Entry(str(path), "", problems=(sentence,)) for sentence in passed_over_files(path)]
     try:
         found += [_of_series(series, path, identity) for series in find_series(path)]
     except InputError:
-        if not found:
+        if not found and not passed_over:
             raise
-    return found
+    return [*found, *passed_over]
 
 
 def _of_file(path: Path, identity: bool) -> list[Entry]:

@@ -29,7 +29,7 @@ MOST_PAIRS = 2_000
 _MOST_SAMPLES = 1 << 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Filled:
     """What contours enclose.
 
@@ -84,7 +84,7 @@ def area(polygon: Polygon) -> float:
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Piece:
     """One contour filled, in the window of the slice that it spans."""
 

@@ -183,7 +183,10 @@ def _read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, tuple[bytes, int]
 def _head(path: Path) -> tuple[bytes, int] | OSError:
     try:
         with path.open("rb", buffering=0) as stream:
-            return stream.read(_HEAD_BYTES), stream.seek(0, io.SEEK_END)
+            first = stream.read(_PREFIX_BYTES)
+            if first[128:] == PREFIX or path.suffix.lower() in DICOM_SUFFIXES:
+                first += stream.read(_HEAD_BYTES - len(first))
+            return first, stream.seek(0, io.SEEK_END)
     except OSError as error:
         return error
 

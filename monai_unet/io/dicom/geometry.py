@@ -15,7 +15,7 @@ QUIET, TOLERATED = 0.01, 0.1
 """Voxels that a slice may lie off its regular place: not worth a word up to the first, refused beyond the second."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
     """Parallel slices in order.
 

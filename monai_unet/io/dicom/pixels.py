@@ -213,8 +213,16 @@ def _native(frame: Frame, stream: BinaryIO, start: int, masked: list[Frame]) -> 
 
 
 def _masked(stored: NDArray[np.integer], frame: Frame, masked: list[Frame]) -> NDArray[np.integer]:
-    used = _used_bits(stored, frame.header.dataset)
+    dataset = frame.header.dataset
+    used = _used_bits(stored, dataset)
     if used is not stored and not np.array_equal(used, stored):
+        bits = integer(dataset.get("BitsStored"), 0)
+        below = integer(dataset.get("HighBit"), bits - 1) - bits + 1
+        if below > 0 and (stored & ((1 << below) - 1)).any():
+            raise InputError(
+                f"{frame.header.path} contradicts itself: {bits} bits stored (Bits Stored) up to bit "
+                f"{dataset.get('HighBit')} (High Bit), but bits below them hold something; export it again."
+            )
         masked.append(frame)
     return used
 
@@ -294,8 +302,17 @@ def _checked_bits(stored: NDArray[np.integer], dataset: Dataset) -> NDArray[np.i
         ValueError: they need more bits than the header says.
     """
     used = _used_bits(stored, dataset)
-    if used is not stored and stored.dtype.kind == "u" and not np.array_equal(used, stored):
-        raise ValueError(f"its pixels use more than the {dataset.get('BitsStored')} bits that its header says")
+    if used is stored:
+        return used
+    bits = integer(dataset.get("BitsStored"), 0)
+    below = integer(dataset.get("HighBit"), bits - 1) - bits + 1
+    if below > 0:
+        whole = np.array_equal(np.left_shift(used, below), stored)
+    else:
+        # negative values come with their sign in all bits, or as the unsigned number of their stored bits
+        whole = stored.min() >= (-(1 << (bits - 1)) if stored.dtype.kind == "i" else 0) and stored.max() < 1 << bits
+    if not whole:
+        raise ValueError(f"its pixels use more than the {bits} bits that its header says")
     return used
 
 

@@ -90,16 +90,25 @@ def choose_series(found: Sequence[DicomSeries], path: Path, named: str | None) -
     images = [s for s in found if s.is_image]
     candidates = [s for s in images if s.frames > 1] or images or list(found)
     if len(candidates) > 1:
-        raise InputError(f"{path} holds several volumes; name one with --series (series= in Python):\n{listing}")
+        raise InputError(
+            f'{path} holds several volumes; name one with --series (series= in Python, "series" beside the image in a '
+            f"dataset.json or a CSV of pairs):\n{listing}"
+        )
     return _with_siblings_named(candidates[0], found)
 
 
 def _with_siblings_named(chosen: DicomSeries, found: Sequence[DicomSeries]) -> DicomSeries:
-    """The chosen volume with a note on each other volume of its series, which a person may look for in it."""
-    left_out = [s for s in found if s.uid == chosen.uid and s.study_uid == chosen.study_uid and s.id != chosen.id]
+    """The chosen volume with a note on each other volume of its series, and on single images that nobody chose.
+
+    A slice of the volume may be among them, under a study or series of its own by a fault of its header.
+    """
+    others = [series for series in found if series.is_image and series.id != chosen.id]
     notes = [
-        f"{s.frames} images of the series were left out, they are another volume ({s})" for s in left_out if s.is_image
+        f"{series.frames} images of the series were left out, they are another volume ({series})"
+        for series in others
+        if series.uid == chosen.uid
     ]
+    notes += [f"a single image beside it was left out ({series})" for series in others if series.uid != chosen.uid]
     return replace(chosen, notes=(*chosen.notes, *notes))
 
 

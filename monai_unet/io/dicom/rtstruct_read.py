@@ -38,7 +38,7 @@ class _Roi:
     open_contours: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Plane:
     """What an ROI covers in one slice: the part of the mask that is not empty, and the (row, column) it begins at."""
 

@@ -25,7 +25,7 @@ LARGEST_EDGE = 20_000
 """Voxels along an axis beyond which a header is believed to be damaged."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Frame:
     index: int
     segment: int

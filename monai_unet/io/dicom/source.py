@@ -47,7 +47,7 @@ class SourceSeries(Protocol):
         """Datasets without pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SourcePlane:
     """One image.
 

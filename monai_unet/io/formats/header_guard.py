@@ -18,6 +18,10 @@ AGREEMENT = 0.1
 """Largest distance between two statements that counts as rounding, in smallest voxel edges."""
 SIZE_AGREEMENT = 0.01
 """Largest relative difference between pixdim and the affine's spacing."""
+FARTHEST = 1e6
+"""Millimetres from the origin beyond which a place is no place in a patient, and numbers lose the millimetres."""
+_CODES = range(6)
+"""Of a coordinate system: none, scanner, another image, Talairach, MNI, another template."""
 _UNITS = {0: ("mm", 1.0), 1: ("meter", 1000.0), 2: ("mm", 1.0), 3: ("micron", 0.001)}
 """Code of the unit of space → its name and mm; 0 means that none is stated."""
 
@@ -30,6 +34,12 @@ def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: ob
     """
     notes = []
     name, unit = _unit(header, path)
+    for form in ("sform", "qform"):
+        if int(header[f"{form}_code"]) not in _CODES:
+            raise InputError(
+                f"{path} has a {form}_code of {int(header[f'{form}_code'])}, which is no code of the standard, so that "
+                "programs place its voxels differently; correct the header."
+            )
     sform, qform = _valid(header, "sform"), _valid(header, "qform")
     affine = sform if sform is not None else qform
     if affine is None:
@@ -49,6 +59,8 @@ def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: ob
     if unit != 1.0:
         affine = np.diag([unit, unit, unit, 1.0]) @ affine
         notes.append(f"coordinates given in {name} were converted to mm")
+    if np.abs(affine[:3, 3]).max() > FARTHEST:
+        raise InputError(f"{path} places its voxels a kilometre and more from the origin; correct the header.")
     angle = shear_degrees(affine)
     if angle > 0.1:
         notes.append(f"axes are {angle:.1f} degrees off perpendicular, the sheared affine is kept")

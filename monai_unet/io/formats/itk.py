@@ -13,8 +13,17 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, spacing_of
 from monai_unet.io.atomic import atomic_path
 from monai_unet.io.dicom import LPS_TO_RAS
-from monai_unet.io.formats.header_guard import shear_degrees
-from monai_unet.io.formats.itk_header import check_length, check_meta, check_nrrd, data_file, meta_header, nrrd_header
+from monai_unet.io.formats.header_guard import FARTHEST, shear_degrees
+from monai_unet.io.formats.itk_header import (
+    TextHeader,
+    check_dimensions,
+    check_length,
+    check_meta,
+    check_nrrd,
+    data_file,
+    meta_header,
+    nrrd_header,
+)
 from monai_unet.io.formats.label_table import LabelEntry, LabelTable, from_slicer_keys, to_slicer_keys
 from monai_unet.io.limits import check_need, named
 
@@ -61,6 +70,7 @@ def read_grid(path: Path) -> tuple[Grid, tuple[str, ...]]:
 
 def _checked(path: Path, *, whole: bool) -> tuple[sitk.ImageFileReader, list[str]]:
     """A reader that has read the header, and what was decided about it."""
+    header, nrrd = _text_header(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -68,7 +78,16 @@ def _checked(path: Path, *, whole: bool) -> tuple[sitk.ImageFileReader, list[str
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"{path} cannot be read, it is damaged or cut short ({reason}); copy it again.") from None
-    return reader, _check(reader, path, whole=whole)
+    return reader, _check(reader, header, nrrd=nrrd, whole=whole)
+
+
+def _text_header(path: Path) -> tuple[TextHeader, bool]:
+    """Fields of a header that ITK can be given, and whether it is NRRD."""
+    with path.open("rb") as stream:
+        nrrd = is_nrrd(stream.read(8))
+    header = nrrd_header(path) if nrrd else meta_header(path)
+    check_dimensions(header, "dimension" if nrrd else "NDims")
+    return header, nrrd
 
 
 def _grid(image: sitk.Image | sitk.ImageFileReader, path: Path) -> tuple[Grid, list[str]]:
@@ -78,6 +97,8 @@ def _grid(image: sitk.Image | sitk.ImageFileReader, path: Path) -> tuple[Grid, l
     affine = LPS_TO_RAS @ affine
     if not np.isfinite(affine).all() or min(spacing_of(affine)) <= 0:
         raise InputError(f"{path} has a singular or non-finite affine, its voxels have no place; mend the header.")
+    if np.abs(affine[:3, 3]).max() > FARTHEST:
+        raise InputError(f"{path} places its voxels a kilometre and more from the origin; correct the header.")
     angle = shear_degrees(affine)
     notes = [f"axes are {angle:.1f} degrees off perpendicular, the sheared affine is kept"] if angle > 0.1 else []
     return Grid(image.GetSize(), affine), notes
@@ -86,14 +107,15 @@ def _grid(image: sitk.Image | sitk.ImageFileReader, path: Path) -> tuple[Grid, l
 def read_label_table(path: Path) -> dict[int, LabelEntry]:
     """Names and colours that 3D Slicer's keys give to labels; empty where there are none."""
     with named(path):
+        _text_header(path)
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
         return from_slicer_keys({key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
 
 
-def _check(reader: sitk.ImageFileReader, path: Path, *, whole: bool) -> list[str]:
-    size = reader.GetSize()
+def _check(reader: sitk.ImageFileReader, header: TextHeader, *, nrrd: bool, whole: bool) -> list[str]:
+    path, size = header.path, reader.GetSize()
     text = "×".join(map(str, size))
     components = reader.GetNumberOfComponents()
     if len(size) != 3 or min(size) < 1:
@@ -104,9 +126,6 @@ def _check(reader: sitk.ImageFileReader, path: Path, *, whole: bool) -> list[str
         )
     if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
         raise InputError(f"{path} holds complex numbers, not grey values or labels; export the magnitude.")
-    with path.open("rb") as stream:
-        nrrd = is_nrrd(stream.read(8))
-    header = nrrd_header(path) if nrrd else meta_header(path)
     notes = check_nrrd(header) if nrrd else check_meta(header)
     data = data_file(header, ("data file", "datafile") if nrrd else ("ElementDataFile",))
     # ITK would believe the header and fill the memory

@@ -126,6 +126,9 @@ def check_meta(header: TextHeader) -> list[str]:
         InputError: no or unclear directions, spacing, origin or unit, or a scaling, which ITK leaves out.
     """
     path = header.path
+    for name in ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData"):
+        if header.fields.get(name, "True").lower() not in ("true", "false", "1", "0"):
+            raise InputError(f"{path} has {name} = {header.fields[name]}, neither True nor False; export it again.")
     matrices = [header.numbers(name, 9) for name in ("TransformMatrix", "Orientation", "Rotation")]
     if not any(matrices):
         raise InputError(f"{path} states no orientation, left and right cannot be told; export it again with geometry.")
@@ -143,6 +146,19 @@ def check_meta(header: TextHeader) -> list[str]:
         )
     origins = [header.numbers(name, 3) for name in ("Offset", "Position", "Origin")]
     return [] if any(origin is not None for origin in origins) else ["no origin is stated, it is taken as 0"]
+
+
+def check_dimensions(header: TextHeader, name: str) -> None:
+    """Refuse a number of dimensions that ITK would take as it is, and end the process by it.
+
+    Raises:
+        InputError: it is no whole number from 1 to 10.
+    """
+    stated = header.numbers(name, 1)
+    if stated is None or stated[0] not in range(1, 11):
+        raise InputError(
+            f"{header.path} states {header.fields.get(name, 'no')} dimensions ({name}), not 3; export it again."
+        )
 
 
 def data_file(header: TextHeader, names: Sequence[str]) -> Path:
@@ -184,7 +200,12 @@ def check_length(header: TextHeader, data: Path, needed: int, *, nrrd: bool) -> 
         skip = _whole(header, "HeaderSize")
         counted_from_end, skip = skip == -1, max(skip, 0)
     if compressed:
-        held = _unpacked_length(data, start, needed + skip + PADDING + 1) - skip
+        held, packed, complete = _unpacked(data, start, needed + skip + PADDING + 1)
+        held -= skip
+        if held >= needed and held <= needed + PADDING and not complete:
+            raise InputError(f"{data} is cut short: its compressed voxels have no end; copy it again.")
+        if not nrrd:
+            _check_packed_size(header, data, packed, data.stat().st_size - start)
     else:
         held = data.stat().st_size - start - skip
     if held < needed:
@@ -196,6 +217,19 @@ def check_length(header: TextHeader, data: Path, needed: int, *, nrrd: bool) -> 
         )
 
 
+def _check_packed_size(header: TextHeader, data: Path, packed: int, there: int) -> None:
+    """Where the size of the compressed voxels is wrong or missing, ITK gives memory that nobody wrote to."""
+    stated = header.numbers("CompressedDataSize", 1)
+    if stated is None and data != header.path:
+        return
+    if stated is None or not packed <= stated[0] <= there:
+        size = "no size" if stated is None else f"a size of {stated[0]:g} bytes"
+        raise InputError(
+            f"{header.path} states {size} of its compressed voxels (CompressedDataSize), which are {packed}; export it "
+            "again."
+        )
+
+
 def _whole(header: TextHeader, *names: str) -> int:
     for name in names:
         found = header.numbers(name, 1)
@@ -204,10 +238,11 @@ def _whole(header: TextHeader, *names: str) -> int:
     return 0
 
 
-def _unpacked_length(data: Path, start: int, most: int) -> int:
-    """Bytes that a gzip or zlib stream unpacks to, counted up to `most` and kept nowhere."""
+def _unpacked(data: Path, start: int, most: int) -> tuple[int, int, bool]:
+    """Bytes that a gzip or zlib stream unpacks to, counted up to `most` and kept nowhere; bytes that it takes; whether
+    its end was reached, where its checksum is."""
     inflater = isal_zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    total = 0
+    total = taken = 0
     with data.open("rb") as stream:
         stream.seek(start)
         while total < most and not inflater.eof:
@@ -215,7 +250,8 @@ def _unpacked_length(data: Path, start: int, most: int) -> int:
             if not packed:
                 break
             total += len(inflater.decompress(packed, _CHUNK))
-    return total
+            taken += len(packed) - len(inflater.unconsumed_tail) - len(inflater.unused_data)
+    return total, taken, bool(inflater.eof)
 
 
 def _head(path: Path) -> bytes:

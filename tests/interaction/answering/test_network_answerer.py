@@ -158,6 +158,18 @@ def test_outside_the_box_of_the_answer_nothing_is_asked_for(answerer):
     assert _dice(_mask(answer, cut), reference) >= _dice(cut, reference) - 0.02
 
 
+@pytest.mark.parametrize("positive", [True, False])
+def test_a_correction_goes_one_way(answerer, positive):
+    """One that includes takes nothing away, not even where the network sees no object; one that excludes adds none."""
+    image, reference, grid = _scene()
+    current = np.roll(reference, 5, axis=2)
+    wrong = np.argwhere(reference & ~current if positive else current & ~reference)
+    answerer.start(image, grid)
+    mask = _mask(answerer.answer([_point(grid, wrong[len(wrong) // 2], positive)], current), current)
+    added, removed = (mask & ~current).sum(), (current & ~mask).sum()
+    assert (added > 0, removed > 0) == (positive, not positive)
+
+
 def test_a_scribble_begins_an_object_that_holds_it(answerer):
     image, reference, grid = _scene()
     world = np.array([[30.0, 36, 38], [30, 36, 50]]) @ grid.affine[:3, :3].T

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 from monai_unet.geometry import PLANES
 from monai_unet.io import label_color
-from monai_unet.pictures import box_with_margin, contour_figure, plane_slice
+from monai_unet.measurement import box_with_margin, contour_figure, plane_slice
 
 
 def test_a_voxel_lies_where_the_letters_of_each_plane_say() -> None:

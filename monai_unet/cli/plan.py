@@ -1,0 +1,71 @@
+"""`monai-unet plan`: read a labelled data set and plan a model for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from monai_unet.cli import SUCCESS
+from monai_unet.cli.arguments import Command, Option, Positional
+from monai_unet.cli.letters import say
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanCommand(Command):
+    """Read a data set once, decide on a model, and write its bundle, ready to be trained."""
+
+    data: Annotated[
+        Path,
+        Positional(
+            "the data set: a Decathlon or nnU-Net folder, images/ and labels/, a CSV of pairs, BIDS, or DICOM studies",
+            metavar="DATA",
+        ),
+    ]
+    output: Annotated[Path, Option("folder of the plan and all that follows", metavar="DIR", short="-o")]
+    budget: Annotated[str, Option("what the training may take: 30min, 4h, 50epochs (1h)", metavar="TIME")] = "1h"
+    memory: Annotated[str, Option("what a training step may take: 8GiB, or auto (auto)", metavar="SIZE")] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], Option("what to plan for (auto)")] = "auto"
+    name: Annotated[str, Option("of the model (the data set's own)", metavar="NAME")] = ""
+    keep_going: Annotated[bool, Option("leave faulty cases out instead of refusing the data set")] = False
+    workers: Annotated[int | None, Option("processes that read (one per core)", metavar="N")] = None
+    overwrite: Annotated[bool, Option("replace a plan that is there")] = False
+
+    def run(self) -> int:
+        """Plan and say why each thing is as it is."""
+        from monai_unet.planning import Workspace, budget_of, memory_of, plan_data_set
+
+        space = Workspace(self.output)
+        device = "cpu" if self.memory.lower() == "cpu" else planned_device(self.device)
+        planned = plan_data_set(
+            self.data,
+            space,
+            budget=budget_of(self.budget),
+            device=device,
+            memory_gib=memory_of(self.memory),
+            name=self.name,
+            keep_going=self.keep_going,
+            overwrite=self.overwrite,
+            workers=self.workers,
+            says=say,
+        )
+        for what, why in planned.plan.reasons.items():
+            say(f"{what}: {why}.")
+        say(f"The plan is {space.plan_file}; train it with: monai-unet train {space.root}")
+        return SUCCESS
+
+
+def planned_device(asked: str) -> str:
+    """ "cpu" or "cuda"; "auto" takes the GPU where there is one.
+
+    Raises:
+        InputError: a GPU is asked for and there is none.
+    """
+    import torch
+
+    from monai_unet.errors import InputError
+
+    there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        raise InputError("no CUDA device was found; plan for the CPU (--device cpu).")
+    return "cuda" if there and asked != "cpu" else "cpu"

@@ -1,0 +1,145 @@
+"""Steps of a planned training, tried on this machine: how long one takes and how much memory.
+
+In a process of its own, which may be killed for memory without harm: `python -m monai_unet.planning.trial PLAN`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from monai_unet.planning.plan import Plan, read_plan
+
+STEPS = 4
+_GIB = 2**30
+_LONGEST = 600.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the steps of a plan cost here.
+
+    Attributes:
+        seconds: of one step with its augmentation; CPU seconds of the process divided by its threads, or the clock's
+            where the network runs on a GPU.
+        memory_gib: of the process beyond what it had loaded, or of the GPU.
+        failed: why there is no figure, "" where there is: "memory", or the error's last line.
+    """
+
+    seconds: float = 0.0
+    memory_gib: float = 0.0
+    failed: str = ""
+
+
+def try_steps(plan: Plan, *, memory_gib: float | None = None) -> Trial:
+    """Run a few steps of a plan in another process, on made-up images.
+
+    Args:
+        plan: with its patch, batch and network.
+        memory_gib: what the process may take at most (CPU); it is ended where it takes more.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "plan.json"
+        plan.save(file)
+        command = [sys.executable, "-m", "monai_unet.planning.trial", str(file)]
+        if memory_gib is not None:
+            command.append(str(memory_gib))
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST, check=False)
+        except subprocess.TimeoutExpired:
+            return Trial(failed=f"a step took more than {_LONGEST / STEPS:.0f} s")
+    if done.returncode == 0:
+        return Trial(**json.loads(done.stdout.splitlines()[-1]))
+    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    words = ("MemoryError", "memory", "DefaultCPUAllocator", "std::bad_alloc")
+    killed = done.returncode < 0 or any(word in done.stderr for word in words)
+    return Trial(failed="memory" if killed else last)
+
+
+def _measure(plan: Plan, limit_gib: float | None) -> Trial:
+    import torch
+    from monai.bundle import ConfigParser
+
+    from monai_unet.planning.configs import train_yaml
+
+    import yaml  # isort: skip
+
+    config = yaml.safe_load(train_yaml(plan))
+    parser = ConfigParser(config)
+    device = torch.device("cuda" if torch.cuda.is_available() and plan.device != "cpu" else "cpu")
+    parser["device"] = device
+    network = parser.get_parsed_content("net").train()
+    loss, infer = parser.get_parsed_content("train#loss"), parser.get_parsed_content("train#inferer")
+    augmentation = parser.get_parsed_content("train#augmentation")
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
+    case = _made_up(plan)
+    before = _held(device)
+    if limit_gib is not None and device.type == "cpu":
+        most = int(limit_gib * _GIB) + _address_space()
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    times = []
+    for _ in range(STEPS):
+        start = _now(device)
+        samples = [augmentation(case) for _ in range(plan.batch_size)]
+        image = torch.stack([sample["image"] for sample in samples]).to(device)
+        label = torch.stack([sample["label"] for sample in samples]).to(device)
+        with torch.autocast(device.type, enabled=device.type == "cuda"):
+            value = loss(infer(image, network), label)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        optimizer.step()
+        times.append(_now(device) - start)
+    threads = 1 if device.type == "cuda" else torch.get_num_threads()
+    # the first step plans convolutions and touches memory for the first time
+    return Trial(round(min(times[1:]) / threads, 4), round((_held(device) - before) / _GIB, 3))
+
+
+def _made_up(plan: Plan) -> dict[str, object]:
+    """A case of noise, a little larger than the patch, that holds every class."""
+    import torch
+
+    from monai_unet.transforms import ClassVoxelsd
+
+    size = [int(n * 1.2) + 1 for n in plan.patch_size]
+    label = torch.zeros(1, *size, dtype=torch.uint8)
+    count = len(plan.source_values)
+    for index in range(1, count + 1):
+        label[0, :, :, (index - 1) * size[2] // (count + 1) : index * size[2] // (count + 1)] = index
+    return ClassVoxelsd()({"image": torch.randn(len(plan.channels), *size), "label": label})
+
+
+def _held(device: object) -> int:
+    """Bytes of the largest extent so far."""
+    import torch
+
+    if getattr(device, "type", "cpu") == "cuda":
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _now(device: object) -> float:
+    import torch
+
+    if getattr(device, "type", "cpu") == "cuda":
+        torch.cuda.synchronize()
+        return time.monotonic()
+    return time.process_time()
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    measured = _measure(read_plan(given[0]), float(given[1]) if len(given) > 1 else None)
+    print(json.dumps({"seconds": measured.seconds, "memory_gib": measured.memory_gib}))
