@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-from napari_plugin.reader import get_reader
+from napari_plugin.volume_paths import may_hold_volume
 
 if TYPE_CHECKING:
     import napari
@@ -83,7 +84,7 @@ class HostWindow(QObject):
         elif watched is self._canvas and event.type() == QEvent.Type.Drop and isinstance(event, QDropEvent):
             paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
             # napari would ask for the reader each time
-            if paths and get_reader(paths) is not None:
+            if paths and all(may_hold_volume(Path(path)) for path in paths):
                 event.acceptProposedAction()
                 QTimer.singleShot(0, lambda: self._opened(paths))
                 return True

@@ -17,6 +17,7 @@ from napari_plugin.case.opening import title
 from napari_plugin.case.recovery import Journals
 from napari_plugin.case.series_answerer import Prepared, SeriesAnswerer
 from napari_plugin.case.work import BackgroundWork, sentence_of
+from napari_plugin.shortcuts import with_keys
 
 OBJECT_CLASS = "lesion"
 
@@ -137,7 +138,7 @@ class Editing(QObject):
             self.set_active(session.objects[-1].value if session.objects else 0)
         self.edited.emit(change)
         if change.notes:
-            self.controller.say(" ".join(change.notes), WARNING)
+            self.controller.say(with_keys(" ".join(change.notes)), WARNING)
 
     # -- objects ------------------------------------------------------------------------------------------------
 
