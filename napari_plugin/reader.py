@@ -11,18 +11,16 @@ import napari
 from napari.utils.notifications import show_info
 
 from monai_unet.errors import InputError
+from napari_plugin.volume_paths import may_hold_volume
 
 if TYPE_CHECKING:
     from napari.types import LayerDataTuple
-
-SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-"""Those of `monai_unet.io.formats`, written again: importing it takes seconds, and napari asks about every file."""
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerDataTuple]] | None:
     """The reader where the path may hold a volume, else None."""
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
-    return read if all(_may_hold_volume(p) for p in paths) else None
+    return read if all(may_hold_volume(p) for p in paths) else None
 
 
 def read(path: str | list[str]) -> list[LayerDataTuple]:
@@ -65,14 +63,3 @@ def layers_of(paths: list[str]) -> list[LayerDataTuple]:
     if viewer is not None:
         hang(viewer)
     return layers
-
-
-def _may_hold_volume(path: Path) -> bool:
-    if path.is_dir():
-        return True
-    return path.is_file() and (path.name.lower().endswith((*SUFFIXES, ".zip", ".dcm")) or _is_dicom(path))
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"

@@ -13,7 +13,9 @@ DEFAULTS: dict[str, Setting] = {
     "brush_mm": 5.0,
     "bundle": "",
     "folder": "",
-    "folded": "Learn",
+    "save_folder": "",
+    "layer_controls": False,
+    "folded": "Model,Learn",
 }
 
 

@@ -55,6 +55,12 @@ def key_of(name: str) -> str:
     return KEYS.get(name, "")
 
 
+def with_keys(sentence: str) -> str:
+    """A sentence of the library's that speaks of prompts, with the keys of their tools."""
+    named = sentence.replace("draw a box ", f"draw a box ({key_of('box')}) ")
+    return named.replace("or a line ", f"or a line ({key_of('scribble')}) ")
+
+
 def bind(parent: QWidget, actions: Mapping[str, Callable[[], object]]) -> list[QShortcut]:
     """Bind the keys of the named actions within the window of `parent`; they go with `parent`."""
     made = []

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import (
     QMainWindow,
-    QMessageBox,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from monai_unet.geometry import PLANES, Box, Grid
+from monai_unet.interaction import Prompt
 from monai_unet.io import RESEARCH_USE, plain
 from napari_plugin.case import ERROR, WARNING, Controller, Editing, region_of
+from napari_plugin.host_window import HostWindow
 from napari_plugin.panels import (
     CasePanel,
     FindingsPanel,
@@ -32,11 +33,12 @@ from napari_plugin.panels import (
     SavePanel,
     default_answerer,
     default_method,
-    one_line,
     remember_folds,
     sentence,
+    tip,
 )
 from napari_plugin.progress import ProgressBar
+from napari_plugin.questions import ask_layers, ask_unsaved
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import bind
 from napari_plugin.viewer import (
@@ -47,8 +49,10 @@ from napari_plugin.viewer import (
     Readout,
     SideCanvases,
     ToolState,
+    WindowDrag,
     clicks_land_true,
     compile_ahead,
+    go_to,
     plane_of,
     shown_image,
 )
@@ -71,25 +75,28 @@ class Dock(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._main_window: QMainWindow | None = None
-        self._closed = self._closing = self._checked = False
+        self._closed = self._checked = False
+        self.host: HostWindow | None = None
         self._failures = 0
         self.viewer = napari_viewer
         self.controller = Controller(napari_viewer, self)
         self.editing = Editing(self.controller, default_answerer, method=default_method())
         self.tool = PromptTool(
             self._grid,
-            self.editing.submit,
+            self._submit,
             drawing=lambda stroke: self.view.show_stroke(stroke),
             series_in=self._series_in,
         )
         self.tool.attach(napari_viewer)
-        self.canvases = SideCanvases(napari_viewer, self.tool, self, lambda model: self.readout.attach(model))
+        self.canvases = SideCanvases(napari_viewer, self.tool, self, self._attach_canvas)
+        self.window_drag = WindowDrag(self.controller.say)
         self.view = CaseView(
             napari_viewer,
             self.editing,
             opacity=float(setting("opacity")),
             redrawn=self.canvases.refresh,
             later=lambda what: QTimer.singleShot(0, what),
+            hold=self.canvases.hold,
         )
         self.case = CasePanel(self.controller, self.canvases.toggle_planes, self.canvases.toggle_series)
         self.model = ModelPanel(
@@ -112,9 +119,9 @@ class Dock(QWidget):
         )
         self.save = SavePanel(self.editing, self.next_uncertain)
         self.learn = LearnPanel(self.controller, lambda: self.model.chosen, self.model.choose)
-        self.position_line = one_line()
+        self.position_line = sentence()
         self.readout = Readout(self.controller, self.position_line.setText, self.view.label_at)
-        self.readout.attach(napari_viewer)
+        self._attach_canvas(napari_viewer)
         self.controller.reference_changed.connect(self._forget_last)
         self.editing.edited.connect(lambda change: self.readout.refresh())
         self.status = sentence("Open a study, drop it here, or try File > Open Sample.")
@@ -132,19 +139,40 @@ class Dock(QWidget):
         self.canvases.changed.connect(self._mark_canvases)
         self._shortcuts = bind(self, self._actions())
         self.controller.may_replace = self.may_lose_work
-        self.controller.may_remove = self._may_remove
+        self.controller.may_remove = partial(ask_layers, self)
         self.controller.own_layers = self.view.own_layers
         self.setAcceptDrops(True)
         _DOCKS.add(self)
         compile_ahead()
         self._on_session()
+        # what was opened before the dock was there to say so
+        self.controller.describe()
+
+    def _attach_canvas(self, viewer: ViewerModel) -> None:
+        self.readout.attach(viewer)
+        self.window_drag.attach(viewer)
+
+    def _submit(self, prompt: Prompt) -> None:
+        """The other planes show where it was marked."""
+        reference = self.controller.reference
+        if self.planes is not None and reference is not None:
+            places = np.rint(prompt.voxels(reference.grid))
+            voxel = places.mean(axis=0) if prompt.kind in ("box", "lasso") else places[-1]
+            go_to(self.viewer, np.clip(np.rint(voxel), 0, np.array(reference.grid.shape) - 1))
+        self.editing.submit(prompt)
+
+    def _make_room(self) -> None:
+        """A picture beside the dock: napari's controls take a quarter of the window."""
+        if self.host is not None:
+            self.host.show_controls(self.editing.session is None or bool(setting("layer_controls")))
 
     def _lay_out(self) -> None:
         column = QWidget()
         rows = QVBoxLayout(column)
         rows.setContentsMargins(4, 4, 4, 4)
         for panel in (self.recovery, *self.panels):
-            rows.addWidget(panel)
+            if panel is not self.save:
+                rows.addWidget(panel)
         rows.addStretch(1)
         remember_folds(self.panels)
         self.area = scroll = QScrollArea()
@@ -156,7 +184,11 @@ class Dock(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(scroll, 1)
-        for widget in (self.position_line, self.progress, self.status, sentence(f"{RESEARCH_USE}.")):
+        # of one height whatever they say: nothing above them moves under the mouse
+        for line, rows_shown in ((self.position_line, 2), (self.status, 3)):
+            line.setFixedHeight(rows_shown * line.fontMetrics().lineSpacing() + 2)
+            line.setAlignment(Qt.AlignmentFlag.AlignTop)
+        for widget in (self.save, self.position_line, self.progress, self.status, sentence(f"{RESEARCH_USE}.")):
             layout.addWidget(widget)
         self.setMinimumWidth(WIDTH)
 
@@ -187,7 +219,7 @@ class Dock(QWidget):
     def _escape(self) -> None:
         """Stop what runs; where nothing runs, put the tool away."""
         if self.controller.jobs.running:
-            self.controller.jobs.stop()
+            self.controller.stop()
         else:
             self.refine.take("pan")
 
@@ -197,25 +229,12 @@ class Dock(QWidget):
 
     def may_lose_work(self) -> bool:
         """Ask where work is unsaved; what is not saved stays recoverable all the same."""
-        if not self.editing.unsaved:
+        if not self.editing.has_unsaved_work:
             return True
-        answer = QMessageBox.question(
-            self,
-            "Unsaved work",
-            "The segmentation is not saved. Leave it? It is kept, and offered when this image is opened again.",
-        )
-        return bool(answer == QMessageBox.StandardButton.Yes)
-
-    def _may_remove(self, names: Sequence[str]) -> bool | None:
-        """Ask whether layers that the user has made go with the case; None: stay with it."""
-        box, answers = QMessageBox, QMessageBox.StandardButton
-        answer = box.question(
-            self,
-            "Layers on this case",
-            f"{', '.join(names)}: made on this case. Remove with it? Otherwise shown over the next one.",
-            answers.Yes | answers.No | answers.Cancel,
-        )
-        return None if answer == answers.Cancel else bool(answer == answers.Yes)
+        answer = ask_unsaved(self)
+        if answer == "save":
+            self.save.open_menu()
+        return answer == "leave"
 
     def _forget_last(self) -> None:
         """Nothing of the last patient stays in a line."""
@@ -243,7 +262,15 @@ class Dock(QWidget):
         window = self.window()
         if isinstance(window, QMainWindow) and self._main_window is not window:
             self._main_window = window
-            window.installEventFilter(self)
+            self.host = HostWindow(
+                self.viewer,
+                window,
+                unsaved=lambda: self.editing.has_unsaved_work,
+                may_close=self.may_lose_work,
+                closed=lambda: self.release(window_goes=True),
+                opened=self.controller.open_paths,
+            )
+            self._make_room()
             # those of a dock that floats would be heard only while it has the focus
             for shortcut in self._shortcuts:
                 shortcut.setParent(window)
@@ -271,19 +298,6 @@ class Dock(QWidget):
                 "segmented safely; install a napari that monai-unet names (pip install 'monai-unet[napari]')."
             )
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        """Unsaved work is asked about before the window closes; once it is gone, what runs is stopped."""
-        if watched is self._main_window and not self._closed:
-            if event.type() == QEvent.Type.Close:
-                self._closing = self.may_lose_work()
-                if not self._closing:
-                    event.ignore()
-                    return True
-            # a window that is only made small is hidden too, by the system
-            elif event.type() == QEvent.Type.Hide and self._closing and not event.spontaneous():
-                self.release(window_goes=True)
-        return super().eventFilter(watched, event)
-
     def event(self, event: QEvent) -> bool:
         """napari takes a closed dock's widget out of its window without closing it."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and self._main_window is not None:
@@ -302,11 +316,14 @@ class Dock(QWidget):
         for shortcut in self._shortcuts:
             shortcut.setEnabled(False)
             shortcut.deleteLater()
+        if self.host is not None:
+            self.host.release(window_goes=window_goes)
         self.controller.close()
         self.editing.close()
         if window_goes:
             return
         self.readout.detach()
+        self.window_drag.detach()
         self.tools.release()
         self.tool.detach()
         self.case.release()
@@ -351,11 +368,13 @@ class Dock(QWidget):
         self.tools.follow_session()
         self.refine.show_tool()
         self.save.uncertain.setVisible(False)
+        self._make_room()
         if session is not None and self.planes is None and setting("three_planes"):
             self.canvases.toggle_planes()
 
     def _say(self, text: str, kind: str) -> None:
         self.status.setText(plain(text, lines=True))
+        self.status.setToolTip(tip(text))
         self.status.setStyleSheet(f"color: {_COLORS[kind]}" if kind in _COLORS else "")
 
 

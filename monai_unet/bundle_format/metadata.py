@@ -175,6 +175,7 @@ def _own_channels(own: Value) -> tuple[Channel, ...]:
                 item.at("optional").flag(),
                 item.at("contrast_enhanced_head").flag(),
                 _expected(own_expected if own_expected.stated else expected),
+                item.at("skull_stripped").flag(),
             )
         )
     names = [channel.name for channel in channels]

@@ -23,7 +23,7 @@ from monai_unet.bundle_format.trust import trusted_copy
 from monai_unet.bundle_format.weights import check_stated_hash, load_weights
 from monai_unet.errors import InputError
 from monai_unet.io import LoadVolumed, SaveLabelMapd
-from monai_unet.io.datasets import Channel, ExpectedInput, check_input, head_warnings, sequence_warnings
+from monai_unet.io.datasets import Channel, ExpectedInput, check_input, head_warnings, sequence_warnings, skull_warnings
 
 SAVES = (SaveImage, SaveImaged, SaveLabelMapd)
 
@@ -83,11 +83,13 @@ class BundleParts:
         for index, channel in enumerate(self.channels[: len(image)]):
             if channel.optional and not bool(image[index].any()):
                 continue
-            if channel.expected != ExpectedInput() or channel.contrast_enhanced_head:
+            looks = channel.contrast_enhanced_head or channel.skull_stripped
+            if channel.expected != ExpectedInput() or looks:
                 channel_image = MetaTensor(image.as_tensor()[index : index + 1], meta=dict(image.meta))
                 found = check_input(channel_image, channel.expected)
                 # what is no image, or of another modality, needs no closer look
                 found = found or (head_warnings(channel_image) if channel.contrast_enhanced_head else [])
+                found = found or (skull_warnings(channel_image) if channel.skull_stripped else [])
                 sentences += [f"{channel.name}: {text}" for text in found] if len(image) > 1 else found
         return sentences
 

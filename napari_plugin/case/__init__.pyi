@@ -14,6 +14,7 @@ from .findings import (
 from .models import editor_bundles, region_of
 from .opening import OpenImage, best_of, details, list_images, open_image, refusal, title
 from .prompted import prompted_by
+from .suitability import recognised_entries, unsuited, wanted
 from .summary import save_html
 from .work import BackgroundWork, once
 from .zoo import licence_of
@@ -41,11 +42,14 @@ __all__ = [
     "once",
     "open_image",
     "prompted_by",
+    "recognised_entries",
     "refusal",
     "region_of",
     "save_html",
     "sum_of_targets",
     "title",
+    "unsuited",
+    "wanted",
     "wholes_of",
     "zoo",
 ]

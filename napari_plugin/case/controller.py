@@ -88,6 +88,18 @@ class Controller(QObject):
         """Put a sentence into the status line."""
         self.said.emit(sentence, kind)
 
+    def describe(self) -> None:
+        """Say what is open, if anything is."""
+        if self.reference is not None:
+            said = f"{_opened(self.reference)} G marks a lesion; box 2 has models."
+            self.say(said, WARNING if self.reference.notes else INFO)
+
+    def stop(self) -> None:
+        """Stop what runs: at its next step, which may be a while, so that it is said."""
+        if self.jobs.running:
+            self.say("Stopping after the present step …")
+            self.jobs.stop()
+
     def fail(self, sentence: str) -> None:
         """Say what went wrong."""
         self.progressed.emit(0, -1)
@@ -183,6 +195,26 @@ class Controller(QObject):
                 current=lambda: self.reference is reference,
             )
 
+    def add_entries(self, entries: Sequence[Entry]) -> None:
+        """Read several entries and show them with what is shown, on the same voxels; one after the other."""
+        reference = self.reference
+        if reference is None or not entries:
+            return
+
+        def read() -> Generator[None, None, list[OpenImage | _Refused]]:
+            found = []
+            for entry in entries:
+                yield None
+                found.append(self._placed(entry, reference, insist=entry in self._refused))
+            return found
+
+        def show(found: list[OpenImage | _Refused]) -> None:
+            for one in found:
+                self._add_placed(one)
+
+        self.say(f"Reading {len(entries)} series …")
+        self.run(read, done=show, current=lambda: self.reference is reference)
+
     def _placed(self, entry: Entry, reference: OpenImage, *, insist: bool) -> OpenImage | _Refused:
         try:
             return onto(open_image(entry), reference, insist=insist)
@@ -211,6 +243,9 @@ class Controller(QObject):
     def close(self) -> None:
         """Stop what runs and let go of the viewer."""
         self.jobs.close()
+        for release in self._holds.values():
+            release()
+        self._holds.clear()
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
 

@@ -17,6 +17,7 @@ from napari_plugin.case.opening import title
 from napari_plugin.case.recovery import Journals
 from napari_plugin.case.series_answerer import Prepared, SeriesAnswerer
 from napari_plugin.case.work import BackgroundWork, sentence_of
+from napari_plugin.shortcuts import with_keys
 
 OBJECT_CLASS = "lesion"
 
@@ -68,6 +69,12 @@ class Editing(QObject):
         self._on_reference()
 
     # -- session ------------------------------------------------------------------------------------------------
+
+    @property
+    def has_unsaved_work(self) -> bool:
+        """Whether something would be missed: an empty lesion would not."""
+        session = self.session
+        return self.unsaved and session is not None and (bool(session.labels.any()) or session.candidate is not None)
 
     def recover(self) -> None:
         """Take up the work on this image that an earlier run did not save."""
@@ -131,7 +138,7 @@ class Editing(QObject):
             self.set_active(session.objects[-1].value if session.objects else 0)
         self.edited.emit(change)
         if change.notes:
-            self.controller.say(" ".join(change.notes), WARNING)
+            self.controller.say(with_keys(" ".join(change.notes)), WARNING)
 
     # -- objects ------------------------------------------------------------------------------------------------
 

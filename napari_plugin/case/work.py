@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -121,7 +122,8 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, PermissionError):
         return f"{error.filename or 'The folder'} may not be written to; choose another folder."
     if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename or 'file'}; free some space or choose another folder."
+        room = "free some space or " if error.errno == errno.ENOSPC else ""
+        return f"{error.strerror or error}: {error.filename or 'file'}; {room}choose another folder."
     return f"This failed unexpectedly ({type(error).__name__}: {error}); your work is kept."
 
 

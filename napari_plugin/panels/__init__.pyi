@@ -1,6 +1,6 @@
 from .case import CasePanel
 from .findings import FindingsPanel
-from .layout import one_line, remember_folds, sentence
+from .layout import remember_folds, sentence, tip
 from .learn import LearnPanel
 from .model import ModelPanel
 from .recovery import RecoveryPanel
@@ -17,7 +17,7 @@ __all__ = [
     "SavePanel",
     "default_answerer",
     "default_method",
-    "one_line",
     "remember_folds",
     "sentence",
+    "tip",
 ]

@@ -35,6 +35,8 @@ class CasePanel(Panel):
         self.folder_button = button("Open folder…", "Open a folder with a DICOM study", self._ask_folder)
         self.series = QListWidget()
         self.series.setToolTip("Double click or Return: show this series. Tick: show it together with the first.")
+        # a long name is cut, and its tooltip has all of it; a bar would hide the last row
+        self.series.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.series.itemDoubleClicked.connect(self._replace_by)
         by_key = QShortcut(QKeySequence(Qt.Key.Key_Return), self.series)
         by_key.setContext(Qt.ShortcutContext.WidgetShortcut)
@@ -75,7 +77,7 @@ class CasePanel(Panel):
 
     def show_plane(self, name: str) -> None:
         """Show a plane in the main canvas."""
-        show_plane(self.controller.viewer, name)
+        show_plane(self.controller.viewer, name, keep_zoom=True)
         self._mark_plane()
 
     def set_window(self, name: str) -> None:

@@ -110,6 +110,8 @@ class Panel(QGroupBox):
 
     def _fold(self, open_: bool) -> None:
         self._content.setVisible(open_)
+        # Qt disables what is in an unticked box; hidden is enough, and what it can do stays possible
+        self._content.setEnabled(True)
         # at once: otherwise the boxes below stay where they are until something else moves them
         self.updateGeometry()
 

@@ -14,8 +14,20 @@ from monai_unet.bundle_format import Bundle, find_bundle, is_trusted, trust
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box
 from monai_unet.io import plain
+from monai_unet.io.datasets import Entry
 from monai_unet.segmentation import Progress, Segmenter
-from napari_plugin.case import WARNING, Controller, Editing, OpenImage, licence_of, models
+from napari_plugin.case import (
+    WARNING,
+    Controller,
+    Editing,
+    OpenImage,
+    licence_of,
+    models,
+    recognised_entries,
+    title,
+    unsuited,
+    wanted,
+)
 from napari_plugin.panels.layout import Panel, button, one_line, sentence, tip
 from napari_plugin.panels.zoo import ZooPicker
 from napari_plugin.settings import remember, setting
@@ -54,7 +66,10 @@ class ModelPanel(Panel):
         self._warned: list[str] = []
         self.bundle = QComboBox()
         self.bundle.setToolTip("The model that segments by itself; its card says what it was trained on")
-        self.bundle.activated.connect(lambda index: self._on_bundle())
+        self.bundle.activated.connect(lambda index: self._on_chosen())
+        # a reason must not make the dock wider
+        self.bundle.setMinimumContentsLength(12)
+        self.bundle.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.own_button = button("Own folder…", "Use a MONAI bundle from a folder", self._ask_folder)
         self.zoo = ZooPicker(controller, self.choose)
         self.zoo_button = button("Model Zoo…", "Download a bundle from MONAI's Model Zoo (network)", self.zoo.open)
@@ -67,6 +82,7 @@ class ModelPanel(Panel):
         self.trust_button = button(
             "I know where it comes from: allow it", "This bundle's files can run any code; agree once", self._trust
         )
+        self.tick_button = button("Tick its sequences", "Show every series of the study that it asks for", self._tick)
         self.mapping = QWidget()
         self.mapping_rows = QFormLayout(self.mapping)
         self.mapping_rows.setContentsMargins(0, 0, 0, 0)
@@ -75,7 +91,7 @@ class ModelPanel(Panel):
         self.uncertainty.setToolTip("Also show where the model is unsure; Shift+N goes to the next such place")
         self.region_button = button("Only in a box", "Draw a box; only what is in it is segmented", self._choose_region)
         self.segment_button = button("Segment", "Run the model on the case", self.segment, name="segment")
-        self.cancel_button = button("Cancel", "Stop what is running", controller.jobs.stop, name="cancel")
+        self.cancel_button = button("Cancel", "Stop what is running", controller.stop, name="cancel")
         self.warning = sentence()
         self.warning.setStyleSheet("color: #e69f00")
         self.add(self.bundle)
@@ -84,13 +100,17 @@ class ModelPanel(Panel):
         self.add(self.licence)
         self.add(self.trust_button)
         self.add(self.mapping)
+        self.add(self.tick_button)
         self.add(self.region_button, self.uncertainty)
         self.add(self.warning)
         self.add(self.segment_button, self.cancel_button, stretch=(2, 1))
+        controller.images_changed.connect(self._list_bundles)
         controller.images_changed.connect(self._on_images)
-        controller.reference_changed.connect(lambda: self._set_region(None))
+        controller.reference_changed.connect(self._on_case)
         controller.jobs.changed.connect(self._on_running)
-        self._list_bundles(models.usable_bundles())
+        self._bundles = models.usable_bundles()
+        self._wished: Bundle | None = None
+        self._list_bundles()
         self._on_running(False)
 
     @property
@@ -101,12 +121,10 @@ class ModelPanel(Panel):
 
     def choose(self, bundle: Bundle) -> None:
         """Choose a bundle, which is added to the list where it is not in it."""
-        index = next((i for i in range(self.bundle.count()) if self.bundle.itemData(i).root == bundle.root), -1)
-        if index < 0:
-            self.bundle.addItem(plain(bundle.name), bundle)
-            index = self.bundle.count() - 1
-        self.bundle.setCurrentIndex(index)
-        self._on_bundle()
+        if all(known.root != bundle.root for known in self._bundles):
+            self._bundles.append(bundle)
+        self._wished = bundle
+        self._list_bundles()
 
     def segment(self) -> None:
         """Check the input, say what looks wrong, and run; pressed again after a warning it runs all the same."""
@@ -199,17 +217,53 @@ class ModelPanel(Panel):
         channels = bundle.description.inputs if bundle is not None else []
         lacking = [c.name for c, image in zip(channels, given, strict=True) if image is None and not c.optional]
         if lacking or not any(given):
-            names = " and ".join(lacking or [c.name for c in channels])
+            names = " and ".join(lacking) if lacking else wanted(channels)
+            self.setChecked(True)
             self.controller.say(f"The model needs {names}: tick that series in the list and choose it here.", WARNING)
             return []
         return given
 
-    def _list_bundles(self, bundles: list[Bundle]) -> None:
-        for bundle in bundles:
-            self.bundle.addItem(plain(bundle.name), bundle)
-        last = self.bundle.findText(str(setting("bundle")))
-        self.bundle.setCurrentIndex(max(last, 0) if bundles else -1)
+    def _list_bundles(self) -> None:
+        """Those that suit what is open first; below a line the others, each with the reason."""
+        images, entries = self.controller.images, self.controller.entries
+        reasons = {bundle.root: unsuited(bundle, images, entries) for bundle in self._bundles}
+        before = self.chosen
+        self.bundle.clear()
+        for suits in (True, False):
+            those = [bundle for bundle in self._bundles if (reasons[bundle.root] == "") == suits]
+            if those and not suits and self.bundle.count():
+                self.bundle.insertSeparator(self.bundle.count())
+            for bundle in those:
+                name = plain(bundle.name) if suits else plain(f"{bundle.name}: {reasons[bundle.root]}")
+                self.bundle.addItem(name, bundle)
+        last = next((bundle for bundle in self._bundles if bundle.name == str(setting("bundle"))), None)
+        suited = [bundle for bundle in self._bundles if not reasons[bundle.root]]
+        # what the user has chosen stays, else what suits
+        wish = self._wished or next((b for b in (last, *suited) if b is not None and not reasons[b.root]), last)
+        roots = [bundle.root if bundle is not None else None for bundle in map(self.bundle.itemData, self._items())]
+        self.bundle.setCurrentIndex(roots.index(wish.root) if wish is not None else (0 if roots else -1))
+        if self.chosen is not before or not self.channels:
+            self._on_bundle()
+
+    def _items(self) -> range:
+        return range(self.bundle.count())
+
+    def _on_chosen(self) -> None:
+        self._wished = self.chosen
         self._on_bundle()
+
+    def _tick(self) -> None:
+        """Show every series of the study that the model asks for and that is not shown."""
+        self.controller.add_entries(self._to_tick())
+
+    def _to_tick(self) -> list[Entry]:
+        bundle, shown = self.chosen, [image.entry for image in self.controller.images]
+        if bundle is None or not shown:
+            return []
+        channels = bundle.description.channels
+        here = recognised_entries(channels, shown)
+        there = recognised_entries([c for c in channels if c.name not in here], self.controller.entries)
+        return [entry for entry in there.values() if entry not in shown]
 
     def _on_bundle(self) -> None:
         bundle = self.chosen
@@ -239,6 +293,9 @@ class ModelPanel(Panel):
     def _on_images(self) -> None:
         self._warn([])
         images, bundle = self.controller.images, self.chosen
+        to_tick = self._to_tick()
+        self.tick_button.setVisible(bool(to_tick))
+        self.tick_button.setToolTip(tip("Show also " + ", ".join(title(entry) for entry in to_tick)))
         guessed = models.guess(bundle.description.inputs, images) if bundle is not None else []
         for combo, best in zip(self.channels, guessed, strict=True):
             combo.clear()
@@ -260,6 +317,11 @@ class ModelPanel(Panel):
         else:
             self.controller.say("Drag a box around the region in any plane.")
             self._ask_region(self._set_region)
+
+    def _on_case(self) -> None:
+        """What was wished for on the last case is not wished for on this one."""
+        self._wished = None
+        self._set_region(None)
 
     def _set_region(self, region: Box | None) -> None:
         self._region = region

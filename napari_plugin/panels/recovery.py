@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from napari_plugin.case import Editing
 from napari_plugin.panels.layout import Panel, button, sentence
 
@@ -25,7 +27,8 @@ class RecoveryPanel(Panel):
         left = self.editing.journals.left_behind(session) if session is not None else None
         self.setVisible(left is not None)
         if left is not None:
-            self.line.setText(f"Work on this image from {left.started} was not saved ({left.operations - 1} steps).")
+            last = datetime.fromtimestamp(left.path.stat().st_mtime).strftime("%d %B %Y, %H:%M")
+            self.line.setText(f"Work on this image, last changed {last}, was not saved ({left.operations - 1} steps).")
 
     def _recover(self) -> None:
         self.editing.recover()

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem, Q
 from monai_unet.interaction import Answerer, Prompt, PromptKind
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
 from napari_plugin.case import Editing
+from napari_plugin.panels.icons import swatch
 from napari_plugin.panels.layout import NumberBox, Panel, button, tip
 from napari_plugin.settings import remember, setting
 from napari_plugin.viewer import EXCLUDE, INCLUDE, TOOLS, Tool, ToolState
@@ -36,7 +37,9 @@ class RefinePanel(Panel):
         self.editing, self.state, self.tool = editing, state, state.prompts
         self.include = button("+ Include", "What I mark belongs to it", lambda: self.set_sign(True), checkable=True)
         self.exclude = button("− Exclude", "What I mark does not", lambda: self.set_sign(False), checkable=True)
-        self.include.setToolTip(f"{self.include.toolTip()}; Q changes it, Shift changes it for one stroke")
+        for made in (self.include, self.exclude):
+            made.setText(f"{made.text()}  Q")
+            made.setToolTip(f"{made.toolTip()}; Q changes it, Shift changes it for one stroke")
         tools: tuple[Tool, ...] = (*TOOLS, "pan", "brush", "eraser", "fill")
         self.tools = {
             kind: button(
@@ -44,13 +47,13 @@ class RefinePanel(Panel):
             )
             for kind in tools
         }
-        self.size = NumberBox()
-        self.size.setRange(0.1, 100.0)
-        self.size.setDecimals(1)
-        self.size.setSuffix(" mm")
-        self.size.setToolTip("Diameter of brush and eraser; [ and ] change it")
-        self.size.setAccessibleName("Brush size")
-        self.size.valueChanged.connect(lambda mm: state.set_brush(mm))
+        self.brush_size = NumberBox()
+        self.brush_size.setRange(0.1, 100.0)
+        self.brush_size.setDecimals(1)
+        self.brush_size.setSuffix(" mm")
+        self.brush_size.setToolTip("Diameter of brush and eraser; [ and ] change it")
+        self.brush_size.setAccessibleName("Brush size")
+        self.brush_size.valueChanged.connect(lambda mm: state.set_brush(mm))
         self.ball = QCheckBox("Ball")
         self.ball.setToolTip("Brush and eraser are a ball, which reaches into the slices beside, and not a disc")
         self.ball.toggled.connect(lambda ball: state.set_brush(state.brush_mm, ball=ball))
@@ -65,9 +68,9 @@ class RefinePanel(Panel):
         self.at_once.toggled.connect(self._on_at_once)
         self.answer = button("Answer", "Answer the prompts that wait", editing.answer_waiting)
         self.list = QListWidget()
-        self.list.setFixedHeight(58)
+        self.list.setFixedHeight(44)
         self.list.setToolTip("The prompts of this lesion; select one and remove it: the others are answered again")
-        self.remove = button("Remove prompt", "Remove the selected prompt and answer the others again", self._remove)
+        self.remove = button("Remove", "Remove the selected prompt and answer the others again", self._remove)
         self.accept = button("Accept", "Take the outline into the segmentation", editing.accept, name="accept")
         self.drop = button("Drop", "Forget the outline and its prompts", editing.drop, name="drop")
         self.undo = button("Undo", "Take the last step back", editing.undo, name="undo")
@@ -75,11 +78,10 @@ class RefinePanel(Panel):
         self.add(self.include, self.exclude)
         self.add(self.tools["point"], self.tools["scribble"], self.tools["box"], stretch=(4, 5, 4))
         self.add(self.tools["lasso"], self.tools["brush"], self.tools["eraser"], stretch=(4, 4, 5))
-        self.add(self.tools["fill"], self.tools["pan"], self.size, self.ball, stretch=(3, 4, 5, 3))
+        self.add(self.tools["fill"], self.tools["pan"], self.brush_size, self.ball, stretch=(3, 4, 5, 3))
         self.add(self.method)
         self.add(self.at_once, self.answer)
-        self.add(self.list)
-        self.add(self.remove)
+        self.add(self.list, self.remove, stretch=(3, 2))
         self.add(self.accept, self.drop)
         self.add(self.undo, self.redo, stretch=(2, 3))
         editing.session_changed.connect(self.refresh)
@@ -104,7 +106,7 @@ class RefinePanel(Panel):
         """Which tool is in hand, how large the brush is, and whether prompts include."""
         for name, made in self.tools.items():
             made.setChecked(name == self.state.name)
-        for widget, value in ((self.size, self.state.brush_mm), (self.ball, self.state.ball)):
+        for widget, value in ((self.brush_size, self.state.brush_mm), (self.ball, self.state.ball)):
             widget.blockSignals(True)
             widget.setChecked(bool(value)) if isinstance(widget, QCheckBox) else widget.setValue(float(value))
             widget.blockSignals(False)
@@ -127,8 +129,8 @@ class RefinePanel(Panel):
         self.list.clear()
         for number, prompt in enumerate(prompts, start=1):
             self.list.addItem(_item(number, prompt))
-        self.list.setVisible(bool(prompts))
-        self.remove.setVisible(bool(prompts))
+        # never hidden: what lies below would move under the mouse
+        self.remove.setEnabled(bool(prompts))
         open_candidate = session is not None and session.candidate is not None
         self.accept.setEnabled(open_candidate)
         self.drop.setEnabled(open_candidate)
@@ -177,7 +179,9 @@ def _methods() -> list[tuple[str, str]]:
 def _item(number: int, prompt: Prompt) -> QListWidgetItem:
     from qtpy.QtGui import QColor
 
-    item = QListWidgetItem(f"{number}  {'+' if prompt.positive else '−'}  {prompt.kind}")
-    item.setForeground(QColor(INCLUDE if prompt.positive else EXCLUDE))
+    color = QColor(INCLUDE if prompt.positive else EXCLUDE)
+    # a swatch: coloured letters are pale in one theme or the other
+    sign = "+" if prompt.positive else "−"
+    item = QListWidgetItem(swatch((color.red(), color.green(), color.blue())), f"{number}  {sign}  {prompt.kind}")
     item.setData(_NUMBER, prompt.number)
     return item

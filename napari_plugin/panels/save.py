@@ -31,8 +31,7 @@ class SavePanel(Panel):
         super().__init__("5  Save")
         self.editing = editing
         self.menu = QMenu(self)
-        for kind, (title, *_) in KINDS.items():
-            self.menu.addAction(title, self._asker(kind))
+        self.actions_of = {kind: self.menu.addAction(title, self._asker(kind)) for kind, (title, *_) in KINDS.items()}
         self.menu.addSeparator()
         self.menu.addAction("Add to a training set…", self._ask_training)
         self.button = button("Save…", f"Save the result. {RESEARCH_USE}", self.open_menu, name="save")
@@ -57,7 +56,7 @@ class SavePanel(Panel):
             if editing.session is saved and editing.steps == steps:
                 editing.unsaved = False
             names = " and ".join(path.name for path in paths)
-            editing.controller.say(f"Saved {names} in {paths[0].parent}. {RESEARCH_USE}.")
+            editing.controller.say(f"Saved {names} in {paths[0].parent}.")
 
         editing.controller.say(f"Saving {path.name} …")
         editing.controller.run(once(lambda: writer(outcome, path)), done=done)
@@ -81,14 +80,7 @@ class SavePanel(Panel):
 
     def _outcome(self) -> exporting.EditedCase | None:
         session, image = self.editing.session, self.editing.controller.reference
-        if session is None or image is None:
-            self.editing.controller.say("There is nothing to save yet; open an image first.", WARNING)
-            return None
-        if not session.labels.any():
-            self.editing.controller.say("There is nothing to save yet; segment or paint a lesion first.", WARNING)
-            return None
-        if session.candidate is not None:
-            self.editing.controller.say("An outline is still open: accept (U) or drop (Shift+U) it first.", WARNING)
+        if self._refused() or session is None or image is None:
             return None
         notes = dict.fromkeys(note for shown in self.editing.controller.images for note in shown.notes)
         names = {shown.key: shown.name for shown in self.editing.controller.images}
@@ -101,8 +93,28 @@ class SavePanel(Panel):
             prompted_by(session, names),
         )
 
+    def _refused(self) -> bool:
+        """Whether nothing can be saved now, which is said."""
+        session, said = self.editing.session, ""
+        if session is None or self.editing.controller.reference is None:
+            said = "There is nothing to save yet; open an image first."
+        elif session.candidate is not None:
+            said = "An outline is still open: accept (U) or drop (Shift+U) it first."
+        elif not session.labels.any():
+            said = "There is nothing to save yet; segment or paint a lesion first."
+        if said:
+            self.editing.controller.say(said, WARNING)
+        return bool(said)
+
     def open_menu(self) -> None:
-        """Show what can be saved."""
+        """Show what can be saved; what cannot is said before a file is named."""
+        if self._refused():
+            return
+        image = self.editing.controller.reference
+        for kind in (SEG, RTSTRUCT, SR):
+            refers = image is not None and bool(image.entry.series)
+            self.actions_of[kind].setEnabled(refers)
+            self.actions_of[kind].setText(KINDS[kind][0] if refers else f"{KINDS[kind][0]}  (needs DICOM images)")
         made: QPushButton = self.button
         self.menu.popup(made.mapToGlobal(made.rect().topLeft()))
 
@@ -110,10 +122,13 @@ class SavePanel(Panel):
         def ask() -> None:
             title, ending, pattern, _ = KINDS[kind]
             image = self.editing.controller.reference
-            start = Path(str(setting("folder"))) / f"{image.name if image is not None else 'case'}{ending}"
+            start = (
+                Path(str(setting("save_folder") or setting("folder")))
+                / f"{image.name if image is not None else 'case'}{ending}"
+            )
             path, _ = QFileDialog.getSaveFileName(self, title.rstrip("…"), str(start), pattern)
             if path:
-                remember("folder", str(Path(path).parent))
+                remember("save_folder", str(Path(path).parent))
                 self.save(kind, Path(path))
 
         return ask

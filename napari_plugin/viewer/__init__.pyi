@@ -20,7 +20,8 @@ from .readout import Readout
 from .tool_state import Tool, ToolState
 from .tools import TOOLS, PromptTool
 from .view import CaseView
-from .windows import AUTOMATIC, CT_WINDOWS, limits_of
+from .window_drag import WindowDrag
+from .windows import AUTOMATIC, CT_WINDOWS, is_ct, limits_of
 
 __all__ = [
     "AUTOMATIC",
@@ -37,12 +38,14 @@ __all__ = [
     "SidePlanes",
     "Tool",
     "ToolState",
+    "WindowDrag",
     "clicks_land_true",
     "compile_ahead",
     "go_to",
     "hang",
     "hold_in_place",
     "image_layer",
+    "is_ct",
     "limits_of",
     "plane_of",
     "show_plane",

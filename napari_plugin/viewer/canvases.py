@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari_plugin.viewer.tools import PromptTool
 
 WIDTH = 270
+_SHARE = 0.17
+"""Of the window, at most: the main picture needs the room."""
 
 
 class SideCanvases(QObject):
@@ -45,6 +47,9 @@ class SideCanvases(QObject):
         else:
             from napari_plugin.viewer.planes import SidePlanes
 
+            # both beside each other would leave the main canvas no room
+            self.close_series()
+
             self.planes = SidePlanes(self.viewer, self.tool)
             self.planes.closed.connect(self.forget_planes)
             self._show(self.planes, "Other planes")
@@ -58,6 +63,9 @@ class SideCanvases(QObject):
             self.viewer.window.remove_dock_widget(series)
         else:
             from napari_plugin.viewer.series_views import SeriesViews
+
+            if self.planes is not None:
+                self.toggle_planes()
 
             self.series = SeriesViews(self.viewer, self.tool)
             self.series.closed.connect(self.forget_series)
@@ -86,6 +94,11 @@ class SideCanvases(QObject):
             if shown is not None:
                 shown.refresh(layer)
 
+    def hold(self, holds: bool) -> None:
+        """Keep showing the other planes while the main canvas shows 3D."""
+        if self.planes is not None:
+            self.planes.hold(holds)
+
     def close_series(self) -> None:
         """Close the series' canvases where they are open: what they show has changed."""
         if self.series is not None:
@@ -101,7 +114,8 @@ class SideCanvases(QObject):
         for model in widget.models:
             self._attach(model)
         holder = self.viewer.window.add_dock_widget(widget, area="right", name=name, tabify=False)
-        put_beside(holder, self._beside, [WIDTH, self._beside.minimumWidth()])
+        width = min(WIDTH, round(_SHARE * self._beside.window().width()))
+        put_beside(holder, self._beside, [width, self._beside.minimumWidth()])
 
 
 def put_beside(holder: QDockWidget, widget: QWidget, widths: list[int]) -> None:

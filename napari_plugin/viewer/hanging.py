@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.components._viewer_mouse_bindings import dims_scroll
 from napari.components.overlays import TextOverlay
 from numpy.typing import ArrayLike, NDArray
 
@@ -30,6 +31,11 @@ CAMERA = ("away", "up", "left")
 
 AXES = ("S", "A", "R")
 METADATA = "monai_unet"
+ORIGINAL = "monai_unet_original"
+"""In the metadata of a layer that shows another one again: that other one."""
+_SAME_ZOOM, _ALIKE = 0.02, 0.1
+_ZOOM = 1.15
+"""By one notch of the wheel."""
 _SIDES = ("middle_left", "middle_right", "top_center", "bottom_center")
 _ENDS = (("S", "I"), ("A", "P"), ("R", "L"))
 """Of each axis of the working frame: the letter of its high end, of its low end."""
@@ -38,7 +44,7 @@ _ENDS = (("S", "I"), ("A", "P"), ("R", "L"))
 def hang(viewer: ViewerModel, *, letters: int = 15) -> None:
     """Prepare a viewer for volumes in (S, A, R): camera, letters, scale bar in mm, the wheel for slices.
 
-    In slices the right button zooms; in 3D the wheel does. `letters` is the size of R, L, A, P, S, I in points.
+    In slices Ctrl with the wheel zooms; in 3D the wheel does. `letters` is the size of R, L, A, P, S, I in points.
     """
     viewer.scene.camera.orientation = CAMERA
     bar = viewer.canvas.overlays.scale_bar
@@ -52,20 +58,45 @@ def hang(viewer: ViewerModel, *, letters: int = 15) -> None:
             viewer.canvas.overlays[side] = TextOverlay(position=side, color="#ffd75e", font_size=letters, box=False)
     _write_letters(viewer)
     if _on_wheel not in viewer.mouse_wheel_callbacks:
+        # napari's own changes the slice with Ctrl, which here changes the scale
+        viewer.mouse_wheel_callbacks[:] = [f for f in viewer.mouse_wheel_callbacks if f is not dims_scroll]
         viewer.mouse_wheel_callbacks.append(_on_wheel)
         viewer.scene.camera.events.mouse_zoom.connect(lambda event: _keep_wheel_for_slices(viewer))
         viewer.dims.events.ndisplay.connect(lambda event: _keep_wheel_for_slices(viewer))
         _bind_letters(viewer)
+        _keep_fit(viewer)
     _keep_wheel_for_slices(viewer)
 
 
-def show_plane(viewer: ViewerModel, name: str) -> None:
-    """Show the axial, coronal or sagittal plane through the present position, upright, the right on the left."""
+def show_plane(viewer: ViewerModel, name: str, *, keep_zoom: bool = False) -> None:
+    """Show the axial, coronal or sagittal plane through the present position, upright, the right on the left.
+
+    It fills the canvas, or, with `keep_zoom`, keeps the scale that the user has chosen, around the present position.
+    """
+    zoom = _own_zoom(viewer) if keep_zoom else None
     viewer.dims.ndisplay = 2
     viewer.scene.camera.orientation = CAMERA
     if viewer.dims.ndim == 3:
         viewer.dims.order = PLANES[name].order
     viewer.reset_view()
+    if zoom is not None:
+        up, across = (viewer.dims.point[axis] for axis in viewer.dims.displayed)
+        viewer.scene.camera.zoom = zoom
+        viewer.scene.camera.center = (0.0, float(up), float(across))
+
+
+def _own_zoom(viewer: ViewerModel) -> float | None:
+    """The zoom, where it is not that at which the volume just fills the canvas."""
+    if viewer.dims.ndisplay != 2 or viewer.dims.ndim != 3:
+        return None
+    camera = viewer.scene.camera
+    zoom, center = camera.zoom, camera.center
+    viewer.reset_view()
+    fills = camera.zoom
+    if abs(zoom / fills - 1) < _SAME_ZOOM:
+        return None
+    camera.zoom, camera.center = zoom, center
+    return float(zoom)
 
 
 def plane_of(viewer: ViewerModel) -> Plane:
@@ -99,10 +130,16 @@ def letters_of(viewer: ViewerModel) -> tuple[str, str, str, str]:
 
 def shown_image(viewer: ViewerModel) -> OpenImage | None:
     """The image that a viewer shows: of those that are seen the one on top; None where none is seen."""
+    layer = shown_layer(viewer)
+    return None if layer is None else layer.metadata[METADATA]
+
+
+def shown_layer(viewer: ViewerModel) -> Image | None:
+    """Its layer; of a canvas beside the main one, that of the main one, which it follows."""
     for layer in reversed(viewer.layers):
-        image: OpenImage | None = layer.metadata.get(METADATA)
-        if image is not None and layer.visible and layer.opacity > 0:
-            return image
+        if METADATA in layer.metadata and layer.visible and layer.opacity > 0:
+            found: Image = layer.metadata.get(ORIGINAL, layer)
+            return found
     return None
 
 
@@ -171,10 +208,18 @@ def go_to(viewer: ViewerModel, voxel: Sequence[int]) -> None:
 
 
 def _on_wheel(viewer: ViewerModel, event: MouseEvent) -> None:
-    """One slice for each notch, up is towards superior, anterior, right."""
-    if viewer.dims.ndisplay != 2 or viewer.dims.ndim != 3 or len(event.modifiers):
+    """One slice for each notch, up is towards superior, anterior, right; with Ctrl the scale, about the cursor."""
+    if viewer.dims.ndisplay != 2 or viewer.dims.ndim != 3:
         return
     step = int(np.sign(event.delta[1]))
+    if tuple(event.modifiers) == ("Control",):
+        camera, factor = viewer.scene.camera, _ZOOM**step
+        here = np.asarray([event.position[axis] for axis in viewer.dims.displayed])
+        middle = here + (np.asarray(camera.center[-2:]) - here) / factor
+        camera.zoom *= factor
+        camera.center = (0.0, float(middle[0]), float(middle[1]))
+    if len(event.modifiers):
+        return
     axis = viewer.dims.order[0]
     viewer.dims.set_current_step(axis, viewer.dims.current_step[axis] + step)
 
@@ -189,6 +234,26 @@ def _keep_wheel_for_slices(viewer: ViewerModel) -> None:
 def _orientation(viewer: ViewerModel) -> tuple[str, str, str]:
     depth, vertical, horizontal = (str(way) for way in viewer.scene.camera.orientation)
     return depth, vertical, horizontal
+
+
+def _keep_fit(viewer: ViewerModel) -> None:
+    """A volume that fills the canvas fills it also when the canvas gets another size; a scale of the user's stays."""
+    before = tuple(viewer.canvas.size)
+
+    def fit(event: object = None) -> None:
+        nonlocal before
+        old, before = before, tuple(viewer.canvas.size)
+        if viewer.dims.ndisplay != 2 or viewer.dims.ndim != 3 or not all(old) or shown_layer(viewer) is None:
+            return
+        camera, extent = viewer.scene.camera, viewer.layers.extent.world
+        shown = np.maximum([extent[1][axis] - extent[0][axis] for axis in viewer.dims.displayed], 1e-6)
+        zoom, center = camera.zoom, camera.center
+        viewer.reset_view()
+        filled = camera.zoom * float(np.min(old / shown) / np.min(before / shown))
+        if abs(zoom / filled - 1) > _ALIKE:
+            camera.zoom, camera.center = zoom, center
+
+    viewer.canvas.events.size.connect(fit)
 
 
 def _bind_letters(viewer: ViewerModel) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari.utils.events import Event
 
 SEGMENTATION, CANDIDATE = "Segmentation", "Candidate"
+_OUTLINE_MM = 0.8
 CANDIDATE_COLOR = "#ff4fd8"
 MOVED = "Images and segmentation share their voxels and were put back; with nothing in hand a drag moves the picture."
 
@@ -56,7 +57,7 @@ class SessionLayers:
         self._outline = np.zeros(session.grid.shape, dtype=np.uint8)
         colors = {None: "transparent", 0: "transparent", 1: CANDIDATE_COLOR}
         self.candidate = Labels(self._outline, name=CANDIDATE, colormap=DirectLabelColormap(color_dict=colors), **place)
-        self.candidate.contour = 1
+        self.candidate.contour = outline_voxels(session.grid.spacing)
         self.candidate.editable = False
         self._drawn: Box | None = None
         for layer in (self.labels, self.candidate):
@@ -187,6 +188,11 @@ class SessionLayers:
     def _on_selected_label(self, event: Event | None = None) -> None:
         if not self._quiet:
             self._chosen(int(self.labels.selected_label))
+
+
+def outline_voxels(spacing: Sequence[float]) -> int:
+    """How many voxels wide an outline is: about 0.8 mm, so that it is seen on the finest of them."""
+    return max(1, round(_OUTLINE_MM / min(spacing)))
 
 
 def _is_written(labels: NDArray[np.integer], atom: Atom) -> bool:

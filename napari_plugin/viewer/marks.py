@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 POINTS, LINES, AXES = "Prompts", "Prompt lines", "Axes"
 INCLUDE, EXCLUDE, DRAWING, AXIS_COLOR, AXIS_RIM = "#35d46a", "#ff5050", "#ffffff", "#ffffff", "#000000"
-_POINT_MM, _LINE_MM = 4.0, 0.8
+_POINT_MM, _LINE_MM = 5.0, 0.8
+_RING = 0.16
+"""Of its diameter."""
 _RIM = 2.4
 
 
@@ -51,7 +53,8 @@ class MarkLayers:
         if points or POINTS in self._layers:
             layer = self._layer(POINTS)
             layer.data = np.array([p.voxels(self.grid)[0] for p in points]).reshape(-1, 3)
-            layer.face_color = _colors(points) if points else INCLUDE
+            layer.border_color = _colors(points) if points else INCLUDE
+            layer.face_color = "transparent"
             layer.selected_data = set()
         self._draw_lines()
 
@@ -118,7 +121,10 @@ class MarkLayers:
             made: Points | Shapes
             if name == POINTS:
                 size = _POINT_MM / min(self.grid.spacing)
-                made = Points(ndim=3, name=name, size=size, border_color="black", symbol="disc", **placed(self.grid))
+                # an open ring: a small lesion is seen through it
+                made = Points(
+                    ndim=3, name=name, size=size, face_color="transparent", border_width=_RING, **placed(self.grid)
+                )
             else:
                 made = Shapes(ndim=3, name=name, **placed(self.grid))
             made.editable = False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
+from qtpy.QtCore import QTimer
 
 from monai_unet.geometry import PLANES
 from napari_plugin.viewer.canvas_stack import LETTER_SIZE, CanvasStack
@@ -38,7 +39,7 @@ class SidePlanes(CanvasStack):
         super().__init__(2)
         self.viewer, self.tool = viewer, tool
         self._mirrors: list[dict[Layer, Mirror]] = [{}, {}]
-        self._moving = False
+        self._moving = self._due = self._closed = False
         for model in self.models:
             hang(model, letters=LETTER_SIZE)
             model.canvas.overlays.scale_bar.visible = False
@@ -50,10 +51,11 @@ class SidePlanes(CanvasStack):
         viewer.layers.events.removed.connect(self._on_layers)
         viewer.dims.events.current_step.connect(self._on_main_step)
         viewer.dims.events.order.connect(self._on_order)
-        self._on_layers()
+        self._follow_layers()
 
     def close_planes(self) -> None:
         """Let go of the main viewer; call before the widget goes."""
+        self._closed = True
         events = self.viewer.layers.events
         events.inserted.disconnect(self._on_layers)
         events.removed.disconnect(self._on_layers)
@@ -74,7 +76,16 @@ class SidePlanes(CanvasStack):
                 mirrors[layer].redraw()
 
     def _on_layers(self, event: Event | None = None) -> None:
-        """The same images and label maps as the main viewer."""
+        """Once for all that changes now: another case takes three layers away and brings three."""
+        if not self._due:
+            self._due = True
+            QTimer.singleShot(0, self._follow_layers)
+
+    def _follow_layers(self) -> None:
+        """The same images and label maps as the main viewer, in its order, below the crosshair."""
+        self._due = False
+        if self._closed:
+            return
         # a first layer moves a viewer to its middle slice, which the main viewer must not follow
         self._moving = True
         try:
@@ -86,16 +97,35 @@ class SidePlanes(CanvasStack):
     def _mirror_layers(self) -> None:
         wanted = [layer for layer in self.viewer.layers if isinstance(layer, (Image, Labels)) and layer.ndim == 3]
         for model, mirrors in zip(self.models, self._mirrors, strict=True):
-            for layer in [layer for layer in mirrors if layer not in wanted]:
-                mirror = mirrors.pop(layer)
-                mirror.release()
-                model.layers.remove(mirror.layer)
+            left = {layer: mirrors.pop(layer) for layer in list(mirrors) if layer not in wanted}
             for layer in wanted:
-                if layer not in mirrors:
+                if layer in mirrors:
+                    continue
+                # a layer takes napari long to make and to take away: one that shows nothing any more shows this
+                free = next((old for old in left if type(old) is type(layer)), None)
+                if free is None:
                     mirrors[layer] = Mirror(layer)
                     model.layers.append(mirrors[layer].layer)
+                else:
+                    mirrors[layer] = left.pop(free)
+                    mirrors[layer].show(layer)
+            for mirror in left.values():
+                mirror.release()
+                model.layers.remove(mirror.layer)
             if mirrors and CROSSHAIR not in model.layers:
                 self._add_crosshair(model, wanted[0])
+            if mirrors:
+                model.layers[CROSSHAIR].scale = _crosshair_scale(wanted[0])
+                order = [mirrors[layer].layer for layer in wanted] + [model.layers[CROSSHAIR]]
+                for place, layer in enumerate(order):
+                    if model.layers.index(layer) != place:
+                        model.layers.move(model.layers.index(layer), place)
+
+    def hold(self, holds: bool) -> None:
+        """Keep showing what is shown while the main viewer shows 3D."""
+        for mirrors in self._mirrors:
+            for mirror in mirrors.values():
+                mirror.holds = holds
 
     def _on_order(self, event: Event | None = None) -> None:
         if self.viewer.dims.ndim != 3:
@@ -142,14 +172,15 @@ class SidePlanes(CanvasStack):
             self.viewer.dims.set_point(range(3), list(event.position[-3:]))
 
     def _add_crosshair(self, model: ViewerModel, image: Image) -> None:
-        # of the image's scale: a finer one would change what napari counts as a step of the slider
+        # as coarse as the image's thickest slice: a finer one would change what napari counts as a step of the slider;
+        # the same along each axis, or one line would be thick and the other thin
         model.add_vectors(
             np.zeros((2, 2, 3)),
             name=CROSSHAIR,
             edge_color=_CROSSHAIR_COLOR,
             opacity=0.7,
             vector_style="line",
-            scale=image.scale,
+            scale=_crosshair_scale(image),
             units=("mm",) * 3,
             axis_labels=AXES,
         )
@@ -167,3 +198,9 @@ class SidePlanes(CanvasStack):
             lines.append((start, way))
         layer.edge_width = _CROSSHAIR_PIXELS / max(model.scene.camera.zoom * float(np.mean(layer.scale)), 1e-6)
         layer.data = np.array(lines)
+
+
+def _crosshair_scale(image: Image | Labels) -> tuple[float, float, float]:
+    """As coarse as the thickest voxel edge, and the same along each axis."""
+    coarsest = float(np.max(image.scale))
+    return coarsest, coarsest, coarsest

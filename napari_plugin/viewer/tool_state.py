@@ -7,10 +7,10 @@ layer: one click never does two things.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast
 
 from monai_unet.interaction import PromptKind
-from napari_plugin.viewer.tools import PromptTool
+from napari_plugin.viewer.tools import TOOLS, PromptTool
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -94,7 +94,7 @@ class ToolState:
             for layer in self._watched:
                 if str(layer.mode) != _PAN and not (layer is labels and name in _MODES):
                     layer.mode = _PAN
-            self.prompts.choose(name if name in get_args(PromptKind) else None)
+            self.prompts.choose(cast("PromptKind", name) if name in TOOLS else None)
             if labels is not None and name in _MODES:
                 labels.visible = True
                 self.viewer.layers.selection.active = labels
@@ -182,8 +182,9 @@ class ToolState:
         self._now(own[0] if own else "other")
 
     def _on_brush(self, event: Event) -> None:
-        if not self._quiet and event.source is self._labels():
-            self.brush_mm = event.source.brush_size * self._voxel_mm()
+        labels = self._labels()
+        if not self._quiet and labels is not None and event.source is labels:
+            self.brush_mm = labels.brush_size * self._voxel_mm()
             self._tell()
 
     def _on_press(self, viewer: ViewerModel, event: MouseEvent) -> None:

@@ -41,9 +41,11 @@ class CaseView:
         opacity: float,
         redrawn: Callable[[Labels], None],
         later: Later = at_once,
+        hold: Callable[[bool], None] = lambda holds: None,
     ) -> None:
+        """Args: `hold` keeps the canvases beside the main one as they are while that shows 3D."""
         self.viewer, self.editing, self._opacity, self._redrawn = viewer, editing, opacity, redrawn
-        self._later = later
+        self._later, self._hold = later, hold
         self.layers: SessionLayers | None = None
         self.marks: MarkLayers | None = None
         self._doubt: Image | None = None
@@ -181,6 +183,7 @@ class CaseView:
             return "Every lesion is hidden; tick one in the table."
         # napari takes the slice to the end of a volume when the range of the axes changes with the layers
         self._place = tuple(self.viewer.dims.point)
+        self._hold(True)
         self._set_layers_visible(False)
         for layer in self._surfaces:
             self.viewer.layers.append(layer)
@@ -196,6 +199,7 @@ class CaseView:
                 self.viewer.layers.remove(layer)
         self._surfaces = []
         self._set_layers_visible(True)
+        self._hold(False)
         if self.viewer.dims.ndisplay == 3:
             show_plane(self.viewer, plane_of(self.viewer).name)
         self.viewer.dims.point = self._place

@@ -21,7 +21,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QLineEdit,
     QListWidget,
-    QMessageBox,
     QPlainTextEdit,
     QPushButton,
     QTableWidget,
@@ -238,8 +237,8 @@ def test_closing_asks_for_unsaved_work_and_ends_a_running_model(
     other.model.segment_button.click()
     wait(lambda: other.progress.value() > 2)
     window = second.window._qt_window
-    answers = iter((QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes))
-    monkeypatch.setattr(QMessageBox, "question", lambda *arguments: next(answers))
+    answers = iter(("stay", "leave"))
+    monkeypatch.setattr("napari_plugin.widget.ask_unsaved", lambda parent: next(answers))
     assert not window.close()
     assert window.isVisible()
     assert other.controller.jobs.running

@@ -62,14 +62,14 @@ def test_letters_take_tools_and_never_rename_or_jump(dock: Any, mouse: CanvasMou
     assert dock.viewer.layers.selection.active is labels
     assert str(labels.mode) == "paint"
     # a number box gets its digits, and no letter
-    dock.refine.size.setFocus()
-    wait(dock.refine.size.hasFocus)
-    dock.refine.size.selectAll()
-    QTest.keyClicks(dock.refine.size, "9")
+    dock.refine.brush_size.setFocus()
+    wait(dock.refine.brush_size.hasFocus)
+    dock.refine.brush_size.selectAll()
+    QTest.keyClicks(dock.refine.brush_size, "9")
     key(Qt.Key.Key_G)
     wait(seconds=0.05)
     assert in_hand(dock) == ["point"]
-    assert dock.refine.size.value() == 9
+    assert dock.refine.brush_size.value() == 9
     # a class is typed; after Return letters are tools again
     dock.findings.kind.setFocus()
     wait(dock.findings.kind.hasFocus)
@@ -131,7 +131,7 @@ def test_brush_is_a_disc_or_a_ball_of_millimetres(dock: Any, mouse: CanvasMouse,
     centre = np.array(session.grid.shape) // 2
     dock.view.go_to(tuple(centre))
     QTest.mouseClick(dock.refine.tools["brush"], LEFT)
-    dock.refine.size.setValue(12)
+    dock.refine.brush_size.setValue(12)
     mouse.click(centre)
     wait(seconds=0.05)
     painted = np.argwhere(session.labels)
@@ -145,11 +145,11 @@ def test_brush_is_a_disc_or_a_ball_of_millimetres(dock: Any, mouse: CanvasMouse,
     wait(seconds=0.05)
     reach = (np.ptp(np.argwhere(session.labels), axis=0) + 1) * session.grid.spacing
     assert (np.abs(reach - 12) <= 4).all()
-    size = dock.refine.size.value()
+    size = dock.refine.brush_size.value()
     mouse.key(Qt.Key.Key_BracketRight)
-    assert dock.refine.size.value() > size
+    assert dock.refine.brush_size.value() > size
     mouse.key(Qt.Key.Key_BracketLeft)
-    assert dock.refine.size.value() == pytest.approx(size)
+    assert dock.refine.brush_size.value() == pytest.approx(size)
 
 
 def test_folded_boxes_keep_their_keys(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:

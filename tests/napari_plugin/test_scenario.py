@@ -80,7 +80,6 @@ def test_study_to_seg_and_report_and_back(dock: Any, study: Path, tmp_path: Path
         dock.save.save(kind, tmp_path / name)
         settled(dock, wait)
         assert "Saved" in dock.status.text(), dock.status.text()
-        assert "For research use" in dock.status.text()
     assert not dock.editing.unsaved
 
     for name in ("seg.dcm", "rt.dcm"):

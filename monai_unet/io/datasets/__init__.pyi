@@ -2,8 +2,8 @@ from .case_files import images_beside, images_in, label_maps_in, unique_names
 from .channel import Channel, ExpectedInput
 from .channels import UnrelatedFramesError, place_onto, read_channels, stack_channels
 from .decathlon import dataset_cases, dataset_labels, read_dataset
-from .head_check import head_warnings
-from .input_check import check_input, expected_of
+from .head_check import head_warnings, skull_warnings
+from .input_check import check_input, expected_of, size_warnings
 from .inventory import Entry, inventory
 from .labelled import LabelClass, LabelledCase, LabelledSet
 from .read_labelled import read_labelled_set
@@ -36,6 +36,8 @@ __all__ = [
     "read_dataset",
     "read_labelled_set",
     "sequence_warnings",
+    "size_warnings",
+    "skull_warnings",
     "stack_channels",
     "stated_classes",
     "structure_table",

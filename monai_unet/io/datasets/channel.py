@@ -50,6 +50,7 @@ class Channel:
         optional: whether the model can do without it; a missing one is an image of zeros.
         contrast_enhanced_head: whether it must show a head, with contrast agent, which is then looked at.
         expected: what its images looked like in training.
+        skull_stripped: whether it must show a brain without its skull, which is then looked at.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Channel:
     optional: bool = False
     contrast_enhanced_head: bool = False
     expected: ExpectedInput = field(default_factory=ExpectedInput)
+    skull_stripped: bool = False
 
 
 def _tuples(value: Any) -> Any:

@@ -58,7 +58,7 @@ def check_input(volume: MetaTensor, expected: ExpectedInput) -> list[str]:
         return [f"every voxel has the value {low:g}: this is not an image."]
     return [
         *_modality_warnings(volume, expected),
-        *_size_warnings(volume, expected),
+        *size_warnings(volume, expected),
         *_intensity_warnings(low, high, expected),
         *_orientation_warnings(volume, expected),
     ]
@@ -77,7 +77,8 @@ def _modality_warnings(volume: MetaTensor, expected: ExpectedInput) -> list[str]
     return []
 
 
-def _size_warnings(volume: MetaTensor, expected: ExpectedInput) -> list[str]:
+def size_warnings(volume: MetaTensor, expected: ExpectedInput) -> list[str]:
+    """The same of voxel size and field of view alone, in mm; no voxel is looked at."""
     grid = grid_of(volume)
     found = []
     for what, sizes, seen in (
