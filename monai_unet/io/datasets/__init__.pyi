@@ -9,7 +9,6 @@ from .labelled import LabelClass, LabelledCase, LabelledSet
 from .read_labelled import read_labelled_set
 from .sequence_check import sequence_warnings
 from .sequences import group_sequences, match_sequence
-from .stated_classes import stated_classes
 from .structures import structure_table
 
 __all__ = [
@@ -37,7 +36,6 @@ __all__ = [
     "read_labelled_set",
     "sequence_warnings",
     "stack_channels",
-    "stated_classes",
     "structure_table",
     "unique_names",
 ]
