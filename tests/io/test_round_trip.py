@@ -141,6 +141,8 @@ def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lowest value is -1"):
         write_label_map(volume[0].numpy() - 1, tmp_path / "out.nii.gz", like=volume.meta)
     with pytest.raises(InputError, match="no volume format"):
+        write_label_map(volume[0].numpy(), tmp_path / "out.bmp", like=volume.meta)
+    with pytest.raises(InputError, match="would be a picture"):
         write_label_map(volume[0].numpy(), tmp_path / "out.png", like=volume.meta)
     assert not list(tmp_path.glob("out*"))
 

@@ -9,7 +9,6 @@ from .labelled import LabelClass, LabelledCase, LabelledSet
 from .read_labelled import read_labelled_set
 from .sequence_check import sequence_warnings
 from .sequences import group_sequences, match_sequence
-from .stated_classes import stated_classes
 from .structures import structure_table
 
 __all__ = [
@@ -39,7 +38,6 @@ __all__ = [
     "size_warnings",
     "skull_warnings",
     "stack_channels",
-    "stated_classes",
     "structure_table",
     "unique_names",
 ]

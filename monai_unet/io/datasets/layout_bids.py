@@ -106,7 +106,8 @@ def _chosen(root: Path, masks: Sequence[_File], label: str) -> list[_File]:
 def _same_session(mask: _File, image: _File) -> bool:
     if any(mask.entities.get(key) != image.entities.get(key) for key in ("sub", "ses")):
         return False
-    return all(mask.entities.get("run", run) == run for run in [image.entities.get("run", mask.entities.get("run"))])
+    runs = {one.entities["run"] for one in (mask, image) if "run" in one.entities}
+    return len(runs) < 2
 
 
 def _common(groups: Sequence[Sequence[_File]]) -> tuple[str, ...]:
