@@ -27,18 +27,28 @@ demo: $(READY)
 # the tests themselves have no network (tests/conftest.py): the public volumes that some read are fetched before
 test: system-packages $(VENV)/.ready-dev
 	$(BIN)/python tests/fetched.py
-	$(MAKE) --no-print-directory run-tests
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory pytest
 
 # the plugin's tests in a process of their own: two windows on one display take the keyboard from each other, and Qt shares
 # no process with the rest; a dead worker ends the run
 FAST := -m "not slow" -p no:cacheprovider
-.PHONY: run-tests
-run-tests: lint
-	$(PYTEST) $(FAST) -n 2 --dist loadfile --max-worker-restart 0 --ignore tests/napari_plugin
+WORKERS := 2
+.PHONY: pytest
+pytest:
+	$(PYTEST) $(FAST) -n $(WORKERS) --dist loadfile --max-worker-restart 0 --ignore tests/napari_plugin
 	$(PYTEST) $(FAST) tests/napari_plugin
 
 test-slow: $(VENV)/.ready-dev
 	$(PYTEST) -m slow -p no:cacheprovider
+
+# the oldest versions that setup.cfg allows, the newest, and those before their release, each in an environment of its own;
+# TORCH=2.13.0 where the index has a build of torch for CPUs in that version alone
+.PHONY: test-oldest test-newest test-pre
+test-oldest test-newest test-pre: test-%: system-packages
+	$(PYTHON) tools/versions.py $* .venv-$* --torch "$(TORCH)"
+	.venv-$*/bin/python tests/fetched.py
+	$(MAKE) --no-print-directory pytest VENV=.venv-$*
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

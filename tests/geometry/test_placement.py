@@ -12,8 +12,8 @@ from monai_unet.geometry.placement import place
 SHEARED = np.array([[0.7, 0.1, 0.0, -3.0], [-0.1, 0.8, 0.3, 5.0], [0.0, 0.0, 2.0, 7.0], [0.0, 0.0, 0.0, 1.0]])
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(3)))
-@pytest.mark.parametrize("flips", itertools.product((1, -1), repeat=3))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("flips", list(itertools.product((1, -1), repeat=3)))
 def test_all_48_orientations_land_on_the_same_voxels(order: tuple[int, ...], flips: tuple[int, ...]) -> None:
     onto = Grid((5, 6, 7), SHEARED)
     array = np.arange(1, 211).reshape(onto.shape)

@@ -46,7 +46,7 @@ def write_rtstruct(
     frames = frames_on(masks, images.grid, segments, fractional=False)
     with warnings.catch_warnings():
         # highdicom's remarks on values of the source quote them, the patient's name among them
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", UserWarning)
         result = _document(images, algorithm)
     result.StructureSetROISequence = [_roi(s, images.first.FrameOfReferenceUID, algorithm) for s in segments]
     result.RTROIObservationsSequence = [_observation(segment) for segment in segments]

@@ -52,7 +52,7 @@ def write_seg(
     kind = hd.seg.SegmentationTypeValues.FRACTIONAL if fractional else hd.seg.SegmentationTypeValues.BINARY
     with warnings.catch_warnings():
         # highdicom's remarks on values of the source quote them, the patient's name among them
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", UserWarning)
         result = hd.seg.Segmentation(
             source_images=images.headers,
             pixel_array=pixels,

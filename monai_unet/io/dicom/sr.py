@@ -101,7 +101,7 @@ def write_sr(
     )
     with warnings.catch_warnings():
         # highdicom's remarks on values of the source quote them, the patient's name among them
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", UserWarning)
         result = hd.sr.Comprehensive3DSR(
             evidence=[*images.headers, seg],
             content=report,

@@ -74,7 +74,7 @@ def test_the_phantom_itself_is_read(tmp_path: Path) -> None:
         ("ImageOrientationPatient", "1\\0\\0\\1\\0\\0"),
     ],
 )
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_value_that_cannot_be_understood_is_refused(
     tmp_path: Path, keyword: str, value: str, slices: list[int]
 ) -> None:
@@ -118,7 +118,7 @@ def test_scaling_that_is_not_stated_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["nan", "1,5", "x"])
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_enhanced_frames_are_held_to_the_same(tmp_path: Path, value: str) -> None:
     file = next(iter(write_phantom(tmp_path, multiframe=True).folder.iterdir()))
     dataset = pydicom.dcmread(file)

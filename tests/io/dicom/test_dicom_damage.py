@@ -32,7 +32,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", ["seg", "rtstruct", "sr"])
 def test_damaged_result_is_refused_by_name_or_read(tmp_path: Path, kind: str) -> None:
     phantom = write_phantom(tmp_path / "ct", shape=(11, 9, 4))

@@ -136,7 +136,7 @@ def test_every_second_slice_gone_is_said(tmp_path: Path) -> None:
     assert read_series(tmp_path / "stated").meta["notes"] == ()
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_results_on_a_series_of_many_frames_of_reference_come_back(tmp_path: Path) -> None:
     phantom = write_phantom(tmp_path / "ct")
     for file in phantom.folder.iterdir():
