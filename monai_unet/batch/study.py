@@ -24,7 +24,7 @@ from monai_unet.batch.receipt import (
     refuse_shared,
     stated_of,
 )
-from monai_unet.errors import InputError
+from monai_unet.errors import InputError, system_sentence
 from monai_unet.generators import drain
 from monai_unet.io import (
     FileBatch,
@@ -245,4 +245,6 @@ def _inputs(segmenter: Segmenter, jobs: Sequence[Job]) -> list[Path]:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError | MemoryError):
+        return system_sentence(error)
     return str(error) if isinstance(error, InputError) else f"it failed unexpectedly ({type(error).__name__}: {error})"

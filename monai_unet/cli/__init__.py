@@ -10,11 +10,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from monai_unet.cli.arguments import Command, add_arguments, from_values
 from monai_unet.cli.letters import print_anything, say
 from monai_unet.cli.stopping import answer_stops
-from monai_unet.errors import InputError
+from monai_unet.errors import InputError, system_sentence
 from monai_unet.paths import spare_the_home
 from monai_unet.version import __version__
 
@@ -68,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = vars(build_parser(only=named).parse_args(arguments))
     spare_the_home()
     try:
-        return from_values(command_class(values["command"]), values).run()
+        with _memory_limit(values.get("memory_limit")):
+            return from_values(command_class(values["command"]), values).run()
     except InputError as error:
         say(f"monai-unet: {error}", file=sys.stderr)
         return FAILURE
@@ -78,3 +80,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
+    except (OSError, MemoryError) as error:
+        # a full or read-only disk, a home that cannot be written: nothing that a traceback would explain
+        say(f"monai-unet: {system_sentence(error)}", file=sys.stderr)
+        return FAILURE
+
+
+def _memory_limit(gib: float | None) -> AbstractContextManager[None]:
+    """What `--memory-limit` says to readers; without it nothing is imported."""
+    if gib is None:
+        return nullcontext()
+    from monai_unet.io import reading_limit
+
+    return reading_limit(gib)

@@ -33,7 +33,7 @@ class CompareCommand(Command):
             write_comparison_json,
             write_comparison_report,
         )
-        from monai_unet.io import claim_names
+        from monai_unet.io import claim_names, together
 
         first, second = self.names or self._folder_names()
         if first == second:
@@ -41,8 +41,9 @@ class CompareCommand(Command):
         comparison = compare(read_result(self.first, name=first), read_result(self.second, name=second))
         names = ["compare.json", "compare.html"]
         claim_names(self.output, names, overwrite=self.overwrite, hint="or say --overwrite")
-        write_comparison_json(comparison, self.output / "compare.json")
-        write_comparison_report(comparison, self.output / "compare.html")
+        with together():
+            write_comparison_json(comparison, self.output / "compare.json")
+            write_comparison_report(comparison, self.output / "compare.html")
         say(text_rows(comparison))
         alone = len(comparison.only_first) + len(comparison.only_second)
         if alone:

@@ -49,6 +49,9 @@ class ConvertCommand(Command):
             "were looked at, and show nothing of the patient"
         ),
     ] = False
+    memory_limit: Annotated[
+        float | None, Option("memory that reading one volume may take (default: 70 %% of what is free)", metavar="GIB")
+    ] = None
     overwrite: Annotated[bool, Option("replace a file that is there (never an input)")] = False
     resample: Annotated[bool, Option("accept a series with missing or uneven slices")] = False
 

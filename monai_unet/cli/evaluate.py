@@ -84,6 +84,12 @@ class EvaluateCommand(Command):
     workers: Annotated[
         int | None, Option("processes (default: one per core; with --bundle 1)", metavar="N", group=_RUNNING)
     ] = None
+    memory_limit: Annotated[
+        float | None,
+        Option(
+            "memory that reading one volume may take (default: 70 %% of what is free)", metavar="GIB", group=_RUNNING
+        ),
+    ] = None
     cluster: Annotated[
         str, Option("run on the Dask scheduler at this address instead", metavar="ADDRESS", group=_RUNNING)
     ] = ""

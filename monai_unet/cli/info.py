@@ -20,6 +20,9 @@ class InfoCommand(Command):
 
     path: Annotated[Path, Positional("volume, DICOM file, folder, DICOMDIR or zip")]
     json: Annotated[bool, Option("for programs; with affine and orientation")] = False
+    memory_limit: Annotated[
+        float | None, Option("memory that reading one volume may take (default: 70 %% of what is free)", metavar="GIB")
+    ] = None
     identity: Annotated[bool, Option("also say who the patient is (name, id, birth date)")] = False
 
     def run(self) -> int:

@@ -61,6 +61,10 @@ class InteractCommand(Command):
     trust: Annotated[
         bool, Option("agree to run a model that is not built in (its config can run any code)", group=_HOW)
     ] = False
+    memory_limit: Annotated[
+        float | None,
+        Option("memory that reading one volume may take (default: 70 %% of what is free)", metavar="GIB", group=_HOW),
+    ] = None
     json: Annotated[bool, Option("print one JSON object with a list for each score", group=_OUTPUT)] = False
     output: Annotated[Path | None, Option("folder of the report (with --dataset)", metavar="DIR", group=_OUTPUT)] = None
     overwrite: Annotated[bool, Option("replace a report that is there", group=_OUTPUT)] = False

@@ -59,7 +59,9 @@ class SegmentCommand(Command):
     ] = "auto"
     precision: Annotated[Literal["fp32", "bf16", "fp16"], Option("bf16 and fp16 for devices that have them")] = "fp32"
     compile: Annotated[bool, Option("torch.compile with CUDA graphs, for many cases on a GPU")] = False
-    memory_limit: Annotated[float | None, Option("memory that inference may take, in GiB", metavar="GIB")] = None
+    memory_limit: Annotated[
+        float | None, Option("memory that reading a volume, and inference, may each take", metavar="GIB")
+    ] = None
     uncertainty: Annotated[bool, Option("also write <case>_uncertainty.nii.gz, 0 (sure) to 1")] = False
     resume: Annotated[bool, Option("skip cases finished before with this model, input and options")] = False
     overwrite: Annotated[bool, Option("replace what lies in the place of the results (never an input)")] = False

@@ -80,7 +80,7 @@ class TrainCommand(Command):
         from monai_unet.planning import budget_of, memory_of, plan_data_set
 
         if planned or (space.plan_file.is_file() and self.resume):
-            return space.plan()
+            return self._unchanged(space)
         return plan_data_set(
             self.data,
             space,
@@ -93,6 +93,18 @@ class TrainCommand(Command):
             seed=self.seed,
             says=say,
         ).plan
+
+    def _unchanged(self, space: Workspace) -> Plan:
+        from monai_unet.planning import changed_cases
+
+        plan, changed = space.plan(), changed_cases(space)
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            raise InputError(
+                f"the files of {changed[0]}{more} changed since the data set was planned; plan again "
+                f"(monai-unet plan DATA -o {space.root} --overwrite)."
+            )
+        return plan
 
     def _whole(self, space: Workspace, plan: Plan) -> int:
         from monai_unet.planning import WHOLE, choose_and_pack
@@ -128,7 +140,7 @@ class TrainCommand(Command):
         from monai_unet.planning import train_run
 
         minutes = plan.epochs * plan.epoch_steps * plan.seconds_per_step / 60
-        say(f"Training ({name}): {plan.epochs} epochs, about {minutes:.0f} min.")
+        say(f"Training ({name}): {plan.epochs} epochs, about {max(1, round(minutes))} min.")
         return _followed(train_run(space, plan, name, resume=self.resume, overwrite=self.overwrite, seed=self.seed))
 
     def _end(self, name: str, root: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_unet.errors import InputError
+from monai_unet.errors import InputError, system_sentence
 from monai_unet.evaluation.calibration import Reliability, reliability
 from monai_unet.evaluation.detection import LesionRecord, Side, match_lesions
 from monai_unet.evaluation.label_maps import read_label_map, read_probabilities, require_same_grid
@@ -135,6 +135,8 @@ class ScoreFiles:
             result = self._score(pair)
         except InputError as error:
             return CaseResult(pair, failure=str(error))
+        except (OSError, MemoryError) as error:
+            return CaseResult(pair, failure=system_sentence(error))
         except Exception as error:
             logger.exception("case %s", pair.case)
             return CaseResult(pair, failure=f"unexpected {type(error).__name__}: {error}; please report this.")

@@ -109,9 +109,13 @@ class EvaluationJournal:
         return file
 
     def _write(self, entry: Mapping[str, object]) -> None:
-        self._file.write(_line(entry))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(_line(entry))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
+            raise
 
     def _go_on(self, resume: bool) -> None:
         with self.path.open("rb") as lines:

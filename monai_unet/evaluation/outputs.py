@@ -17,6 +17,7 @@ from monai_unet.evaluation.pairs import Refusal
 from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.summary import Summary, summarise
 from monai_unet.evaluation.tables import write_cases_csv, write_lesions_csv, write_summary_json
+from monai_unet.io import together
 from monai_unet.mappings import Json
 
 OUTPUT_NAMES = ("cases.csv", "lesions.csv", "summary.json", "report.html")
@@ -55,23 +56,24 @@ class Evaluation:
 
 
 def write_outputs(evaluation: Evaluation, folder: str | Path) -> Summary | None:
-    """Write all files of an evaluation, each of them atomically; gives the summary, None where no case was scored."""
+    """Write all files of an evaluation, all or none; gives the summary, None where no case was scored."""
     from monai_unet.evaluation.report import write_report
 
     folder = Path(folder)
     table = evaluation.digest.table
     summary = summarise(table) if table is not None else None
-    write_cases_csv(evaluation.scores(), folder / "cases.csv")
-    write_lesions_csv(evaluation.lesions(), folder / "lesions.csv")
-    write_summary_json(
-        summary,
-        folder / "summary.json",
-        surface=evaluation.settings.surface,
-        failures=[asdict(refusal) for refusal in evaluation.refusals],
-        provenance=evaluation.provenance,
-        more=_sections(evaluation),
-    )
-    write_report(evaluation, summary, folder / "report.html")
+    with together():
+        write_cases_csv(evaluation.scores(), folder / "cases.csv")
+        write_lesions_csv(evaluation.lesions(), folder / "lesions.csv")
+        write_summary_json(
+            summary,
+            folder / "summary.json",
+            surface=evaluation.settings.surface,
+            failures=[asdict(refusal) for refusal in evaluation.refusals],
+            provenance=evaluation.provenance,
+            more=_sections(evaluation),
+        )
+        write_report(evaluation, summary, folder / "report.html")
     return summary
 
 

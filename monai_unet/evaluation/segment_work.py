@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from monai_unet.errors import InputError
+from monai_unet.errors import InputError, system_sentence
 from monai_unet.evaluation.case_work import CaseResult, ScoreFiles, ScoreSettings
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.io import notes_of, read_volume, write_label_map
@@ -35,6 +35,8 @@ class SegmentAndScore:
                 notes = self._segment(pair)
         except InputError as error:
             return CaseResult(pair, failure=str(error))
+        except (OSError, MemoryError) as error:
+            return CaseResult(pair, failure=system_sentence(error))
         except Exception as error:
             return CaseResult(pair, failure=f"segmentation failed, {type(error).__name__}: {error}")
         result = ScoreFiles(self.settings)(pair)

@@ -20,6 +20,7 @@ from .dicom.series import DicomSeries, find_series
 from .foreign_text import address, cell, of_cell, plain, visible
 from .formats.label_table import LabelEntry
 from .hashes import file_hash, sha256_of
+from .limits import reading_limit
 from .mask_file import MaskFile, parse_names, read_mask_file
 from .mask_split import files_of_structures, write_each_structure
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
@@ -90,6 +91,7 @@ __all__ = [
     "read_mask_file",
     "read_series",
     "read_volume",
+    "reading_limit",
     "remove_abandoned",
     "remove_unfinished",
     "sequence_cases",

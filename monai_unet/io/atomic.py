@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TypeVar
 
 from monai_unet.paths import is_private, make_private
 
@@ -29,6 +30,7 @@ _SYNCS_AT_ONCE = 16
 """fsync of so many files in threads costs hardly more than of one: the disk's journal takes them together."""
 
 _UNFINISHED = re.compile(r"\.partial-[a-z0-9_]{8}(\..*)?")
+_Error = TypeVar("_Error", bound=BaseException)
 _live: set[Path] = set()
 _cleaned: set[Path] = set()
 _batch: ContextVar[FileBatch | None] = ContextVar("batch", default=None)
@@ -88,8 +90,9 @@ def atomic_path(path: str | Path, *, private: bool | None = None) -> Iterator[Pa
     temporary = _temporary(path, private=is_private(path) if private is None else private)
     try:
         yield temporary
-    except BaseException:
+    except BaseException as error:
         _drop(temporary)
+        _about(error, path)
         raise
     batch = _batch.get()
     alone = batch is None
@@ -140,7 +143,7 @@ def settle(batches: Sequence[FileBatch], *, first: Callable[[Path], bool] = lamb
                     _live.discard(temporary)
                     folders.append(final.parent)
                 except OSError as error:
-                    errors[place] = error
+                    errors[place] = _about(error, final)
                     break
         _sync_folders(folders)
     _sync_folders(folder for batch in batches for folder in batch._made)
@@ -180,8 +183,9 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         temporary.rename(path)
         _live.discard(temporary)
         _sync_folders([path.parent, *made])
-    except BaseException:
+    except BaseException as error:
         _drop(temporary)
+        _about(error, path)
         raise
 
 
@@ -224,7 +228,7 @@ def _sync_all(batches: Sequence[FileBatch]) -> list[OSError | None]:
         try:
             sync_file(item[1])
         except OSError as error:
-            errors[item[0]] = error
+            errors[item[0]] = _about(error, next(f for t, f in batches[item[0]].files if t == item[1]))
 
     if len(files) < 2:
         for item in files:
@@ -282,6 +286,16 @@ def _temporary(path: Path, *, private: bool) -> Path:
             if stat.S_ISREG(before.st_mode):
                 temporary.chmod(stat.S_IMODE(before.st_mode) & 0o777 | 0o600)
     return temporary
+
+
+def _about(error: _Error, path: Path) -> _Error:
+    """An error of the system, which names the file that was to be written and not the temporary one."""
+    if isinstance(error, OSError) and error.errno is not None:
+        named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        if not named or ".partial-" in named:
+            error.filename = str(path)
+            error.filename2 = None
+    return error
 
 
 def _name(suffix: str) -> str:

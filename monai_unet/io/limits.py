@@ -1,7 +1,8 @@
 """What reading a file may take, asked before anything is unpacked or allocated, and one sentence for whatever fails.
 
 A few megabytes can unpack to more than a machine has. What a header asks for is compared with the memory at hand; what
-a zip or a deflated file unpacks to is counted while it is unpacked. `$MONAI_UNET_MAX_GIB` sets another limit.
+a zip or a deflated file unpacks to is counted while it is unpacked. `--memory-limit` of the commands, or
+`$MONAI_UNET_MAX_GIB`, sets another limit.
 """
 
 from __future__ import annotations
@@ -42,6 +43,26 @@ def allowed_bytes() -> int:
     return int(limit * _GIB)
 
 
+@contextmanager
+def reading_limit(gib: float) -> Iterator[None]:
+    """Inside, reading one volume may take so many GiB, in processes that are started too.
+
+    Raises:
+        InputError: that is no positive number.
+    """
+    if not 0 < gib < 1 << 20:
+        raise InputError(f"--memory-limit takes a number of GiB above 0, such as 16, got {gib:g}.")
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(gib)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
+
+
 def check_need(needed: float, path: object) -> None:
     """Refuse what would take more memory than is allowed, before it is taken.
 
@@ -55,7 +76,8 @@ def check_need(needed: float, path: object) -> None:
     if needed > allowed:
         raise InputError(
             f"{path} would take {needed / _GIB:.1f} GiB of memory to read, of which {allowed / _GIB:.1f} GiB may be "
-            f"used; free memory, use a larger machine, or set {VARIABLE} if you know that there is enough."
+            "used; free memory, use a larger machine, or allow more with --memory-limit GIB if you know that there is "
+            f"enough (in Python {VARIABLE})."
         )
 
 

@@ -99,6 +99,13 @@ def write_lesion_report(
     if not parts.lesions:
         raise InputError(f"{file} is empty: there is no lesion to report.")
     segmentation = segmentation_beside(path)
+    there = segmentation.exists()
     write_seg(parts.labels, segmentation, source=target, segments=parts.segments, algorithm=algorithm)
-    write_sr(parts.lesions, path, source=target, segmentation=segmentation, algorithm=algorithm)
+    try:
+        write_sr(parts.lesions, path, source=target, segmentation=segmentation, algorithm=algorithm)
+    except BaseException:
+        # a segmentation without the report that was asked for
+        if not there:
+            segmentation.unlink(missing_ok=True)
+        raise
     return segmentation

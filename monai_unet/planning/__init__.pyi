@@ -12,7 +12,7 @@ from .fingerprint import (
     changes_since,
     read_fingerprint,
 )
-from .folds import fold_runs, write_folds
+from .folds import changed_cases, fold_runs, write_folds
 from .make_plan import make_plan
 from .plan import PLAN_FILE, Plan, PlannedChannel, PlannedClass, plan_of, read_plan
 from .planned import Planned, plan_data_set
@@ -53,6 +53,7 @@ __all__ = [
     "averaged_weights",
     "budget_of",
     "card",
+    "changed_cases",
     "changes_since",
     "choose",
     "choose_and_pack",

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from monai_unet.errors import InputError
 from monai_unet.io.datasets import LabelledCase, read_dataset
 from monai_unet.mappings import Json
+from monai_unet.planning.case_fingerprint import stamp_of
 from monai_unet.planning.fingerprint import Fingerprint, read_fingerprint
 from monai_unet.planning.split import Split, kept_split, make_folds
-from monai_unet.planning.workspace import FINAL, Workspace, write_entries
+from monai_unet.planning.workspace import FINAL, PARTS, Workspace, write_entries
 
 
 def fold_runs(folds: int) -> list[str]:
@@ -49,6 +50,23 @@ def write_folds(space: Workspace, folds: int, *, seed: int = 0) -> Split:
     # its validation is a sign of life: these cases are learnt from
     write_entries(space.dataset_file(FINAL), common, _lists(entries, split.training, split.folds[0]))
     return split
+
+
+def changed_cases(space: Workspace) -> list[str]:
+    """Names of listed cases whose files are other ones than when the data set was planned."""
+    fingerprint, listed = read_fingerprint(space.fingerprint_file), read_dataset(space.dataset_file())
+    entries = {str(e["name"]): e for part in PARTS for e in listed.get(part, ())}
+    changed = []
+    for case in fingerprint.cases:
+        entry = entries.get(case.name)
+        if entry is None:
+            continue
+        image = entry["image"]
+        files = [image] if isinstance(image, str) else [f if isinstance(f, str) else f[0] for f in image]
+        now = LabelledCase(case.name, tuple(dict.fromkeys(map(str, files))), str(entry["label"]), case.group)
+        if stamp_of(now) != case.stamp:
+            changed.append(case.name)
+    return changed
 
 
 def _training(fingerprint: Fingerprint, entries: Mapping[str, Json]) -> list[LabelledCase]:

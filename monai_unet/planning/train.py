@@ -53,7 +53,8 @@ def train_run(
             f"{run} holds a training that was stopped; go on with it (--resume), or begin anew (--overwrite)."
         )
     (run / DONE).unlink(missing_ok=True)
-    root = space.bundle(plan)
+    # a person may have changed the plan since it was made
+    root = write_bundle(plan, space.bundle(plan))
     arguments: Mapping[str, object] = {
         "meta_file": root / "configs" / "metadata.json",
         "logging_file": root / "configs" / "logging.conf",

@@ -15,6 +15,7 @@ from monai_unet.planning.fingerprint import FINGERPRINT_FILE
 from monai_unet.planning.plan import PLAN_FILE, Plan, read_plan
 
 JOURNAL, DATASET, SPLIT = "reading.jsonl", "dataset.json", "split.json"
+PARTS = ("training", "validation", "test")
 WHOLE = "whole"
 """Name of the run on the given lists."""
 

@@ -1,4 +1,4 @@
-"""Which files of an evaluation are cases: the answer of every other command, and nothing passed over in silence."""
+"""Which files of an evaluation are cases: as every other command says, and nothing is passed over in silence."""
 
 from __future__ import annotations
 

@@ -65,6 +65,18 @@ def test_a_finished_training_is_not_repeated_and_a_plan_is_not_replaced(
     assert best.stat().st_mtime_ns == before
 
 
+def test_a_data_set_that_changed_since_it_was_planned_is_planned_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, work = boxes(tmp_path / "data", 1), tmp_path / "work"
+    assert main(["plan", str(data), "-o", str(work), *QUICK]) == 0
+    label = data / "labels" / "c1.nii.gz"
+    label.write_bytes(label.read_bytes() + b" ")
+    assert main(["train", str(work), "--no-install"]) == 1
+    assert "the files of c1 changed since the data set was planned" in capsys.readouterr().err
+    assert not (work / "runs").exists()
+
+
 def test_folds_hold_out_every_case_once_and_the_model_learns_from_all(tmp_path: Path) -> None:
     data, work = boxes(tmp_path / "data", 1, cases=10), tmp_path / "work"
     assert main(["plan", str(data), "-o", str(work), *QUICK]) == 0

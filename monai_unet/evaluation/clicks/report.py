@@ -17,7 +17,7 @@ from monai_unet.evaluation.pairs import Refusal
 from monai_unet.evaluation.report import as_text, data_uri, template
 from monai_unet.evaluation.statistics import Interval, bootstrap_means, interval
 from monai_unet.evaluation.tables import strict_json
-from monai_unet.io import atomic_path, cell, label_color, unit_rgb, write_text
+from monai_unet.io import atomic_path, cell, label_color, together, unit_rgb, write_text
 from monai_unet.version import __version__
 
 SHOWN = (0, 1, 2, 3, 5, 10)
@@ -62,17 +62,14 @@ def write_benchmark(
     provenance: Mapping[str, object],
     pictures: Mapping[str, bytes] | None = None,
 ) -> str:
-    """Write all files of a benchmark, each atomically; gives the table as text.
+    """Write all files of a benchmark, all or none; gives the table as text.
 
     Args:
         pictures: caption → PNG, shown in the report.
     """
     folder = Path(folder)
     table = rows_of(cases)
-    _write_csv(cases, folder / "cases.csv")
     curves = curves_png(cases)
-    with atomic_path(folder / "curves.png") as temporary:
-        temporary.write_bytes(curves)
     reached = {target: reach(cases, target) for target in TARGETS}
     summary = {
         "cases": len(cases),
@@ -87,7 +84,6 @@ def write_benchmark(
         "definitions": DEFINITIONS,
         "provenance": dict(provenance),
     }
-    write_text(folder / "summary.json", strict_json(summary))
     html = template("interact.html").render(
         title=str(provenance.get("title", "Interactive benchmark")),
         version=__version__,
@@ -102,7 +98,12 @@ def write_benchmark(
         definitions=DEFINITIONS,
         provenance={key: as_text(value) for key, value in provenance.items() if key != "title"},
     )
-    write_text(folder / "report.html", html)
+    with together():
+        _write_csv(cases, folder / "cases.csv")
+        with atomic_path(folder / "curves.png") as temporary:
+            temporary.write_bytes(curves)
+        write_text(folder / "summary.json", strict_json(summary))
+        write_text(folder / "report.html", html)
     return text_table(table)
 
 

@@ -70,15 +70,22 @@ def _file(dataset: str | Path) -> Path:
 def _absolute(file: Path, entry: object, key: str) -> Json:
     if not isinstance(entry, dict) or "image" not in entry or "label" not in entry:
         raise InputError(f"{file}: a case under '{key}' needs both image and label, got {entry!r}.")
+    for name in ("image", "label"):
+        if not all(isinstance(path, str) for path in _as_list(entry[name])):
+            raise InputError(f"{file}: the {name} of a case under '{key}' is no path, got {entry[name]!r}.")
     case: Json = {
         name: _paths(file.parent, value) if name in ("image", "label") else value for name, value in entry.items()
     }
     for name in ("image", "label"):
-        for path in case[name] if isinstance(case[name], list) else [case[name]]:
-            path = path[0] if isinstance(path, list) else path
-            if not Path(path).exists():
+        for stated in _as_list(case[name]):
+            path = stated[0] if isinstance(stated, list) else stated
+            if not Path(str(path)).exists():
                 raise InputError(f"{path}, named as {name} under '{key}' in {file}, does not exist.")
     return case
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _paths(root: Path, value: object) -> object:

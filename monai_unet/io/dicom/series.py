@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.io.dicom.agreement import notes_of_scaling, problems_of
+from monai_unet.io.dicom.completeness import notes_of_missing
 from monai_unet.io.dicom.files import DamagedFile, FileHeader, ZipAwareOpener, damage_in, read_headers
 from monai_unet.io.dicom.frames import Frame, NoPlaceError, frames_of, number
 from monai_unet.io.dicom.geometry import QUIET, TOLERATED, Stack, describe_gaps, plane_of
@@ -257,29 +258,13 @@ def _volume(part: SeriesPart) -> DicomSeries:
     if any(has_padding_below_air(frame) for frame in ordered):
         notes.append(f"voxels outside the field of view (padding) were set to {AIR} HU")
     if not part.label:
-        notes += _notes_of_gaps(ordered, stacked)
+        notes += notes_of_missing(ordered, stacked)
     notes += notes_of_scaling(ordered)
     problems += problems_of(ordered)
     problems += dict.fromkeys(filter(None, (why_not_decodable(frame) for frame in ordered)))
     rows, columns = first.shape
     grid = Grid((columns, rows, len(ordered)), stacked.affine)
     return _entry(ordered, part.label, grid, stacked, problems, notes, uneven)
-
-
-def _notes_of_gaps(ordered: Sequence[Frame], stacked: Stack) -> list[str]:
-    """Signs that every second slice of a series is missing, which leaves a regular stack."""
-    between = number(ordered[0].header.dataset.get("SpacingBetweenSlices"), 0.0)
-    numbers = [number(frame.header.dataset.get("InstanceNumber"), 0.0) for frame in ordered]
-    steps = {abs(step) for step in np.diff(numbers).tolist()}
-    if len(ordered) < 3 or not stacked.regular or len({frame.header.path for frame in ordered}) < len(ordered):
-        return []
-    step = steps.pop() if len(steps) == 1 else 0.0
-    gap = float(stacked.gaps.mean())
-    if step > 1 and between > 0 and abs(gap / between - step) > TOLERATED:
-        return []
-    if step > 1:
-        return [f"images may be missing: instance numbers run in steps of {step:g}, slices lie {gap:.2f} mm apart"]
-    return []
 
 
 def _without_copies(frames: Sequence[Frame]) -> tuple[list[Frame], list[str], list[str]]:

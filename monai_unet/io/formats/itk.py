@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +33,7 @@ from monai_unet.io.limits import check_need, named
 NRRD_SUFFIXES: tuple[str, ...] = (".seg.nrrd", ".nrrd", ".nhdr")
 META_SUFFIXES: tuple[str, ...] = (".mha", ".mhd")
 _LARGEST_DEFLATE_RATIO = 1100
+_LEAST_FREE = 1 << 20
 
 
 def is_nrrd(head: bytes) -> bool:
@@ -160,4 +164,30 @@ def write(
         for key, value in to_slicer_keys(labels, array).items():
             image.SetMetaData(key, value)
     with atomic_path(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+        except RuntimeError as error:
+            raise _reason_not_written(temporary, error) from None
+        _check_written(temporary, array)
+
+
+def _check_written(path: Path, array: NDArray[np.number]) -> None:
+    """ITK does not look whether all was written."""
+    written = sitk.ReadImage(str(path)) if _has_end(path) else None
+    if written is None or not np.array_equal(sitk.GetArrayViewFromImage(written), array.T):
+        raise _reason_not_written(path, RuntimeError("it was not written whole"))
+
+
+def _has_end(path: Path) -> bool:
+    try:
+        _checked(path, whole=True)
+    except InputError:
+        return False
+    return True
+
+
+def _reason_not_written(path: Path, error: RuntimeError) -> OSError:
+    free = shutil.disk_usage(path.parent).free
+    if free < _LEAST_FREE:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    return OSError(errno.EIO, str(error).strip().splitlines()[-1], str(path))
