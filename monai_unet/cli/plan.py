@@ -27,6 +27,16 @@ class PlanCommand(Command):
     memory: Annotated[str, Option("what a training step may take: 8GiB, or auto (auto)", metavar="SIZE")] = "auto"
     device: Annotated[Literal["auto", "cpu", "cuda"], Option("what to plan for (auto)")] = "auto"
     name: Annotated[str, Option("of the model (the data set's own)", metavar="NAME")] = ""
+    image: Annotated[
+        tuple[str, ...],
+        Option(
+            "which images are the channels, in order: columns, keys, suffixes of BIDS, a DICOM modality", metavar="NAME"
+        ),
+    ] = ()
+    label: Annotated[str, Option("which column, key or kind of masks is the label", metavar="NAME")] = ""
+    structures: Annotated[
+        Path | None, Option("DICOM: table of each class and the names of its structures (YAML, CSV)", metavar="FILE")
+    ] = None
     keep_going: Annotated[bool, Option("leave faulty cases out instead of refusing the data set")] = False
     workers: Annotated[int | None, Option("processes that read (one per core)", metavar="N")] = None
     overwrite: Annotated[bool, Option("replace a plan that is there")] = False
@@ -44,6 +54,9 @@ class PlanCommand(Command):
             device=device,
             memory_gib=memory_of(self.memory),
             name=self.name,
+            image=self.image,
+            label=self.label,
+            structures=self.structures,
             keep_going=self.keep_going,
             overwrite=self.overwrite,
             workers=self.workers,

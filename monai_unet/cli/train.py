@@ -7,13 +7,15 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from monai_unet.cli import SUCCESS
 from monai_unet.cli.arguments import Command, Option, Positional
 from monai_unet.cli.letters import say
 from monai_unet.cli.plan import planned_device
 from monai_unet.errors import InputError
+
+Made = TypeVar("Made")
 
 if TYPE_CHECKING:
     from monai_unet.planning import Plan, Workspace
@@ -37,6 +39,9 @@ class TrainCommand(Command):
     name: Annotated[str, Option("of the model (the data set's own)", metavar="NAME")] = ""
     fold: Annotated[str, Option("cross-validation: a fold's number, or all; without it one training", metavar="K")] = ""
     folds: Annotated[int, Option("how many folds there are (5)", metavar="N")] = 5
+    tune: Annotated[
+        str, Option("train this model further on the cases, instead of planning a new one", metavar="BUNDLE")
+    ] = ""
     seed: Annotated[int, Option("of training and lists (0)", metavar="N")] = 0
     keep_going: Annotated[bool, Option("leave faulty cases out instead of refusing the data set")] = False
     no_install: Annotated[bool, Option("leave the model in its folder")] = False
@@ -47,6 +52,8 @@ class TrainCommand(Command):
         """Do what is left to do."""
         from monai_unet.planning import PLAN_FILE, Workspace
 
+        if self.tune:
+            return self._tune()
         planned = (self.data / PLAN_FILE).is_file()
         if not planned and self.output is None:
             raise InputError(f"{self.data} is no plan; say where the model's folder is to be, with -o DIR.")
@@ -55,6 +62,19 @@ class TrainCommand(Command):
         if self.fold:
             return self._folds(space, plan)
         return self._whole(space, plan)
+
+    def _tune(self) -> int:
+        from monai_unet.bundle_format import find_bundle
+        from monai_unet.planning import budget_of, fine_tune, fine_tuning_folder, plan_fine_tuning
+
+        budget = budget_of(self.budget) if self.budget != "1h" else budget_of("10epochs")
+        if not budget.epochs:
+            raise InputError("training further is counted in epochs; give --budget 10epochs, say.")
+        bundle = find_bundle(self.tune)
+        chosen = plan_fine_tuning(bundle, self.data, budget.epochs)
+        made = _followed(fine_tune(chosen, self.output or fine_tuning_folder(bundle)))
+        self._end(made.name, made.root)
+        return SUCCESS
 
     def _planned(self, space: Workspace, planned: bool) -> Plan:
         from monai_unet.planning import budget_of, memory_of, plan_data_set
@@ -116,7 +136,7 @@ class TrainCommand(Command):
         say(f"Use it with: monai-unet segment PATH -o OUT --bundle {name if not self.no_install else root}")
 
 
-def _followed(steps: Generator[Epoch, None, Path]) -> Path:
+def _followed(steps: Generator[Epoch, None, Made]) -> Made:
     """Say each epoch once, with the time that is left."""
     from monai_unet.generators import WithResult
 

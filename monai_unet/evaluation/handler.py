@@ -21,13 +21,14 @@ from monai_unet.evaluation.case_work import CaseResult, ScoreSettings, image_on,
 from monai_unet.evaluation.detection import LesionRecord
 from monai_unet.evaluation.label_maps import labels_of, read_label_map, require_same_grid
 from monai_unet.evaluation.outputs import OUTPUT_NAMES, Evaluation, collect, write_outputs
-from monai_unet.evaluation.pairs import Pair, unique_names
+from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.regions import score_regions
 from monai_unet.evaluation.scores import ClassScore
 from monai_unet.evaluation.surface import Surface
 from monai_unet.evaluation.tables import text_table
 from monai_unet.geometry import Grid, grid_of
 from monai_unet.io import case_name, claim_names, notes_of, plain, write_label_map
+from monai_unet.io.datasets import unique_names
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from monai_unet.errors import InputError
 from monai_unet.io import case_name, find_cases, find_results, read_dataset
+from monai_unet.io.datasets import unique_names
 from monai_unet.mappings import Json
 
 NNUNET_FOLDERS = {"training": "Tr", "test": "Ts"}
@@ -217,20 +218,6 @@ def label_names(dataset: Mapping[str, object]) -> dict[int, str] | None:
         raise InputError(
             f"the labels in dataset.json, {labels}, are not one value each; name them with --labels 1=NAME 2=NAME."
         ) from None
-
-
-def unique_names(paths: Sequence[str | Path]) -> list[str]:
-    """Case names of files: the file's own, with the folders above it where that is what tells files apart.
-
-    >>> unique_names(["a/STS_001/t1.nii.gz", "a/STS_002/t1.nii.gz"])
-    ['STS_001_t1', 'STS_002_t1']
-    """
-    parts = [(*Path(path).parts[:-1], case_name(path)) for path in paths]
-    for depth in range(1, max((len(p) for p in parts), default=1) + 1):
-        names = ["_".join(p[-depth:]).strip("/\\_") for p in parts]
-        if len(set(names)) == len(names):
-            return names
-    return names if parts else []
 
 
 def _entries(root: Path, content: Mapping[str, object], key: str) -> list[Json]:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, from_working_frame, meta_of, source_grid, to_working_frame
 from monai_unet.io.dicom import DICOM_SUFFIXES, is_dicom, read_series
-from monai_unet.io.formats import VOLUME_SUFFIXES, LabelEntry, LabelTable, format_of, format_to_write
+from monai_unet.io.formats import PICTURE_SUFFIXES, VOLUME_SUFFIXES, LabelEntry, LabelTable, format_of, format_to_write
 from monai_unet.io.limits import named
 from monai_unet.io.notes import NOTES
 
@@ -49,7 +49,8 @@ def read_volume(
     From DICOM also `series_uid` and `modality`.
 
     Args:
-        path: NIfTI, NRRD or MetaImage file; DICOM file, folder, DICOMDIR or zip.
+        path: NIfTI, NRRD or MetaImage file; a grey picture (PNG, TIFF), one slice of pixels taken as 1 mm; DICOM file,
+            folder, DICOMDIR or zip.
         dtype: of the voxels.
         series: DICOM only, which one of several; `uneven` and `tilt` likewise, see `read_series`.
 
@@ -189,7 +190,7 @@ def _smallest_integer(labels: NDArray[np.number], path: str | Path) -> NDArray[n
 def case_name(path: str | Path) -> str:
     """File or folder name without the suffixes of a volume: `sub-01_T1w.nii.gz` → `sub-01_T1w`; of a zip likewise."""
     name = Path(path).name
-    for suffix in sorted((*VOLUME_SUFFIXES, ".zip", *DICOM_SUFFIXES), key=len, reverse=True):
+    for suffix in sorted((*VOLUME_SUFFIXES, *PICTURE_SUFFIXES, ".zip", *DICOM_SUFFIXES), key=len, reverse=True):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name

@@ -2,6 +2,7 @@ from .budget import Budget, budget_of, memory_of
 from .case_fingerprint import CaseFingerprint, CaseReading
 from .choose import Choice, choose, class_means, mean_of
 from .configs import filled, inference_json, train_yaml
+from .fine_tuning import FineTuning, fine_tune, fine_tuning_folder, plan_fine_tuning
 from .fingerprint import (
     FINGERPRINT_FILE,
     ChannelOfSet,
@@ -37,6 +38,7 @@ __all__ = [
     "ChannelOfSet",
     "Choice",
     "ClassOfSet",
+    "FineTuning",
     "Fingerprint",
     "Plan",
     "Planned",
@@ -56,6 +58,8 @@ __all__ = [
     "choose_and_pack",
     "class_means",
     "filled",
+    "fine_tune",
+    "fine_tuning_folder",
     "fold_runs",
     "inference_json",
     "kept_split",
@@ -66,6 +70,7 @@ __all__ = [
     "memory_of",
     "metadata",
     "plan_data_set",
+    "plan_fine_tuning",
     "plan_of",
     "read_fingerprint",
     "read_plan",

@@ -128,7 +128,7 @@ class CaseReader:
             faults += _another_grid(case.images[0], images[0][1], path, image[1])
         if case.label:
             try:
-                labels, grid = read_label_map(case.label)
+                labels, grid, _ = read_label_map(case.label)
                 faults += _another_grid(case.images[0], images[0][1], case.label, grid) if images else []
                 faults += self._unknown_values(case.label, labels)
             except InputError as error:

@@ -142,7 +142,7 @@ def _predictions(
             for number, case in enumerate(cases):
                 image = case["image"]
                 drawn = segmenter.segment(image if isinstance(image, str) else list(image))
-                reference, _ = read_label_map(str(case["label"]))
+                reference, _, _ = read_label_map(str(case["label"]))
                 labels = np.asarray(drawn.labels)[0]
                 yield (
                     str(case.get("name", f"{weights.parent.name}_{number}")),

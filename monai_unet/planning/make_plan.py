@@ -81,7 +81,7 @@ def make_plan(
         patch = int(np.prod(chosen.patch_size))
         if tried.failed == "memory" or tried.memory_gib > limit:
             says(f"A patch of {_by(chosen.patch_size)} needs more than {limit:.1f} GiB; a smaller one is tried.")
-            smaller = int(patch * 0.6)
+            smaller = int(patch * 0.4)
             if smaller < 16**3 or (most is not None and smaller >= most):
                 raise InputError(
                     f"even a patch of {_by(chosen.patch_size)} voxels needs more than {limit:.1f} GiB; give more "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +38,9 @@ def plan_data_set(
     device: str,
     memory_gib: float | None = None,
     name: str = "",
+    image: Sequence[str] = (),
+    label: str = "",
+    structures: str | Path | Mapping[str, object] | None = None,
     keep_going: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
@@ -50,6 +53,8 @@ def plan_data_set(
         data: folder or file of the data set, in any layout that `read_labelled_set` knows.
         space: where everything is written.
         budget, device, memory_gib, name: see `make_plan`.
+        image, label, structures: which of what the data set holds, see `read_labelled_set`; masks of DICOM contours are
+            drawn into the folder `masks` of `space`.
         keep_going: leave faulty cases out instead of refusing the data set.
         overwrite: replace a plan that is there; trainings of the old one are kept and do not fit the new one.
         workers: processes that read.
@@ -64,7 +69,9 @@ def plan_data_set(
             f"{space.root} holds a plan already; train it (monai-unet train {space.root}), name another folder, or say "
             "--overwrite."
         )
-    labelled = read_labelled_set(data)
+    labelled = read_labelled_set(
+        data, image=image, label=label or None, structures=structures, masks=space.root / "masks"
+    )
     says(f"{labelled.name}: {labelled.layout}, {len(labelled.cases)} cases.")
     space.root.mkdir(parents=True, exist_ok=True)
     reading = WithResult(take_fingerprint(labelled, journal=space.journal_file, workers=workers, keep_going=keep_going))

@@ -108,9 +108,9 @@ def sizes(
         most_voxels or _MOST_VOXELS[device],
         max(_SMALLEST_AXIS**3, voxels_per_second * seconds / _FEWEST_STEPS / batch_size),
     )
-    patch, why = _patch(cases, spacing, most, thick)
+    wanted, why = _patch(cases, spacing, most, thick)
     reasons["patch"] = why
-    widths, strides, kernels, patch = _levels(patch, spacing, WIDTHS[device])
+    widths, strides, kernels, patch = _levels(wanted, spacing, WIDTHS[device])
     reasons["network"] = (
         f"{len(widths)} levels; an axis is halved where its voxels are small beside the others and the patch is long "
         f"enough; {widths[0]} to {widths[-1]} channels for this device ({device})"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from monai_unet.mappings import CaseDict
 from monai_unet.planning.plan import Plan, read_plan
 
 STEPS = 4
@@ -101,7 +102,7 @@ def _measure(plan: Plan, limit_gib: float | None) -> Trial:
     return Trial(round(min(times[1:]) / threads, 4), round((_held(device) - before) / _GIB, 3))
 
 
-def _made_up(plan: Plan) -> dict[str, object]:
+def _made_up(plan: Plan) -> CaseDict:
     """A case of noise, a little larger than the patch, that holds every class."""
     import torch
 
@@ -112,7 +113,7 @@ def _made_up(plan: Plan) -> dict[str, object]:
     count = len(plan.source_values)
     for index in range(1, count + 1):
         label[0, :, :, (index - 1) * size[2] // (count + 1) : index * size[2] // (count + 1)] = index
-    return ClassVoxelsd()({"image": torch.randn(len(plan.channels), *size), "label": label})
+    return dict(ClassVoxelsd()({"image": torch.randn(len(plan.channels), *size), "label": label}))
 
 
 def _held(device: object) -> int:

@@ -45,12 +45,9 @@ def watched_run(
     Raises:
         InputError: the training failed; the message is the last line of its log.
     """
-    names = "[" + ",".join(f"'{file}'" for file in config_files) + "]"
-    flags = [f"--{name}={value}" for name, value in arguments.items() if value is not None]
-    command = [sys.executable, "-m", "monai.bundle", "run", f"--config_file={names}", *flags]
     run.mkdir(parents=True, exist_ok=True)
     with (run / LOG).open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(_command(config_files, arguments), stdout=log, stderr=subprocess.STDOUT)
     try:
         if give_way:
             with contextlib.suppress(psutil.Error):
@@ -63,6 +60,12 @@ def watched_run(
     if process.returncode != 0:
         raise InputError(f"the training failed: {last_line(run / LOG)}")
     yield last_epoch(run, epochs)
+
+
+def _command(config_files: list[Path], arguments: Mapping[str, object]) -> list[str]:
+    names = "[" + ",".join(f"'{file}'" for file in config_files) + "]"
+    flags = [f"--{name}={value}" for name, value in arguments.items() if value is not None]
+    return [sys.executable, "-m", "monai.bundle", "run", f"--config_file={names}", *flags]
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

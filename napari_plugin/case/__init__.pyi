@@ -1,4 +1,4 @@
-from . import exporting, fine_tuning, models, zoo
+from . import exporting, models, zoo
 from .controller import ERROR, WARNING, Controller
 from .editing import Editing
 from .findings import (
@@ -33,7 +33,6 @@ __all__ = [
     "details",
     "editor_bundles",
     "exporting",
-    "fine_tuning",
     "in_parts",
     "licence_of",
     "list_images",

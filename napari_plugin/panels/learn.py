@@ -9,7 +9,9 @@ from qtpy.QtWidgets import QFileDialog
 
 from monai_unet.bundle_format import Bundle
 from monai_unet.io import plain
-from napari_plugin.case import ERROR, WARNING, BackgroundWork, Controller, fine_tuning
+from monai_unet.planning import fine_tune, fine_tuning_folder, plan_fine_tuning
+from monai_unet.training import Epoch
+from napari_plugin.case import ERROR, WARNING, BackgroundWork, Controller
 from napari_plugin.panels.layout import NumberBox, Panel, button, sentence
 from napari_plugin.settings import remember, setting
 
@@ -47,11 +49,11 @@ class LearnPanel(Panel):
         if bundle is None:
             self.controller.say("Choose a model in box 2 first.", WARNING)
             return
-        run = fine_tuning.new_run(bundle)
+        run = fine_tuning_folder(bundle)
 
-        def work() -> Generator[fine_tuning.Epoch, None, Bundle]:
-            chosen = fine_tuning.plan(bundle, folder, epochs)
-            return (yield from fine_tuning.steps(chosen, run))
+        def work() -> Generator[Epoch, None, Bundle]:
+            chosen = plan_fine_tuning(bundle, folder, epochs)
+            return (yield from fine_tune(chosen, run))
 
         self.line.setText("Preparing the training …")
         self.training.start(
@@ -72,7 +74,7 @@ class LearnPanel(Panel):
             remember("folder", str(Path(folder).parent))
             self.start(Path(folder))
 
-    def _progress(self, step: fine_tuning.Epoch) -> None:
+    def _progress(self, step: Epoch) -> None:
         text = f"Training: epoch {step.done} of {step.total}"
         text += f", loss {step.loss:.3f}" if step.loss is not None else ""
         text += f", Dice {step.dice:.3f}" if step.dice is not None else ""

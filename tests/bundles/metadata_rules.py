@@ -1,7 +1,7 @@
 """Our rules for `metadata.json`, written from MONAI's bundle specification.
 
-The official JSON schema is a release asset of another repository; these rules are ours and say so. Source: MONAI
-documentation, "MONAI Bundle Specification", section "metadata.json File".
+Sources: MONAI documentation, "MONAI Bundle Specification", section "metadata.json File", and the official JSON schema
+of 2024-07-25 (`SCHEMA`), whose required keys stand here, since tests do not reach the network.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+SCHEMA = "meta_schema_20240725.json"
 REQUIRED = (
-    "version", "changelog", "monai_version", "pytorch_version", "numpy_version", "required_packages_version",
+    "schema", "version", "changelog", "monai_version", "pytorch_version", "numpy_version", "required_packages_version",
     "task", "description", "authors", "copyright", "network_data_format",
 )  # fmt: skip
 TENSOR_KEYS = (
@@ -33,6 +34,8 @@ def violations(metadata: dict[str, Any]) -> Iterator[str]:
     for key in REQUIRED:
         if key not in metadata:
             yield f"{key} is missing"
+    if not str(metadata.get("schema", "")).startswith("https://") or not metadata["schema"].endswith(SCHEMA):
+        yield f"schema must be the address of {SCHEMA}"
     version = metadata.get("version", "")
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         yield f"version {version!r} is not of the form 1.2.3"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from monai_unet.errors import InputError
-from monai_unet.evaluation.pairs import label_names, pair_csv, pair_dataset, pair_folders, unique_names
+from monai_unet.evaluation.pairs import label_names, pair_csv, pair_dataset, pair_folders
+from monai_unet.io.datasets import unique_names
 
 
 def touch(folder: Path, *names: str) -> Path:

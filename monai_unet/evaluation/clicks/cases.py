@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from monai_unet.errors import InputError
 from monai_unet.evaluation.label_maps import read_label_map
-from monai_unet.evaluation.pairs import label_names, unique_names
+from monai_unet.evaluation.pairs import label_names
 from monai_unet.geometry import Grid, grid_of
 from monai_unet.interaction.session import values_in
 from monai_unet.io import dataset_cases, notes_of, read_dataset, read_volume
+from monai_unet.io.datasets import unique_names
 
 _SAME_VOXEL = 0.01
 

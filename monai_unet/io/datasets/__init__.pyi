@@ -1,3 +1,4 @@
+from .case_files import images_beside, images_in, label_maps_in, unique_names
 from .channel import Channel, ExpectedInput
 from .channels import UnrelatedFramesError, place_onto, read_channels, stack_channels
 from .decathlon import dataset_cases, dataset_labels, read_dataset
@@ -8,6 +9,8 @@ from .labelled import LabelClass, LabelledCase, LabelledSet
 from .read_labelled import read_labelled_set
 from .sequence_check import sequence_warnings
 from .sequences import group_sequences, match_sequence
+from .stated_classes import stated_classes
+from .structures import structure_table
 
 __all__ = [
     "Channel",
@@ -23,7 +26,10 @@ __all__ = [
     "expected_of",
     "group_sequences",
     "head_warnings",
+    "images_beside",
+    "images_in",
     "inventory",
+    "label_maps_in",
     "match_sequence",
     "place_onto",
     "read_channels",
@@ -33,4 +39,7 @@ __all__ = [
     "size_warnings",
     "skull_warnings",
     "stack_channels",
+    "stated_classes",
+    "structure_table",
+    "unique_names",
 ]

@@ -7,8 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_unet.errors import InputError
-from monai_unet.io.formats import VOLUME_SUFFIXES
+from monai_unet.io.formats import PICTURE_SUFFIXES, VOLUME_SUFFIXES
 from monai_unet.io.volume import case_name
+
+
+def case_files(folder: Path) -> list[Path]:
+    """Volume files of a folder, or, where it holds none, its pictures: beside volumes they are previews."""
+    shown = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.is_file()]
+    volumes = [path for path in shown if path.name.lower().endswith(VOLUME_SUFFIXES)]
+    return volumes or [path for path in shown if path.name.lower().endswith(PICTURE_SUFFIXES)]
 
 
 def unique_names(paths: Sequence[str | Path]) -> list[str]:
@@ -34,12 +41,10 @@ def label_maps_in(folder: Path) -> dict[str, tuple[Path, ...]]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name the folder that holds one file per case.")
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.name.lower().endswith(VOLUME_SUFFIXES):
-            found[case_name(path)].append(path)
-        elif path.suffix.lower() == ".dcm":
+    for path in case_files(folder):
+        found[case_name(path)].append(path)
+    for path in sorted(folder.glob("*.[dD][cC][mM]")):
+        if not path.name.startswith("."):
             found[path.stem].append(path)
     if not found:
         raise InputError(f"{folder} holds no label map ({', '.join(VOLUME_SUFFIXES)}, .dcm); name another folder.")
@@ -60,11 +65,11 @@ def images_in(folder: Path) -> dict[str, tuple[str, ...]]:
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             found[path.name].append(str(path))
-        elif path.name.lower().endswith(VOLUME_SUFFIXES) and not path.name.startswith("."):
-            name = case_name(path)
-            found[name].append(str(path))
-            if without_channel(name) != name:
-                found[without_channel(name)].append(str(path))
+    for path in case_files(folder):
+        name = case_name(path)
+        found[name].append(str(path))
+        if without_channel(name) != name:
+            found[without_channel(name)].append(str(path))
     return {name: tuple(paths) for name, paths in found.items()}
 
 
@@ -72,10 +77,8 @@ def channels_in(folder: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """Images of nnU-Net's folder by case, channel 0 first, and as faults the cases whose numbers have gaps."""
     found: dict[str, dict[int, str]] = defaultdict(dict)
     faults = []
-    for path in sorted(folder.iterdir()):
+    for path in case_files(folder):
         name = case_name(path)
-        if path.name.startswith(".") or not path.name.lower().endswith(VOLUME_SUFFIXES):
-            continue
         case = without_channel(name)
         if case == name:
             faults.append(f"{path} has no channel number; nnU-Net calls it {name}_0000")

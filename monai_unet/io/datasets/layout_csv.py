@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from monai_unet.errors import InputError
@@ -18,11 +18,11 @@ NAMES = ("case", "name", "id")
 PATIENTS = ("patient", "group", "subject", "patient_id", "subject_id")
 SITES = ("site", "centre", "center", "hospital")
 _PARTS = ("part", "split", "list", "set")
-_IMAGE, _LABELS = "image", ("label", "mask", "segmentation", "reference")
+_IMAGE, _PREFIX, _LABELS = "image", "image_", ("label", "mask", "segmentation", "reference")
 
 
-def read_table(path: Path) -> tuple[list[str], Rows]:
-    """Columns (lower case) and rows of a CSV or TSV file; commas, semicolons and tabs part its cells.
+def read_table(path: Path) -> tuple[dict[str, str], Rows]:
+    """Columns (lower case → as stated) and rows by them of a CSV or TSV file, also with semicolons.
 
     Raises:
         InputError: not text in UTF-8, or two columns of one name.
@@ -34,12 +34,13 @@ def read_table(path: Path) -> tuple[list[str], Rows]:
     first = text.splitlines()[0] if text.strip() else ""
     parted = max(",;\t", key=first.count)
     reader = csv.reader(text.splitlines(), delimiter=parted)
-    columns = [column.strip().lower() for column in next(reader, [])]
-    twice = [name for name, times in Counter(columns).items() if times > 1 and name]
+    stated = [column.strip() for column in next(reader, [])]
+    names = [column.lower() for column in stated]
+    twice = [name for name, times in Counter(names).items() if times > 1 and name]
     if twice:
         raise InputError(f"{path} has two columns called {twice[0]}; rename one.")
-    rows = [dict(zip(columns, map(str.strip, row), strict=False)) for row in reader if any(map(str.strip, row))]
-    return columns, rows
+    rows = [dict(zip(names, map(str.strip, row), strict=False)) for row in reader if any(map(str.strip, row))]
+    return dict(zip(names, stated, strict=True)), rows
 
 
 def is_case_table(path: Path) -> bool:
@@ -66,10 +67,13 @@ def read_csv(path: Path, image: Sequence[str], label: str) -> Draft:
     masks = label.lower() or next((name for name in _LABELS if name in columns), "")
     if not images or masks not in columns:
         lacking = " and ".join(["image"] * (not images) + [label or "label"] * (masks not in columns))
-        raise InputError(f"{path} has no column {lacking}; its first line must name the columns, it has {columns}.")
+        raise InputError(
+            f"{path} has no column {lacking}; its first line must name the columns, it has "
+            f"{', '.join(columns.values())}."
+        )
     draft = Draft(path.stem, "CSV", path.parent)
     if len(images) > 1 or images[0] != _IMAGE:
-        draft.channels = tuple(column.removeprefix("image_") for column in images)
+        draft.channels = tuple(columns[name][len(_PREFIX) if name.startswith(_PREFIX) else 0 :] for name in images)
     names = [_cell(row, NAMES) for row in rows]
     if not all(names):
         names = unique_names([row.get(images[0], "") for row in rows])
@@ -78,10 +82,10 @@ def read_csv(path: Path, image: Sequence[str], label: str) -> Draft:
     return draft
 
 
-def _image_columns(columns: Sequence[str], image: Sequence[str]) -> list[str]:
+def _image_columns(columns: Collection[str], image: Sequence[str]) -> list[str]:
     if image:
         return [name.lower() for name in image if name.lower() in columns]
-    return [_IMAGE] if _IMAGE in columns else [name for name in columns if name.startswith("image_")]
+    return [_IMAGE] if _IMAGE in columns else [name for name in columns if name.startswith(_PREFIX)]
 
 
 def _cell(row: dict[str, str], columns: Sequence[str]) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from monai_unet.io.datasets.labelled import Draft, LabelledCase
 
+_LISTED = re.compile(r"(images?|labels?|imgs?|masks?|train|test|val|data)", re.IGNORECASE)
+"""How folders begin that hold a list and not a patient."""
+
 _FEWEST_GROUPS = 0.1
 """Names that would join more than ten cases a patient on average name something else, such as the data set."""
 
@@ -49,9 +52,12 @@ def _by_bids(cases: Sequence[LabelledCase], root: Path) -> list[str]:
 def _by_folder(cases: Sequence[LabelledCase], root: Path) -> list[str]:
     """The folder below the data set's, where each holds the same few file names (STS_001/t1.nii.gz)."""
     inside = [Path(os.path.relpath(case.images[0], root)).parts for case in cases]
-    if any(parts[0] == os.pardir or len(parts) < 2 for parts in inside):
+    tops = [parts[0] for parts in inside]
+    if any(parts[0] == os.pardir or len(parts) < 2 for parts in inside) or any(map(_LISTED.match, tops)):
         return []
-    return [parts[0] for parts in inside] if _plausible([parts[0] for parts in inside]) else []
+    files_repeat = len({parts[1:] for parts in inside}) <= len(cases) / 2
+    one_each = len(set(tops)) == len(tops)
+    return tops if (files_repeat or one_each) and _plausible(tops) else []
 
 
 def _by_stem(cases: Sequence[LabelledCase], root: Path) -> list[str]:

@@ -156,6 +156,8 @@ def _volume_shape(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     text = "×".join(map(str, shape))
+    if len(shape) == 2:
+        shape.append(1)
     if len(shape) > 3:
         raise InputError(f"{path} holds several volumes ({text}); split it and give one 3D volume.")
     if len(shape) != 3 or min(shape) < 1:

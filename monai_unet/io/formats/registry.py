@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.io.formats import itk as itk_formats
-from monai_unet.io.formats import nifti
+from monai_unet.io.formats import nifti, picture
 from monai_unet.io.formats.label_table import LabelEntry, LabelTable
 
 
@@ -68,6 +68,17 @@ FORMATS = (
         itk_formats.write,
     ),
 )
+PICTURES = VolumeFormat(
+    "picture",
+    picture.SUFFIXES,
+    picture.is_picture,
+    picture.read,
+    picture.read_grid,
+    picture.read_label_table,
+    picture.write,
+)
+"""Read where they are named or listed; a folder of volumes may hold pictures that are no cases."""
+
 _UNREAD: tuple[tuple[Callable[[Path, bytes], bool], str], ...] = (
     (lambda path, head: head[128:132] == b"DICM", "is a gzipped DICOM file; unpack it first"),
     (
@@ -75,6 +86,7 @@ _UNREAD: tuple[tuple[Callable[[Path, bytes], bool], str], ...] = (
         "is a FreeSurfer volume, which is not read; convert it with mri_convert to .nii.gz",
     ),
 )
+PICTURE_SUFFIXES = picture.SUFFIXES
 VOLUME_SUFFIXES = tuple(suffix for volume_format in FORMATS for suffix in volume_format.suffixes)
 
 
@@ -88,7 +100,7 @@ def format_of(path: Path) -> VolumeFormat:
         head = stream.read(4096)
     if head.startswith(b"\x1f\x8b"):
         head = _decompressed(head)
-    for volume_format in FORMATS:
+    for volume_format in (*FORMATS, PICTURES):
         if volume_format.recognises(head):
             return volume_format
     for recognised, what in _UNREAD:
@@ -106,7 +118,7 @@ def format_to_write(path: Path) -> VolumeFormat:
     Raises:
         InputError: no format has this suffix.
     """
-    for volume_format in FORMATS:
+    for volume_format in (*FORMATS, PICTURES):
         if path.name.lower().endswith(volume_format.suffixes):
             return volume_format
     raise InputError(f"{path.name} names no volume format; end it with one of {', '.join(VOLUME_SUFFIXES)}.")

@@ -6,19 +6,14 @@ becomes a bundle of its own in the user's folder; the one it began from stays as
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
 import yaml
 
 from monai_unet import paths
@@ -27,15 +22,15 @@ from monai_unet.errors import InputError
 from monai_unet.io import sha256_of, write_text
 from monai_unet.io.datasets import dataset_cases, dataset_labels
 from monai_unet.mappings import Json
+from monai_unet.training import LOG, Epoch, last_epoch, last_line, watched_run
 
 _NEEDED = {"dataset_dir", "output_dir", "ckpt", "epochs", "val_interval", "learning_rate", "ema_decay"}
 _EVERY = 5
 _SLOWER = 0.1
-_WAIT_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
-class Plan:
+class FineTuning:
     """A fine-tuning about to start.
 
     Attributes:
@@ -54,17 +49,7 @@ class Plan:
     learning_rate: float
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """Where the training is: epochs done and in all, loss and validation Dice of the last one where known."""
-
-    done: int
-    total: int
-    loss: float | None = None
-    dice: float | None = None
-
-
-def plan(bundle: Bundle, folder: Path, epochs: int) -> Plan:
+def plan_fine_tuning(bundle: Bundle, folder: Path, epochs: int) -> FineTuning:
     """Check that a bundle can learn from a folder in Decathlon layout.
 
     Every fifth case is held out for the validation; of fewer than five cases none is, and the Dice then says only how
@@ -87,12 +72,12 @@ def plan(bundle: Bundle, folder: Path, epochs: int) -> Plan:
     _check_labels(bundle, folder)
     held = cases[_EVERY - 1 :: _EVERY]
     kept = [case for number, case in enumerate(cases, start=1) if number % _EVERY]
-    return Plan(
+    return FineTuning(
         bundle, kept if held else cases, held or cases, bool(held), epochs, float(config["learning_rate"]) * _SLOWER
     )
 
 
-def steps(chosen: Plan, run: Path) -> Generator[Epoch, None, Bundle]:
+def fine_tune(chosen: FineTuning, run: Path) -> Generator[Epoch, None, Bundle]:
     """Train in the folder `run`; yields where it is, returns the new bundle. Stopped, it ends the process.
 
     Raises:
@@ -103,22 +88,17 @@ def steps(chosen: Plan, run: Path) -> Generator[Epoch, None, Bundle]:
     paths.make_private(run)
     lists = {"training": chosen.training, "validation": chosen.validation}
     write_text(run / "dataset.json", json.dumps(lists, indent=2, default=str) + "\n")
-    with (run / "log.txt").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(_command(chosen, run), stdout=log, stderr=subprocess.STDOUT, cwd=run)
+    root = chosen.bundle.root / "configs"
     try:
-        _give_way(process.pid)
-        while process.poll() is None:
-            time.sleep(_WAIT_SECONDS)
-            yield _last_epoch(run, chosen.epochs)
-    finally:
-        _end(process)
-    if process.returncode != 0 or not (run / "best.pt").is_file():
-        raise InputError(f"The training of '{chosen.bundle.name}' failed: {_last_line(run / 'log.txt')}")
-    yield _last_epoch(run, chosen.epochs)
+        yield from watched_run([root / "train.yaml"], _arguments(chosen, run), run, epochs=chosen.epochs, give_way=True)
+    except InputError as error:
+        raise InputError(f"The training of '{chosen.bundle.name}' failed: {_cause(error)}") from None
+    if not (run / "best.pt").is_file():
+        raise InputError(f"The training of '{chosen.bundle.name}' failed: {last_line(run / LOG)}")
     return _as_bundle(chosen, run)
 
 
-def new_run(bundle: Bundle) -> Path:
+def fine_tuning_folder(bundle: Bundle) -> Path:
     """A new folder for a training of this bundle, `~/.monai-unet/trainings/<bundle>_<time>`."""
     return paths.trainings_folder() / f"{bundle.name}_{time.strftime('%Y%m%d_%H%M%S')}"
 
@@ -149,10 +129,13 @@ def _named(labels: dict[int, str]) -> str:
     return ", ".join(f"{value} {name}" for value, name in sorted(labels.items())) or "nothing"
 
 
-def _command(chosen: Plan, run: Path) -> list[str]:
+def _cause(error: InputError) -> str:
+    return str(error).removeprefix("the training failed: ")
+
+
+def _arguments(chosen: FineTuning, run: Path) -> dict[str, object]:
     root = chosen.bundle.root
-    arguments = {
-        "config_file": root / "configs" / "train.yaml",
+    return {
         "meta_file": chosen.bundle.metadata_file,
         "dataset_dir": run / "dataset.json",
         "output_dir": run,
@@ -162,48 +145,13 @@ def _command(chosen: Plan, run: Path) -> list[str]:
         "learning_rate": chosen.learning_rate,
         "ema_decay": 0.9,
     }
-    flags = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "monai.bundle", "run", *flags]
 
 
-def _give_way(pid: int) -> None:
-    """The window comes first."""
-    with contextlib.suppress(psutil.Error):
-        psutil.Process(pid).nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _last_epoch(run: Path, total: int) -> Epoch:
-    path = run / "history.csv"
-    if not path.is_file():
-        return Epoch(0, total)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("validation") is not None]
-    if not rows:
-        return Epoch(0, total)
-    scores = [float(row["validation"]) for row in rows if row["validation"]]
-    return Epoch(int(rows[-1]["epoch"]), total, float(rows[-1]["loss"]), scores[-1] if scores else None)
-
-
-def _last_line(path: Path) -> str:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return (lines[-1] if lines else "it said nothing").removeprefix("monai-unet: ")
-
-
-def _as_bundle(chosen: Plan, run: Path) -> Bundle:
+def _as_bundle(chosen: FineTuning, run: Path) -> Bundle:
     """The bundle with the new weights, in the user's folder; its metadata and card say what was done."""
     root, name = chosen.bundle.root, f"{run.name}_tuned"
     target = user_folder() / name
-    best = _last_epoch(run, chosen.epochs).dice
+    best = last_epoch(run, chosen.epochs).dice
     where = f"{len(chosen.validation)} held-out cases" if chosen.held_out else "the training cases themselves"
     said = (
         f"Fine-tuned from {chosen.bundle.name} on {len(chosen.training)} cases of the user, {chosen.epochs} epochs; "

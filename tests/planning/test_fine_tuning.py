@@ -15,8 +15,9 @@ from decathlon_phantom import make_dataset
 from monai_unet.bundle_format.catalogue import Bundle, find_bundle, find_bundles
 from monai_unet.bundle_format.trust import is_trusted
 from monai_unet.errors import InputError
+from monai_unet.planning import fine_tune, plan_fine_tuning
 from monai_unet.segmentation.segmenter import Segmenter
-from napari_plugin.case import fine_tuning
+from monai_unet.training import Epoch
 
 LABELS = {"0": "background", "1": "anterior hippocampus", "2": "posterior hippocampus"}
 
@@ -38,11 +39,11 @@ def dataset(folder: Path, labels: dict[str, str], count: int = 2) -> Path:
 
 
 def test_every_fifth_case_is_held_out_and_of_few_cases_none(bundle: Bundle, tmp_path: Path) -> None:
-    many = fine_tuning.plan(bundle, dataset(tmp_path / "many", LABELS, 11), 3)
+    many = plan_fine_tuning(bundle, dataset(tmp_path / "many", LABELS, 11), 3)
     assert (len(many.training), len(many.validation), many.held_out) == (9, 2, True)
     kept = {case["image"] for case in many.training}
     assert kept.isdisjoint(case["image"] for case in many.validation)
-    few = fine_tuning.plan(bundle, dataset(tmp_path / "few", LABELS, 4), 3)
+    few = plan_fine_tuning(bundle, dataset(tmp_path / "few", LABELS, 4), 3)
     assert (few.training, few.held_out) == (few.validation, False)
 
 
@@ -51,7 +52,7 @@ def test_other_labels_than_the_models_are_refused_by_name(
     bundle: Bundle, tmp_path: Path, labels: dict[str, str]
 ) -> None:
     with pytest.raises(InputError, match="marks 1 anterior hippocampus, 2 posterior hippocampus"):
-        fine_tuning.plan(bundle, dataset(tmp_path / "set", labels), 3)
+        plan_fine_tuning(bundle, dataset(tmp_path / "set", labels), 3)
 
 
 def test_labels_of_a_foreign_bundle_are_compared_by_value_and_name(tmp_path: Path) -> None:
@@ -66,9 +67,9 @@ def test_labels_of_a_foreign_bundle_are_compared_by_value_and_name(tmp_path: Pat
     (root / "configs" / "train.yaml").write_text(json.dumps({**config, "learning_rate": 0.1}))
     foreign = Bundle("abdomen", root, built_in=True)
     labels = {"0": "background", "1": "liver", "2": "cyst"}
-    assert len(fine_tuning.plan(foreign, dataset(tmp_path / "set", labels), 3).training) == 2
+    assert len(plan_fine_tuning(foreign, dataset(tmp_path / "set", labels), 3).training) == 2
     with pytest.raises(InputError, match="mark 1 cyst, 2 liver, and 'abdomen' marks 1 liver, 2 cyst"):
-        fine_tuning.plan(foreign, dataset(tmp_path / "other", {"1": "cyst", "2": "liver"}), 3)
+        plan_fine_tuning(foreign, dataset(tmp_path / "other", {"1": "cyst", "2": "liver"}), 3)
 
 
 def test_model_of_several_series_and_model_without_training_are_refused(tmp_path: Path) -> None:
@@ -76,21 +77,22 @@ def test_model_of_several_series_and_model_without_training_are_refused(tmp_path
     several = find_bundle("brain_tumor_mri")
     if several.has_weights:
         with pytest.raises(InputError, match="needs 4 series"):
-            fine_tuning.plan(several, folder, 3)
+            plan_fine_tuning(several, folder, 3)
     bare = tmp_path / "bare"
     (bare / "configs").mkdir(parents=True)
     (bare / "configs" / "metadata.json").write_text("{}")
     with pytest.raises(InputError, match="brings no training"):
-        fine_tuning.plan(Bundle("bare", bare, built_in=False), folder, 3)
+        plan_fine_tuning(Bundle("bare", bare, built_in=False), folder, 3)
 
 
 def test_stopping_ends_the_process(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        fine_tuning, "_command", lambda chosen, run: [sys.executable, "-c", "import time; time.sleep(600)"]
+        "monai_unet.training.watched._command",
+        lambda files, arguments: [sys.executable, "-c", "import time; time.sleep(600)"],
     )
     before = set(psutil.Process().children())
-    steps = fine_tuning.steps(fine_tuning.plan(bundle, dataset(tmp_path / "set", LABELS), 3), tmp_path / "run")
-    assert next(steps) == fine_tuning.Epoch(0, 3)
+    steps = fine_tune(plan_fine_tuning(bundle, dataset(tmp_path / "set", LABELS), 3), tmp_path / "run")
+    assert next(steps) == Epoch(0, 3)
     (process,) = set(psutil.Process().children()) - before
     steps.close()
     assert not process.is_running()
@@ -101,15 +103,17 @@ def test_training_that_fails_ends_with_its_last_line(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = "import sys; print('first'); sys.exit('monai-unet: the label has 7 classes.')"
-    monkeypatch.setattr(fine_tuning, "_command", lambda chosen, run: [sys.executable, "-c", program])
-    steps = fine_tuning.steps(fine_tuning.plan(bundle, dataset(tmp_path / "set", LABELS), 3), tmp_path / "run")
+    monkeypatch.setattr(
+        "monai_unet.training.watched._command", lambda files, arguments: [sys.executable, "-c", program]
+    )
+    steps = fine_tune(plan_fine_tuning(bundle, dataset(tmp_path / "set", LABELS), 3), tmp_path / "run")
     with pytest.raises(InputError, match=r"'hippocampus_mri' failed: the label has 7 classes\.$"):
         list(steps)
 
 
 def test_one_epoch_gives_a_bundle_that_segments(bundle: Bundle, tmp_path: Path) -> None:
     folder = dataset(tmp_path / "set", LABELS)
-    steps = fine_tuning.steps(fine_tuning.plan(bundle, folder, 1), tmp_path / "case_run")
+    steps = fine_tune(plan_fine_tuning(bundle, folder, 1), tmp_path / "case_run")
     last = None
     while True:
         try:
