@@ -11,9 +11,10 @@ from plugin_cases import write_volume_file
 
 from monai_unet.errors import InputError
 from monai_unet.io.formats.registry import VOLUME_SUFFIXES
-from napari_plugin.reader import SUFFIXES, get_reader, read
+from napari_plugin.reader import get_reader, read
 from napari_plugin.sample_data import SHAPE, phantom, write_phantom
 from napari_plugin.viewer.hanging import METADATA
+from napari_plugin.volume_paths import SUFFIXES
 
 
 def test_suffixes_are_those_of_the_library() -> None:
