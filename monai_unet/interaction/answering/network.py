@@ -44,9 +44,6 @@ from monai_unet.interaction.answering.prompted_mask import (
 from monai_unet.interaction.answering.window import ImageWindow
 from monai_unet.interaction.prompts import Answer, Prompt
 
-OUTSIDE = -10.0
-"""Logit of what lies beyond the image, where there is no object and none is expected."""
-
 
 class NetworkAnswerer:
     """Answers prompts with the network of a bundle of kind "editor".
@@ -191,7 +188,6 @@ class NetworkAnswerer:
         channels = network_input(window.read(talk.image), talk.mask_in(window), marks)
         with torch.no_grad():
             logits = self._network(torch.from_numpy(channels[None]))[0, 0].numpy()
-        logits = np.where(window.within(talk.shape), logits, OUTSIDE)
         logits = np.where(marks.seeds[0], np.maximum(logits, 1), logits)
         logits = np.where(marks.seeds[1], np.minimum(logits, -1), logits).astype(np.float32)
         return WindowAnswer(window, logits, expected_dice(logits, marks))
