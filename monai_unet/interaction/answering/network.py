@@ -39,7 +39,6 @@ from monai_unet.interaction.answering.prompted_mask import (
     WindowAnswer,
     WindowScales,
     expected_dice,
-    middle,
 )
 from monai_unet.interaction.answering.window import ImageWindow
 from monai_unet.interaction.prompts import Answer, Prompt
@@ -179,7 +178,7 @@ class NetworkAnswerer:
         talk.take(self._look(talk, window), pieces="beside", within=within)
         if self.zoom.fine > 1 and window.step[2] > self.zoom.finest:
             millimetres = window.step[2] * talk.spacing[2] / self.zoom.fine
-            near = ImageWindow.around(middle(talk.newest.box), millimetres, talk.spacing, window.size)
+            near = talk.window(talk.newest.box, millimetres)
             talk.take(self._look(talk, near), pieces="beside", margin=0.15, within=within)
 
     def _look(self, talk: PromptedMask, window: ImageWindow) -> WindowAnswer:
