@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=10)
     parser.add_argument("--automatic", action="store_true")
     parser.add_argument("--checkpoint", help="other weights of the network")
+    parser.add_argument("--on-slices", action="store_true", help="lay windows on thick slices, for weights trained so")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     chosen: list[Tumour] = []
@@ -147,6 +149,8 @@ def main() -> None:
     for method in arguments.methods:
         other = arguments.checkpoint and method != CLASSICAL
         answerer = NetworkAnswerer(method, checkpoint=arguments.checkpoint) if other else build_answerer(method)
+        if arguments.on_slices and isinstance(answerer, NetworkAnswerer):
+            answerer.zoom = replace(answerer.zoom, on_slices=True)
         for tumour in chosen:
             found = measured(tumour, FirstVolume(answerer), arguments.clicks, starts.get(tumour.image))
             if found is not None:

@@ -30,12 +30,18 @@ class EditorWindows:
         sources: cases by source, as `editor_cases` gives them.
         weights: how often each source is drawn; by default evenly.
         size: window voxels per axis.
+        on_slices: across thick slices windows lie on them, as in `WindowScales`.
     """
 
     def __init__(
-        self, sources: Sequence[Sequence[EditorCase]], *, weights: Sequence[float] | None = None, size: int = 40
+        self,
+        sources: Sequence[Sequence[EditorCase]],
+        *,
+        weights: Sequence[float] | None = None,
+        size: int = 40,
+        on_slices: bool = False,
     ) -> None:
-        self.sources, self.size = sources, size
+        self.sources, self.size, self.on_slices = sources, size, on_slices
         share = np.asarray(weights if weights is not None else [1.0] * len(sources), dtype=float)
         self.share = share / share.sum()
 
@@ -82,9 +88,9 @@ class EditorWindows:
             centre = middle + random.uniform(-0.5, 0.5, 3) * np.clip(1 - fill, 0.1, 0.6) * self.size * steps
         mask = np.zeros(case.image.shape, dtype=bool)
         mask[thing.box] = thing.mask
-        return self._cut(
-            case, mask, ImageWindow.around(centre, millimetres, case.spacing, self._wide(random)), clicked, random
-        )
+        size = self._wide(random)
+        window = ImageWindow.around(centre, millimetres, case.spacing, size, on_slices=self.on_slices)
+        return self._cut(case, mask, window, clicked, random)
 
     def _wide(self, random: np.random.Generator) -> tuple[int, int, int]:
         """The window, or a larger one out of which a turned and bent one is cut."""
@@ -117,7 +123,8 @@ class EditorWindows:
         shape = np.array(case.image.shape)
         centre = random.uniform(0.2, 0.8, 3) * shape
         field = min(float((shape * case.spacing).max()), float(np.exp(random.uniform(np.log(40), np.log(180)))))
-        window = ImageWindow.around(centre, field / self.size, case.spacing, (self.size,) * 3)
+        size = (self.size,) * 3
+        window = ImageWindow.around(centre, field / self.size, case.spacing, size, on_slices=self.on_slices)
         image = window.read(case.image)
         if np.ptp(image) < 1e-3:
             return None

@@ -39,13 +39,9 @@ from monai_unet.interaction.answering.prompted_mask import (
     WindowAnswer,
     WindowScales,
     expected_dice,
-    middle,
 )
 from monai_unet.interaction.answering.window import ImageWindow
 from monai_unet.interaction.prompts import Answer, Prompt
-
-OUTSIDE = -10.0
-"""Logit of what lies beyond the image, where there is no object and none is expected."""
 
 
 class NetworkAnswerer:
@@ -182,7 +178,7 @@ class NetworkAnswerer:
         talk.take(self._look(talk, window), pieces="beside", within=within)
         if self.zoom.fine > 1 and window.step[2] > self.zoom.finest:
             millimetres = window.step[2] * talk.spacing[2] / self.zoom.fine
-            near = ImageWindow.around(middle(talk.newest.box), millimetres, talk.spacing, window.size)
+            near = talk.window(talk.newest.box, millimetres)
             talk.take(self._look(talk, near), pieces="beside", margin=0.15, within=within)
 
     def _look(self, talk: PromptedMask, window: ImageWindow) -> WindowAnswer:
@@ -191,7 +187,6 @@ class NetworkAnswerer:
         channels = network_input(window.read(talk.image), talk.mask_in(window), marks)
         with torch.no_grad():
             logits = self._network(torch.from_numpy(channels[None]))[0, 0].numpy()
-        logits = np.where(window.within(talk.shape), logits, OUTSIDE)
         logits = np.where(marks.seeds[0], np.maximum(logits, 1), logits)
         logits = np.where(marks.seeds[1], np.minimum(logits, -1), logits).astype(np.float32)
         return WindowAnswer(window, logits, expected_dice(logits, marks))

@@ -37,6 +37,7 @@ class WindowScales:
         finest: the coarsest step, in image voxels, that needs no finer look.
         reach: how far around a point a correction may change the mask, in times the point's distance to the border of
             the mask as it was; a point in the middle of an error is as far from that border as the error is deep.
+        on_slices: across thick slices a window lies on them, where the weights were trained so.
     """
 
     size: int = 32
@@ -48,6 +49,7 @@ class WindowScales:
     fine: float = 2.0
     finest: float = 1.5
     reach: float = 4.0
+    on_slices: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +112,12 @@ class PromptedMask:
             most = 1.3 * max(n * s for n, s in zip(self.shape, self.spacing, strict=True))
             wanted = [float(field) for field in self.zoom.first_mm]
             fields = [f for f in wanted if least <= f <= most] or [min(wanted, key=lambda f: abs(f - most))]
-        size = (self.zoom.size,) * 3
-        return [ImageWindow.around(middle(box), field / self.zoom.size, self.spacing, size) for field in fields]
+        return [self.window(box, field / self.zoom.size) for field in fields]
+
+    def window(self, box: Box, millimetres: float) -> ImageWindow:
+        """The window around the middle of a box, at so many mm per voxel."""
+        size, on_slices = (self.zoom.size,) * 3, self.zoom.on_slices
+        return ImageWindow.around(middle(box), millimetres, self.spacing, size, on_slices=on_slices)
 
     def worth(self, look: WindowAnswer) -> float:
         """How good a first answer seems: the Dice it expects, less where its field is not what the click suggests."""
@@ -149,7 +155,7 @@ class PromptedMask:
         box = union(found, self.newest.box)
         assert box is not None
         millimetres = max(self._longest(box) / self.zoom.fill / self.zoom.size, 0.5 * min(self.spacing))
-        return ImageWindow.around(middle(box), millimetres, self.spacing, (self.zoom.size,) * 3)
+        return self.window(box, millimetres)
 
     def take(
         self,

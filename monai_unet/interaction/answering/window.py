@@ -37,14 +37,24 @@ class ImageWindow:
 
     @classmethod
     def around(
-        cls, centre: Sequence[float], millimetres: float, spacing: Sequence[float], size: Sequence[int]
+        cls,
+        centre: Sequence[float],
+        millimetres: float,
+        spacing: Sequence[float],
+        size: Sequence[int],
+        *,
+        on_slices: bool = False,
     ) -> ImageWindow:
-        """Window of `size` voxels centred on a voxel index, at `millimetres` per voxel where the image has as fine."""
+        """Window of `size` voxels centred on a voxel index, at `millimetres` per voxel where the image has as fine.
+
+        Args:
+            on_slices: across thick slices the window lies on them and not between two, to be their mean.
+        """
         thick = THICK * min(spacing)
         step = [max(millimetres / s, 1.0 if s > thick else FINEST) for s in spacing]
         start = [c - t * (n - 1) / 2 for c, t, n in zip(centre, step, size, strict=True)]
-        # a window of as many slices as the image has lies on them: between two of them nothing is known
-        start = [round(a) if s > thick and t == 1 else a for a, s, t in zip(start, spacing, step, strict=True)]
+        if on_slices:
+            start = [round(a) if s > thick and t == 1 else a for a, s, t in zip(start, spacing, step, strict=True)]
         return cls((start[0], start[1], start[2]), (step[0], step[1], step[2]), (size[0], size[1], size[2]))
 
     def to_window(self, voxels: NDArray[np.float64]) -> NDArray[np.float64]:

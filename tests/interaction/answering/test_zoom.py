@@ -35,7 +35,7 @@ def test_writing_a_ramp_back_gives_it_on_the_grid_of_the_image(spacing):
 
 
 def test_thick_slices_stay_slices():
-    window = ImageWindow.around((10, 50, 50), 1.0, (10.0, 1.0, 1.0), (16, 16, 16))
+    window = ImageWindow.around((10, 50, 50), 1.0, (10.0, 1.0, 1.0), (16, 16, 16), on_slices=True)
     assert window.step == (1.0, 1.0, 1.0)
     image = np.zeros((20, 100, 100), dtype=np.float32)
     image[10] = 1
@@ -44,6 +44,8 @@ def test_thick_slices_stay_slices():
     assert sorted(set(read.sum((1, 2)).round().astype(int))) == [0, 256]
     _, values = window.write(read, image.shape)
     np.testing.assert_array_equal(np.unique(values), [0, 1])
+    between = ImageWindow.around((10, 50, 50), 1.0, (10.0, 1.0, 1.0), (16, 16, 16)).read(image)
+    assert between.max() == 0.5
 
 
 def test_coarse_windows_average_instead_of_skipping():
