@@ -6,8 +6,6 @@ In a process of its own, which may be killed for memory without harm: `python -m
 from __future__ import annotations
 
 import json
-import os
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +19,7 @@ from monai_unet.planning.plan import Plan, read_plan
 STEPS = 4
 _GIB = 2**30
 _LONGEST = 600.0
+_LOOK_SECONDS = 0.03
 
 
 @dataclass(frozen=True)
@@ -47,24 +46,47 @@ def try_steps(plan: Plan, *, memory_gib: float | None = None) -> Trial:
         memory_gib: what the process may take at most (CPU); it is ended where it takes more.
     """
     with TemporaryDirectory() as folder:
-        file = Path(folder) / "plan.json"
+        file, before = Path(folder) / "plan.json", Path(folder) / "before"
         plan.save(file)
-        command = [sys.executable, "-m", "monai_unet.planning.trial", str(file)]
-        if memory_gib is not None:
-            command.append(str(memory_gib))
+        command = [sys.executable, "-m", "monai_unet.planning.trial", str(file), str(before)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST, check=False)
-        except subprocess.TimeoutExpired:
-            return Trial(failed=f"a step took more than {_LONGEST / STEPS:.0f} s")
-    if done.returncode == 0:
-        return Trial(**json.loads(done.stdout.splitlines()[-1]))
-    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            out, errors, killed = _watched(process, before, memory_gib if plan.device == "cpu" else None)
+        finally:
+            process.kill()
+            process.wait()
+    if killed:
+        return Trial(failed=killed)
+    if process.returncode == 0:
+        return Trial(**json.loads(out.splitlines()[-1]))
+    last = (errors.strip().splitlines() or ["it said nothing"])[-1]
     words = ("MemoryError", "memory", "DefaultCPUAllocator", "std::bad_alloc")
-    killed = done.returncode < 0 or any(word in done.stderr for word in words)
-    return Trial(failed="memory" if killed else last)
+    return Trial(failed="memory" if process.returncode < 0 or any(word in errors for word in words) else last)
 
 
-def _measure(plan: Plan, limit_gib: float | None) -> Trial:
+def _watched(process: subprocess.Popen[str], before: Path, limit_gib: float | None) -> tuple[str, str, str]:
+    """Output and errors of the process; ended, and why, where it takes more than the limit, or too long."""
+    import psutil
+
+    end = time.monotonic() + _LONGEST
+    while True:
+        try:
+            out, errors = process.communicate(timeout=_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > end:
+                return "", "", f"{STEPS} steps took more than {_LONGEST:.0f} s"
+            if limit_gib is not None and before.is_file():
+                try:
+                    taken = psutil.Process(process.pid).memory_info().rss - int(before.read_text() or 0)
+                except (psutil.Error, ValueError):
+                    continue
+                if taken > limit_gib * _GIB:
+                    return "", "", "memory"
+        else:
+            return out, errors, ""
+
+
+def _measure(plan: Plan, before: Path) -> Trial:
     import torch
     from monai.bundle import ConfigParser
 
@@ -81,10 +103,8 @@ def _measure(plan: Plan, limit_gib: float | None) -> Trial:
     augmentation = parser.get_parsed_content("train#augmentation")
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
     case = _made_up(plan)
-    before = _held(device)
-    if limit_gib is not None and device.type == "cpu":
-        most = int(limit_gib * _GIB) + _address_space()
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    held = _held(device)
+    before.write_text(str(held))
     times = []
     for _ in range(STEPS):
         start = _now(device)
@@ -99,7 +119,7 @@ def _measure(plan: Plan, limit_gib: float | None) -> Trial:
         times.append(_now(device) - start)
     threads = 1 if device.type == "cuda" else torch.get_num_threads()
     # the first step plans convolutions and touches memory for the first time
-    return Trial(round(min(times[1:]) / threads, 4), round((_held(device) - before) / _GIB, 3))
+    return Trial(round(min(times[1:]) / threads, 4), round((_held(device) - held) / _GIB, 3))
 
 
 def _made_up(plan: Plan) -> CaseDict:
@@ -118,17 +138,17 @@ def _made_up(plan: Plan) -> CaseDict:
 
 def _held(device: object) -> int:
     """Bytes of the largest extent so far."""
+    import psutil
     import torch
 
     if getattr(device, "type", "cpu") == "cuda":
         return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _address_space() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _now(device: object) -> float:
@@ -141,6 +161,5 @@ def _now(device: object) -> float:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    measured = _measure(read_plan(given[0]), float(given[1]) if len(given) > 1 else None)
+    measured = _measure(read_plan(sys.argv[1]), Path(sys.argv[2]))
     print(json.dumps({"seconds": measured.seconds, "memory_gib": measured.memory_gib}))
