@@ -2,7 +2,7 @@
 
 Usage: python tools/versions.py oldest|newest|pre FOLDER [--python PYTHON] [--torch VERSION]
 
-`oldest`: every package of `setup.cfg` at its lower bound exactly; what those need in turn is as new as they allow.
+`oldest`: every package of `setup.cfg` at its lower bound exactly; what those packages need is as new as they allow.
 `newest`: as new as `setup.cfg` allows. `pre`: that, with versions before their release. FOLDER becomes a virtual
 environment; an environment that is there is filled up.
 """
