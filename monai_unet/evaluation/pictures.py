@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from monai_unet.geometry import PLANES
-from monai_unet.io import palette, unit_rgb
+from monai_unet.io import drawn, palette, unit_rgb
 from monai_unet.measurement import (
     box_with_margin,
     draw_contour,
@@ -84,5 +84,7 @@ def _write_names(
         if differing[value]:
             rows, columns = np.nonzero((expected == value) | (found == value))
             place = (float(columns.mean()), float(rows.max()) + 1)
-            text = axes.text(*place, names[value], color="white", fontsize=8, ha="center", va="bottom", clip_on=True)
+            text = axes.text(
+                *place, drawn(names[value]), color="white", fontsize=8, ha="center", va="bottom", clip_on=True
+            )
             text.set_path_effects([withStroke(linewidth=2, foreground="black")])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monai_unet.evaluation.calibration import Reliability
 from monai_unet.evaluation.statistics import Agreement
-from monai_unet.io import palette, unit_rgb
+from monai_unet.io import drawn, palette, unit_rgb
 
 Values = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ def distribution(
     axes = figure.subplots()
     for place, (name, here) in enumerate(known.items()):
         _class_row(axes, place, values[name][here], one_empty[name][here], violin=not stretched)
-    axes.set_yticks(range(len(known)), list(known))
+    axes.set_yticks(range(len(known)), [drawn(name) for name in known])
     axes.invert_yaxis()
     if from_zero_to_one:
         axes.set_xlim(-0.02, 1.02)
@@ -96,7 +96,7 @@ def bland_altman(measured: Values, reference: Values, found: Agreement, *, name:
     axes.margins(y=0.2)
     if not (measured - reference).any():
         axes.set_ylim(-1, 1)
-    axes.set_title(f"{name}, {measured.size} cases", fontsize=10)
+    axes.set_title(f"{drawn(name)}, {measured.size} cases", fontsize=10)
     return _svg(figure, axes, xlabel="mean of prediction and reference (ml)", ylabel="prediction − reference (ml)")
 
 
@@ -133,9 +133,9 @@ def differences(values: Mapping[str, Values], *, title: str, names: Sequence[str
         if known.size:
             axes.plot([np.mean(known)] * 2, [place - 0.32, place + 0.32], color=_VERMILION, linewidth=2)
     axes.axvline(0, color=_GREY, linewidth=0.8)
-    axes.set_yticks(range(len(values)), list(values))
+    axes.set_yticks(range(len(values)), [drawn(name) for name in values])
     axes.invert_yaxis()
-    return _svg(figure, axes, xlabel=f"{title}: {names[1]} − {names[0]}, one dot per case, bar = mean")
+    return _svg(figure, axes, xlabel=f"{title}: {drawn(names[1])} − {drawn(names[0])}, one dot per case, bar = mean")
 
 
 def _shown(size: int) -> NDArray[np.int64]:

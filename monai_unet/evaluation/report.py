@@ -30,7 +30,7 @@ from monai_unet.evaluation.scores import ClassScore, Status
 from monai_unet.evaluation.statistics import Agreement, Interval
 from monai_unet.evaluation.summary import Summary
 from monai_unet.evaluation.tables import EMPTY_POLICY
-from monai_unet.io import address, write_text
+from monai_unet.io import address, plain, write_text
 from monai_unet.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,11 @@ def write_report(evaluation: Evaluation, summary: Summary | None, path: str | Pa
 def template(name: str) -> Template:
     """A template of this package; everything put into it is escaped."""
     environment = Environment(
-        loader=PackageLoader("monai_unet", "evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("monai_unet", "evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_without_signs,
     )
     environment.filters |= {
         "interval": format_interval,
@@ -100,6 +104,11 @@ def template(name: str) -> Template:
         "head": column_head,
     }
     return environment.get_template(name)
+
+
+def _without_signs(value: object) -> object:
+    """What a template shows, without control characters and signs that turn the direction of writing."""
+    return plain(value, lines=True) if type(value) is str and not value.startswith("data:image/") else value
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -17,7 +17,7 @@ from .datasets.decathlon import dataset_cases, read_dataset
 from .datasets.sequences import find_sequence_cases, match_sequence, sequence_cases
 from .dicom.read import read_series
 from .dicom.series import DicomSeries, find_series
-from .foreign_text import address, cell, of_cell, plain, visible
+from .foreign_text import address, cell, drawn, of_cell, plain, visible
 from .formats.label_table import LabelEntry
 from .hashes import file_hash, sha256_of
 from .limits import reading_limit
@@ -69,6 +69,7 @@ __all__ = [
     "claim_folder",
     "claim_names",
     "dataset_cases",
+    "drawn",
     "file_hash",
     "files_of_structures",
     "find_cases",

@@ -64,6 +64,15 @@ def of_cell(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
 
 
+def drawn(text: str) -> str:
+    """Text for a figure: plain, and what stands between dollar signs is no formula for matplotlib to set.
+
+    >>> drawn("a $x$")
+    'a \\\\$x\\\\$'
+    """
+    return plain(text).replace("$", r"\$")
+
+
 def visible(json_text: str) -> str:
     """A JSON text in which every sign that is not seen, or turns the direction, stands as its escape.
 

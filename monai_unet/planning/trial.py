@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +104,8 @@ def _measure(plan: Plan, before: Path) -> Trial:
     augmentation = parser.get_parsed_content("train#augmentation")
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
     case = _made_up(plan)
-    held = _held(device)
-    before.write_text(str(held))
+    peak = _Peak(device)
+    before.write_text(str(peak.before))
     times = []
     for _ in range(STEPS):
         start = _now(device)
@@ -119,7 +120,7 @@ def _measure(plan: Plan, before: Path) -> Trial:
         times.append(_now(device) - start)
     threads = 1 if device.type == "cuda" else torch.get_num_threads()
     # the first step plans convolutions and touches memory for the first time
-    return Trial(round(min(times[1:]) / threads, 4), round((_held(device) - held) / _GIB, 3))
+    return Trial(round(min(times[1:]) / threads, 4), round(peak.end() / _GIB, 3))
 
 
 def _made_up(plan: Plan) -> CaseDict:
@@ -136,19 +137,28 @@ def _made_up(plan: Plan) -> CaseDict:
     return dict(ClassVoxelsd()({"image": torch.randn(len(plan.channels), *size), "label": label}))
 
 
-def _held(device: object) -> int:
-    """Bytes of the largest extent so far."""
-    import psutil
-    import torch
+class _Peak:
+    """Bytes that were held at most beyond what was held at first; looked at every few milliseconds, or as CUDA says."""
 
-    if getattr(device, "type", "cpu") == "cuda":
-        return torch.cuda.max_memory_allocated()
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
+    def __init__(self, device: object) -> None:
+        import psutil
+        import torch
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        self.cuda = torch.cuda if getattr(device, "type", "cpu") == "cuda" else None
+        self._process = psutil.Process()
+        self.before = 0 if self.cuda else self._process.memory_info().rss
+        self._most, self._over = self.before, threading.Event()
+        if self.cuda is None:
+            threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.004):
+            self._most = max(self._most, self._process.memory_info().rss)
+
+    def end(self) -> int:
+        """Stop looking, and say."""
+        self._over.set()
+        return self.cuda.max_memory_allocated() if self.cuda else self._most - self.before
 
 
 def _now(device: object) -> float:

@@ -23,11 +23,9 @@ from monai_unet.geometry.grid import to_working_frame
 from monai_unet.io.dicom import find_series, write_seg
 from monai_unet.io.results import Segment
 
-HOSTILE = (
-    '=HYPERLINK("x")<img src="file:///s.png"><h1>\x1b[31mred\x1b]0;t\x07\x9b2J\u202egnp.exe\u2066\u200b../../x&#y?'
-)
+HOSTILE = '=HYPERLINK("x")<img src="file:///s.png"><h1>\x1b[31mred\x1b]0;t\x07\x9b2J\u202egnp.exe\u2066\u200b../../x&#y?$\\bad$'
 FILE = HOSTILE.replace("/", "_")
-SHORT = "=1+1<b>\x1b[31m\u202e../x"
+SHORT = "=1+1$\\bad$<b>\x1b[31m\u202e../x"
 """What fits into the 64 characters of a segment's label."""
 
 

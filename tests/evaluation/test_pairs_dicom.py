@@ -106,7 +106,7 @@ def test_a_data_set_and_a_table_name_the_series_of_an_image(tmp_path: Path) -> N
     (chosen,) = dataset_cases(tmp_path, "test")
     assert np.array_equal(load(chosen)["image"].numpy(), image.numpy())
     (unclear,) = dataset_cases(tmp_path, "training")
-    with pytest.raises(Exception, match=r"'series' beside the image in a dataset\.json"):
+    with pytest.raises(Exception, match="beside the image in a"):
         load(unclear)
     pairing = pair_dataset(tmp_path, "test", tmp_path / "none", made_later=True)
     assert [pair.series for pair in pairing.pairs] == [uids[1]]

@@ -17,7 +17,7 @@ from monai_unet.evaluation.pairs import Refusal
 from monai_unet.evaluation.report import as_text, data_uri, template
 from monai_unet.evaluation.statistics import Interval, bootstrap_means, interval
 from monai_unet.evaluation.tables import strict_json
-from monai_unet.io import atomic_path, cell, label_color, together, unit_rgb, write_text
+from monai_unet.io import atomic_path, cell, drawn, label_color, together, unit_rgb, write_text
 from monai_unet.version import __version__
 
 SHOWN = (0, 1, 2, 3, 5, 10)
@@ -154,7 +154,9 @@ def curves_png(cases: Sequence[CaseCurve]) -> bytes:
             own = np.array([getattr(found.curve, name) for found in cases if found.structure == structure], float)
             color = unit_rgb(label_color(number))
             axes.plot(own.T, color=color, linewidth=0.6, alpha=0.4)
-            axes.plot(_mean(own), "o-", color=color, linewidth=2, markersize=4, label=f"{structure} (n = {len(own)})")
+            axes.plot(
+                _mean(own), "o-", color=color, linewidth=2, markersize=4, label=f"{drawn(structure)} (n = {len(own)})"
+            )
         axes.set(xlabel="clicks", title=title, ylim=(-0.02, 1.02), xticks=range(own.shape[1]))
         for target in TARGETS if name == "dice" else ():
             axes.axhline(target, color="0.7", linewidth=0.6, zorder=0)

@@ -46,7 +46,7 @@ def test_a_wrong_size_of_compressed_voxels_is_not_read_as_memory_nobody_wrote(
     start = raw.index(b"CompressedDataSize")
     end = raw.index(b"\n", start) + 1
     path.write_bytes(raw[:start] + (b"" if size is None else b"CompressedDataSize = " + size + b"\n") + raw[end:])
-    with pytest.raises(InputError, match="CompressedDataSize"):
+    with pytest.raises(InputError, match=r"CompressedDataSize|cannot be read"):
         read_volume(path)
 
 
