@@ -131,7 +131,7 @@ class FindingsPanel(Panel):
         assert target is not None
         target.setToolTip("Target lesion: its long axis counts in the sum")
         header = table.horizontalHeader()
-        header.setMinimumSectionSize(24)
+        header.setMinimumSectionSize(20)
         for column in range(1, len(_COLUMNS)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)

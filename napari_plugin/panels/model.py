@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,10 @@ class ModelPanel(Panel):
                 combo.activated.connect(lambda index: self._warn([]))
                 self.channels.append(combo)
                 self.mapping_rows.addRow(one_line(plain(channel.name)), combo)
+            # Qt puts what is made later behind everything in the window
+            chain = [self.trust_button, *self.channels, self.tick_button]
+            for before, after in pairwise(chain):
+                QWidget.setTabOrder(before, after)
             self.bundle.setToolTip(tip(bundle.description.description))
         self._offer_trust()
         self._on_images()

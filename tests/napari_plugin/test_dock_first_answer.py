@@ -37,7 +37,8 @@ def test_click_on_plain_tissue_says_what_to_draw_and_shows_a_piece(
     assert "a box (J)" in said
     assert "a line (H)" in said
     piece = session.candidate[2].sum()
-    assert 0 < piece < 0.3 * head.sum(), "the smaller alternative is what is shown"
+    # unbounded, the same method outlines 64 % of it
+    assert 0 < piece < 0.4 * head.sum(), "the smaller alternative is what is shown"
     # the box that the sentence asks for is one key and one drag away
     mouse.key(Qt.Key.Key_J)
     assert dock.tool.kind == "box"

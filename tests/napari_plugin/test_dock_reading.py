@@ -14,7 +14,7 @@ from canvas_mouse import CanvasMouse
 from dock_cases import opened
 from plugin_cases import write_volume_file
 from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from qtpy.QtGui import QDropEvent, QMouseEvent, QWheelEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMessageBox
 
@@ -214,7 +214,11 @@ def test_file_dropped_on_the_canvas_asks_for_no_reader(dock: Any, tmp_path: Path
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path))])
     canvas = dock.viewer.window._qt_viewer
-    event = QDropEvent(QPointF(30, 30), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, NONE)
+    left = Qt.MouseButton.LeftButton
+    entered = QDragEnterEvent(QPoint(30, 30), Qt.DropAction.CopyAction, data, left, NONE)
+    QApplication.sendEvent(canvas, entered)
+    assert entered.isAccepted()
+    event = QDropEvent(QPointF(30, 30), Qt.DropAction.CopyAction, data, left, NONE)
     QApplication.sendEvent(canvas, event)
     wait(lambda: dock.editing.session is not None)
     assert dock.controller.reference.name == "dropped"
