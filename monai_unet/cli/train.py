@@ -37,6 +37,16 @@ class TrainCommand(Command):
     memory: Annotated[str, Option("what a training step may take: 8GiB, or auto (auto)", metavar="SIZE")] = "auto"
     device: Annotated[Literal["auto", "cpu", "cuda"], Option("what to plan for (auto)")] = "auto"
     name: Annotated[str, Option("of the model (the data set's own)", metavar="NAME")] = ""
+    image: Annotated[
+        tuple[str, ...],
+        Option(
+            "which images are the channels, in order: columns, keys, suffixes of BIDS, a DICOM modality", metavar="NAME"
+        ),
+    ] = ()
+    label: Annotated[str, Option("which column, key or kind of masks is the label", metavar="NAME")] = ""
+    structures: Annotated[
+        Path | None, Option("DICOM: table of each class and the names of its structures (YAML, CSV)", metavar="FILE")
+    ] = None
     fold: Annotated[str, Option("cross-validation: a fold's number, or all; without it one training", metavar="K")] = ""
     folds: Annotated[int, Option("how many folds there are (5)", metavar="N")] = 5
     tune: Annotated[
@@ -88,6 +98,9 @@ class TrainCommand(Command):
             device="cpu" if self.memory.lower() == "cpu" else planned_device(self.device),
             memory_gib=memory_of(self.memory),
             name=self.name,
+            image=self.image,
+            label=self.label,
+            structures=self.structures,
             keep_going=self.keep_going,
             overwrite=self.overwrite,
             seed=self.seed,
