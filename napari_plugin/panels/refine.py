@@ -51,8 +51,6 @@ class RefinePanel(Panel):
         self.brush_size.setRange(0.1, 100.0)
         self.brush_size.setDecimals(1)
         self.brush_size.setSuffix(" mm")
-        # its keys and the wheel change it; buttons for that would take the room of a tool
-        self.brush_size.setButtonSymbols(NumberBox.ButtonSymbols.NoButtons)
         self.brush_size.setToolTip("Diameter of brush and eraser; [ and ] change it")
         self.brush_size.setAccessibleName("Brush size")
         self.brush_size.valueChanged.connect(lambda mm: state.set_brush(mm))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_plugin.viewer.tools import PromptTool
 
 WIDTH = 270
+_LAID_OUT_MS = 200
 _SHARE = 0.17
 """Of the window, at most: the main picture needs the room."""
 
@@ -134,7 +135,9 @@ def keep_width(widget: QWidget) -> None:
     window, own = widget.window(), _dock_of(widget)
     if isinstance(window, QMainWindow) and own is not None:
         width = own.width()
-        QTimer.singleShot(0, lambda: window.resizeDocks([own], [width], Qt.Orientation.Horizontal))
+        # at once, and again when a busy machine has laid the window out at last
+        for later in (0, _LAID_OUT_MS):
+            QTimer.singleShot(later, lambda: window.resizeDocks([own], [width], Qt.Orientation.Horizontal))
 
 
 def _dock_of(widget: QWidget) -> QDockWidget | None:
