@@ -1,5 +1,6 @@
 from .guidance import DrawnPrompts, network_input, obey, prompt_drawn
 from .network import NetworkAnswerer
+from .plausibility import first_answer_doubt
 from .registry import CLASSICAL, build_answerer
 from .window import ImageWindow
 
@@ -9,6 +10,7 @@ __all__ = [
     "ImageWindow",
     "NetworkAnswerer",
     "build_answerer",
+    "first_answer_doubt",
     "network_input",
     "obey",
     "prompt_drawn",

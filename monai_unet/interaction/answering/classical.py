@@ -24,7 +24,7 @@ from skimage.measure import block_reduce
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, box_shape, grow, inside_of, make_box, union
 from monai_unet.interaction.answering.guidance import Drawn, obey, prompt_drawn
-from monai_unet.interaction.answering.plausibility import SMALLER, ShownVolume, doubt, is_implausible
+from monai_unet.interaction.answering.plausibility import SMALLER, ShownVolume, first_answer_doubt, is_implausible
 from monai_unet.interaction.answering.rays import CONTRAST, LIMIT_MM, Tissue, look_around
 from monai_unet.interaction.prompts import Answer, Prompt
 
@@ -103,7 +103,7 @@ class ClassicalAnswerer:
         else:
             part &= ~piece
         obey(mask, whole, [(place, prompt.kind, prompt.positive) for prompt, place in zip(prompts, drawn, strict=True)])
-        milliseconds, notes = 1000 * (time.perf_counter() - started), (doubt(bounded),) if bounded else ()
+        milliseconds, notes = 1000 * (time.perf_counter() - started), (first_answer_doubt(bounded),) if bounded else ()
         return Answer(whole, mask, milliseconds=milliseconds, notes=notes, bounded=bounded)
 
     def _doubtful_share(self, newest: Prompt, piece: NDArray[np.bool_], current: NDArray[np.bool_]) -> float:

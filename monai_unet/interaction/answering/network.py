@@ -33,7 +33,7 @@ from monai_unet.geometry import Grid
 from monai_unet.inferers import OpenVINONetwork, Runtime, TorchNetwork, agreeing_openvino
 from monai_unet.interaction.answering.classical import ClassicalAnswerer
 from monai_unet.interaction.answering.guidance import CHANNELS, network_input
-from monai_unet.interaction.answering.plausibility import ShownVolume, doubt, is_implausible
+from monai_unet.interaction.answering.plausibility import ShownVolume, first_answer_doubt, is_implausible
 from monai_unet.interaction.answering.prompted_mask import (
     PromptedMask,
     WindowAnswer,
@@ -129,7 +129,7 @@ class NetworkAnswerer:
             self._correct(talk)
         box, mask = talk.result()
         if bounded:
-            notes.append(doubt(bounded))
+            notes.append(first_answer_doubt(bounded))
         if talk.contradictory():
             notes.append("Prompts contradict each other where they overlap; the newest one holds there.")
         if not mask.any():

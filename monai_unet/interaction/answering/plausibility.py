@@ -46,13 +46,19 @@ def is_implausible(share: float) -> bool:
     return share > MOST
 
 
-def doubt(share: float) -> str:
-    """The sentence for a user whose click would have outlined such a share of the image.
+def first_answer_doubt(share: float, *, box_key: str = "", line_key: str = "") -> str:
+    """The sentence for a user whose click would have outlined such a share of the image (`Answer.bounded`).
 
-    Says "a box" and "a line", the prompts that tell the size; a window adds their keys.
+    Args:
+        share: of what the image shows, 0 to 1.
+        box_key, line_key: the keys by which a window takes up a box and a scribble; "" names none.
+
+    >>> first_answer_doubt(0.5, box_key="J", line_key="H")[-74:]
+    'draw a box around the object (J) or a line across it (H) to tell its size.'
     """
     whole = ("a third" if share < 0.42 else "half") if share < 0.6 else "most"
+    box, line = (f" ({key})" if key else "" for key in (box_key, line_key))
     return (
         f"The tissue under this click is {whole} of the image, so that only a piece around the click was outlined; "
-        "draw a box around the object or a line across it."
+        f"draw a box around the object{box} or a line across it{line} to tell its size."
     )

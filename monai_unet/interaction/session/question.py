@@ -49,7 +49,7 @@ class Question:
     def steps(self, answerer: Answerer) -> Generator[tuple[int, int], None, Reply]:
         """Yield (answered, to answer) after each prompt and return the reply; closing it stops between two."""
         total = sum(isinstance(entry, Prompt) for entry in self.entries)
-        prompts, milliseconds, notes = list(self.earlier), 0.0, dict[str, None]()
+        prompts, milliseconds, notes, bounded = list(self.earlier), 0.0, dict[str, None](), 0.0
         mask = self.start
         for entry in self.entries:
             if isinstance(entry, Edit):
@@ -60,22 +60,28 @@ class Question:
             answer = answerer.answer(tuple(prompts), mask)
             milliseconds += answer.milliseconds
             notes |= dict.fromkeys(answer.notes)
+            bounded = answer.bounded
             if self.start is self.shown and len(self.entries) == 1:
                 yield 1, 1
-                return Reply(self, answer.box, answer.mask, milliseconds, tuple(notes))
+                return Reply(self, answer.box, answer.mask, milliseconds, tuple(notes), bounded)
             mask = mask.copy() if mask is self.start else mask
             mask[answer.box] = answer.mask
             yield len(prompts) - len(self.earlier), total
         box = bounding_box(mask != self.shown)
-        return Reply(self, box, np.zeros((0, 0, 0), bool) if box is None else mask[box], milliseconds, tuple(notes))
+        changed = np.zeros((0, 0, 0), bool) if box is None else mask[box]
+        return Reply(self, box, changed, milliseconds, tuple(notes), bounded)
 
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """The new mask of an object inside a box, None where nothing differs from what was shown."""
+    """The new mask of an object inside a box, None where nothing differs from what was shown.
+
+    `bounded` is that of the newest answer, see `Answer`.
+    """
 
     question: Question
     box: Box | None
     mask: NDArray[np.bool_]
     milliseconds: float = 0.0
     notes: tuple[str, ...] = ()
+    bounded: float = 0.0

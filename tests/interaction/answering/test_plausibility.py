@@ -6,9 +6,10 @@ import pytest
 from monai_unet.geometry import Grid
 from monai_unet.interaction.answering.classical import ClassicalAnswerer
 from monai_unet.interaction.answering.network import NetworkAnswerer
-from monai_unet.interaction.answering.plausibility import MOST, ShownVolume, doubt, is_implausible
+from monai_unet.interaction.answering.plausibility import MOST, ShownVolume, first_answer_doubt, is_implausible
 from monai_unet.interaction.answering.prompted_mask import PromptedMask
 from monai_unet.interaction.prompts import Prompt
+from monai_unet.interaction.session import EditSession
 
 
 def _grid(shape):
@@ -50,9 +51,9 @@ def test_a_share_is_of_what_the_image_shows():
 @pytest.mark.parametrize(("share", "words"), [(0.33, "a third of"), (0.5, "half of"), (0.9, "most of")])
 def test_the_sentence_says_how_much_and_what_to_draw(share, words):
     assert is_implausible(share)
-    assert words in doubt(share)
-    assert "box" in doubt(share)
-    assert "line" in doubt(share)
+    assert words in first_answer_doubt(share)
+    assert "box around the object or a line across it" in first_answer_doubt(share)
+    assert "box around the object (J) or a line across it (H)" in first_answer_doubt(share, box_key="J", line_key="H")
 
 
 @pytest.mark.parametrize("answerer", [ClassicalAnswerer, NetworkAnswerer])
@@ -80,6 +81,19 @@ def test_what_the_network_would_have_outlined_gives_way_to_the_classical_piece(m
     expected = _answered(ClassicalAnswerer(), image, grid, prompts)[1]
     np.testing.assert_array_equal(mask, expected)
     assert 500 < mask.sum() < 2000  # the lesion has 925
+
+
+def test_a_session_hands_on_what_was_bounded():
+    """Half of the image is one even tissue: rays from a click meet nothing else within their reach."""
+    image = np.random.default_rng(0).normal(100, 1, (40, 40, 40)).astype(np.float32)
+    image[:20] += 400
+    grid = _grid(image.shape)
+    session, answerer = EditSession(image, grid), ClassicalAnswerer()
+    answerer.start(image, grid)
+    reply = session.question(session.add_object("lesion"), _point(grid, (10, 20, 20))).solve(answerer)
+    assert reply.bounded > MOST
+    assert first_answer_doubt(reply.bounded) in reply.notes
+    assert reply.mask.sum() < MOST * image.size
 
 
 def test_a_lesion_and_what_a_box_was_drawn_around_are_not_doubted():
