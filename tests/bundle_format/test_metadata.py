@@ -56,7 +56,7 @@ SHIPPED = {
         [("T1c", "MR", False)],
         [(1, "brain tumour", "126952004")],
         ("brain tumour",),
-        ((6.5, 1.5, 1.5), None, 0.751),
+        ((6.5, 1.5, 1.5), None, 0.760),
     ),
     "head_neck_ct": (
         "segmentation",
