@@ -87,7 +87,11 @@ def atomic_path(path: str | Path, *, private: bool | None = None) -> Iterator[Pa
     """
     path = Path(path)
     made = _make_folder(path.parent)
-    temporary = _temporary(path, private=is_private(path) if private is None else private)
+    try:
+        temporary = _temporary(path, private=is_private(path) if private is None else private)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     try:
         yield temporary
     except BaseException as error:

@@ -50,8 +50,8 @@ def memory_of(text: str) -> float | None:
     Raises:
         InputError: it is no size.
 
-    >>> memory_of("8GiB"), memory_of("500MB"), memory_of("auto")
-    (8.0, 0.4656612873077393, None)
+    >>> memory_of("8GiB"), memory_of("512MiB"), memory_of("auto")
+    (8.0, 0.5, None)
     """
     if text.lower() in ("auto", "cpu"):
         return None

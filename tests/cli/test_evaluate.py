@@ -243,7 +243,7 @@ def test_a_data_set_is_segmented_by_a_bundle_and_scored_from_the_written_files(
         if Path(path).name.startswith("b"):
             raise RuntimeError("out of memory")
         image = read_volume(path)
-        return SimpleNamespace(labels=(image > 50).to(image.dtype))
+        return SimpleNamespace(labels=(image > 50).to(image.dtype), provenance={})
 
     monkeypatch.setattr(segment_work, "load_model", lambda *_: SimpleNamespace(segment=segment))
     data, out = dataset(tmp_path / "data"), tmp_path / "out"

@@ -78,7 +78,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in phantom.folder.iterdir():
         image = dcmread(path)
         image.SpecificCharacterSet = "ISO_IR 192"
-        image.PatientName, image.PatientID, image.SeriesDescription = HOSTILE, HOSTILE[:64], HOSTILE
+        # a backslash parts the values of an element
+        image.PatientName = HOSTILE.replace("\\", "")
+        image.PatientID, image.SeriesDescription = HOSTILE[:64].replace("\\", ""), HOSTILE
         image.StudyDescription = image.InstitutionName = HOSTILE
         image.save_as(path)
     labels = np.zeros((24, 22, 10), np.uint8)

@@ -288,8 +288,7 @@ def test_a_copy_of_a_series_that_fails_leaves_no_part_of_it(tmp_path: Path, monk
         real(*words, **options)
 
     monkeypatch.setattr(pydicom.Dataset, "save_as", full)
-    with pytest.raises(OSError, match="No space left"):
-        convert(phantom.folder, tmp_path / "anonymous", "--to", "dicom", "--deidentify")
+    assert convert(phantom.folder, tmp_path / "anonymous", "--to", "dicom", "--deidentify") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct"]
 
 

@@ -66,7 +66,8 @@ def is_loopback(address: object) -> bool:
     """Whether an address or a name stays on this machine without asking anybody."""
     if isinstance(address, bytes):
         address = address.decode(errors="replace")
-    if address is None or address == "localhost":
+    # torchrun asks for the name of this machine
+    if address in (None, "localhost", socket.gethostname()):
         return True
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(str(address).partition("%")[0]).is_loopback

@@ -22,6 +22,13 @@ from monai_unet.training import Epoch
 LABELS = {"0": "background", "1": "anterior hippocampus", "2": "posterior hippocampus"}
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+
+
 @pytest.fixture
 def bundle() -> Bundle:
     found = find_bundle("hippocampus_mri")

@@ -391,9 +391,7 @@ def _own_labels(labels: NDArray[np.integer] | NDArray[np.bool_] | None, grid: Gr
         return np.zeros(grid.shape, dtype=np.uint16)
     given = np.asarray(labels)
     if given.shape != grid.shape:
-        raise InputError(
-            f"The labels have {given.shape} voxels (S, A, R) and the image {grid.shape}; use its own mask."
-        )
+        raise InputError(f"The labels have {given.shape} voxels (S, A, R), the image {grid.shape}; use its own mask.")
     own = np.ascontiguousarray(given, dtype=np.uint16) if given.dtype != bool else given.astype(np.uint16)
     if not np.array_equal(own, given):
         raise InputError(f"The labels are not whole numbers from 0 to {HIGHEST_VALUE}; give a label map.")

@@ -52,7 +52,7 @@ def test_axial_volume_lies_at_the_place_of_the_standards_formula(tmp_path: Path)
     assert volume.shape == (1, 5, 4, 6)
     # working frame: the last voxel of each axis is the most superior, anterior and right one
     assert volume[0, -1, -1, -1] == ramp()[-1, 0, 0]
-    np.testing.assert_allclose(volume.affine @ np.array([4.0, 3, 5, 1]), [-10, -20, 38, 1])
+    np.testing.assert_allclose(np.asarray(volume.affine) @ np.array([4.0, 3, 5, 1]), [-10, -20, 38, 1])
 
 
 def test_order_comes_from_position_and_never_from_instance_numbers_or_names(tmp_path: Path) -> None:
