@@ -176,7 +176,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     made = _make_folder(path.parent)
     temporary = path.parent / _name("")
-    temporary.mkdir()
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        error.filename = str(path)
+        raise
     _live.add(temporary)
     try:
         with together():
