@@ -219,7 +219,7 @@ def test_model_fills_the_label_map_in_the_background(dock: Any, mouse: CanvasMou
 def test_cancel_midway_changes_nothing(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
     segmenter = FakeSegmenter(tiles=100_000)
     with_model(dock, segmenter)
-    dock.model.segment_button.click()
+    dock.model.segment()
     wait(lambda: dock.progress.value() > 2)
     mouse.key(Qt.Key.Key_Escape)
     wait(lambda: not dock.controller.jobs.running)
@@ -228,7 +228,7 @@ def test_cancel_midway_changes_nothing(dock: Any, mouse: CanvasMouse, wait: Call
     assert "Cancelled" in dock.status.text()
     wait(lambda: segmenter.closed)
     with_model(dock, FakeSegmenter())
-    dock.model.segment_button.click()
+    dock.model.segment()
     wait(lambda: not dock.controller.jobs.running)
     assert dock.editing.session.labels.any()
 
@@ -243,7 +243,7 @@ def test_error_of_the_model_is_a_sentence_and_the_work_stays(
     session = dock.editing.session
     session.paint(dock.editing.new_object(), (slice(0, 2),) * 3)
     with_model(dock, FakeSegmenter(3, error))
-    dock.model.segment_button.click()
+    dock.model.segment()
     wait(lambda: not dock.controller.jobs.running)
     assert words in dock.status.text()
     assert session.labels.sum() == 8
@@ -256,12 +256,12 @@ def test_warning_of_the_input_gate_comes_before_the_run(
     segmenter = FakeSegmenter()
     segmenter.warnings = lambda image: ["the volume is CT, the model was trained on MR."]  # type: ignore[method-assign]
     with_model(dock, segmenter)
-    dock.model.segment_button.click()
+    dock.model.segment()
     wait(lambda: not dock.controller.jobs.running)
     assert not dock.editing.session.labels.any()
     assert "trained on MR" in dock.model.warning.text()
     assert dock.model.segment_button.text().startswith("Run anyway")
-    dock.model.segment_button.click()
+    dock.model.segment()
     wait(lambda: not dock.controller.jobs.running)
     assert dock.editing.session.labels.any()
 
@@ -269,7 +269,7 @@ def test_warning_of_the_input_gate_comes_before_the_run(
 def test_closing_during_a_run_ends_it_quietly(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
     segmenter = FakeSegmenter(tiles=100_000)
     with_model(dock, segmenter)
-    dock.model.segment_button.click()
+    dock.model.segment()
     wait(lambda: dock.progress.value() > 2)
     dock.editing.unsaved = False
     dock.release()
@@ -317,22 +317,22 @@ def test_untrusted_bundle_does_not_run_before_consent(
     dock.model.choose(Bundle("foreign", root, built_in=False))
     loads = []
     dock.model._load = lambda bundle, uncertainty: loads.append(bundle.name) or FakeSegmenter()
-    dock.model.segment_button.click()
+    dock.model.segment()
     assert "allow it first" in dock.status.text()
     assert not dock.controller.jobs.running
     assert not dock.model.trust_button.isHidden()
     dock.model.trust_button.click()
-    dock.model.segment_button.click()
+    dock.model.segment()
     wait(lambda: not dock.controller.jobs.running)
     assert dock.editing.session.labels.any()
     # files that were changed need consent again, and are not run as they were loaded before
     (root / "configs" / "inference.json").write_text("{}")
-    dock.model.segment_button.click()
+    dock.model.segment()
     assert "allow it first" in dock.status.text()
     assert not dock.model.trust_button.isHidden()
     assert loads == ["foreign"]
     dock.model.trust_button.click()
-    dock.model.segment_button.click()
+    dock.model.segment()
     wait(lambda: not dock.controller.jobs.running)
     assert loads == ["foreign", "foreign"]
 

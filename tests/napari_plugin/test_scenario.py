@@ -51,10 +51,10 @@ def test_study_to_seg_and_report_and_back(dock: Any, study: Path, tmp_path: Path
     if dock.model.bundle.findText("hippocampus_mri") >= 0:
         dock.model.bundle.setCurrentText("hippocampus_mri")
         dock.model._on_bundle()
-        dock.model.segment_button.click()
+        dock.model.segment()
         settled(dock, wait)
         if dock.model.warning.text():
-            dock.model.segment_button.click()
+            dock.model.segment()
             settled(dock, wait)
         assert {item.name for item in session.objects} == {"anterior hippocampus", "posterior hippocampus"}
         assert session.labels.any()
