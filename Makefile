@@ -36,19 +36,19 @@ FAST := -m "not slow" -p no:cacheprovider
 WORKERS := 2
 .PHONY: pytest
 pytest:
-	$(PYTEST) $(FAST) -n $(WORKERS) --dist loadfile --max-worker-restart 0 --ignore tests/napari_plugin
-	$(PYTEST) $(FAST) tests/napari_plugin
+	$(PYTEST) $(FAST) $(WARNINGS) -n $(WORKERS) --dist loadfile --max-worker-restart 0 --ignore tests/napari_plugin
+	$(PYTEST) $(FAST) $(WARNINGS) tests/napari_plugin
 
 test-slow: $(VENV)/.ready-dev
 	$(PYTEST) -m slow -p no:cacheprovider
 
 # the oldest versions that setup.cfg allows, the newest, and those before their release, each in an environment of its own;
-# TORCH=2.13.0 where the index has a build of torch for CPUs in that version alone
+# TORCH=2.13.0 where the index has a build of torch for CPUs in that version alone; old versions warn of what is gone by now
 .PHONY: test-oldest test-newest test-pre
 test-oldest test-newest test-pre: test-%: system-packages
 	$(PYTHON) tools/versions.py $* .venv-$* --torch "$(TORCH)"
 	.venv-$*/bin/python tests/fetched.py
-	$(MAKE) --no-print-directory pytest VENV=.venv-$*
+	$(MAKE) --no-print-directory pytest VENV=.venv-$* $(if $(filter oldest,$*),WARNINGS="-o filterwarnings=")
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
