@@ -12,7 +12,7 @@ from scipy.ndimage import binary_opening, gaussian_filter, label
 from torch.nn import functional as F
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Sample:
     """One window.
 
