@@ -30,6 +30,11 @@ def system_sentence(error: OSError | MemoryError) -> str:
     >>> system_sentence(OSError(28, "No space left on device", "out/mask.nii.gz"))
     'out/mask.nii.gz cannot be written, the disk is full; free some space or write elsewhere, and run it again.'
     """
+    cause = error.__cause__
+    if getattr(error, "errno", None) is None and isinstance(cause, OSError):
+        # pydicom raises another one, of which only the words remain
+        cause.filename = cause.filename or getattr(error, "filename", None)
+        return system_sentence(cause)
     if isinstance(error, MemoryError):
         return "the memory at hand does not suffice; close other programs or use a larger machine."
     what = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"

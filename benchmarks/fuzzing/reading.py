@@ -96,10 +96,10 @@ def _compare(volume: MetaTensor, voxels: NDArray[np.float64], affine: NDArray[np
 def _values(ours: NDArray[np.generic], theirs: NDArray[np.float64], volume: MetaTensor) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         wanted = theirs.astype(np.float32)
-    # what is no number was set to the lowest value, with a note
+    # NaN and infinity were set to the lowest value, with a note
     known = np.isfinite(wanted) & np.isfinite(theirs)
     if not known.all() and not notes_of(volume.meta):
-        raise DifferenceError("values", "what is no number was replaced without a note")
+        raise DifferenceError("values", "NaN or infinity was replaced without a note")
     if not np.allclose(ours[known], wanted[known], rtol=1e-5, atol=1e-3):
         worst = int(np.argmax(np.abs(ours[known] - wanted[known])))
         raise DifferenceError(

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from monai_unet.cli import SUCCESS
 from monai_unet.cli.arguments import Command, Option, Positional
 from monai_unet.cli.letters import say
 
+if TYPE_CHECKING:
+    from monai_unet.planning import Plan, Workspace
+
 
 @dataclass(frozen=True, kw_only=True)
-class PlanCommand(Command):
-    """Read a data set once, decide on a model, and write its bundle, ready to be trained."""
+class PlanningCommand(Command):
+    """What `plan` and `train` are told alike about a data set and the model wanted."""
 
-    data: Annotated[
-        Path,
-        Positional(
-            "the data set: a Decathlon or nnU-Net folder, images/ and labels/, a CSV of pairs, BIDS, or DICOM studies",
-            metavar="DATA",
-        ),
-    ]
-    output: Annotated[Path, Option("folder of the plan and all that follows", metavar="DIR", short="-o")]
-    budget: Annotated[str, Option("what the training may take: 30min, 4h, 50epochs (1h)", metavar="TIME")] = "1h"
+    budget: Annotated[str | None, Option("what the training may take: 30min, 4h, 50epochs (1h)", metavar="TIME")] = None
     memory: Annotated[str, Option("what a training step may take: 8GiB, or auto (auto)", metavar="SIZE")] = "auto"
     device: Annotated[Literal["auto", "cpu", "cuda"], Option("what to plan for (auto)")] = "auto"
     name: Annotated[str, Option("of the model (the data set's own)", metavar="NAME")] = ""
@@ -39,30 +34,50 @@ class PlanCommand(Command):
     ] = None
     keep_going: Annotated[bool, Option("leave faulty cases out instead of refusing the data set")] = False
     workers: Annotated[int | None, Option("processes that read (one per core)", metavar="N")] = None
-    overwrite: Annotated[bool, Option("replace a plan that is there")] = False
+    seed: Annotated[int, Option("of training and lists (0)", metavar="N")] = 0
 
-    def run(self) -> int:
-        """Plan and say why each thing is as it is."""
-        from monai_unet.planning import Workspace, budget_of, memory_of, plan_data_set
+    def plan(self, data: Path, space: Workspace, *, overwrite: bool) -> Plan:
+        """Read the data set and plan a model for it in a workspace."""
+        from monai_unet.planning import budget_of, memory_of, plan_data_set
 
-        space = Workspace(self.output)
-        device = "cpu" if self.memory.lower() == "cpu" else planned_device(self.device)
-        planned = plan_data_set(
-            self.data,
+        return plan_data_set(
+            data,
             space,
-            budget=budget_of(self.budget),
-            device=device,
+            budget=budget_of(self.budget or "1h"),
+            device="cpu" if self.memory.lower() == "cpu" else planned_device(self.device),
             memory_gib=memory_of(self.memory),
             name=self.name,
             image=self.image,
             label=self.label,
             structures=self.structures,
             keep_going=self.keep_going,
-            overwrite=self.overwrite,
+            overwrite=overwrite,
             workers=self.workers,
+            seed=self.seed,
             says=say,
-        )
-        for what, why in planned.plan.reasons.items():
+        ).plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanCommand(PlanningCommand):
+    """Read a data set once, decide on a model, and write its bundle, ready to be trained."""
+
+    data: Annotated[
+        Path,
+        Positional(
+            "the data set: a Decathlon or nnU-Net folder, images/ and labels/, a CSV of pairs, BIDS, or DICOM studies",
+            metavar="DATA",
+        ),
+    ]
+    output: Annotated[Path, Option("folder of the plan and all that follows", metavar="DIR", short="-o")]
+    overwrite: Annotated[bool, Option("replace a plan that is there")] = False
+
+    def run(self) -> int:
+        """Plan and say why each thing is as it is."""
+        from monai_unet.planning import Workspace
+
+        space = Workspace(self.output)
+        for what, why in self.plan(self.data, space, overwrite=self.overwrite).reasons.items():
             say(f"{what}: {why}.")
         say(f"The plan is {space.plan_file}; train it with: monai-unet train {space.root}")
         return SUCCESS

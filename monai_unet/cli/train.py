@@ -7,12 +7,12 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from monai_unet.cli import SUCCESS
-from monai_unet.cli.arguments import Command, Option, Positional
+from monai_unet.cli.arguments import Option, Positional
 from monai_unet.cli.letters import say
-from monai_unet.cli.plan import planned_device
+from monai_unet.cli.plan import PlanningCommand
 from monai_unet.errors import InputError
 
 Made = TypeVar("Made")
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainCommand(Command):
+class TrainCommand(PlanningCommand):
     """Plan (where that was not done), train, choose on held-out cases, and install the model under its name."""
 
     data: Annotated[
@@ -33,27 +33,11 @@ class TrainCommand(Command):
     output: Annotated[
         Path | None, Option("folder of the plan and all that follows, for a data set", metavar="DIR", short="-o")
     ] = None
-    budget: Annotated[str, Option("what a training may take: 30min, 4h, 50epochs (1h)", metavar="TIME")] = "1h"
-    memory: Annotated[str, Option("what a training step may take: 8GiB, or auto (auto)", metavar="SIZE")] = "auto"
-    device: Annotated[Literal["auto", "cpu", "cuda"], Option("what to plan for (auto)")] = "auto"
-    name: Annotated[str, Option("of the model (the data set's own)", metavar="NAME")] = ""
-    image: Annotated[
-        tuple[str, ...],
-        Option(
-            "which images are the channels, in order: columns, keys, suffixes of BIDS, a DICOM modality", metavar="NAME"
-        ),
-    ] = ()
-    label: Annotated[str, Option("which column, key or kind of masks is the label", metavar="NAME")] = ""
-    structures: Annotated[
-        Path | None, Option("DICOM: table of each class and the names of its structures (YAML, CSV)", metavar="FILE")
-    ] = None
     fold: Annotated[str, Option("cross-validation: a fold's number, or all; without it one training", metavar="K")] = ""
     folds: Annotated[int, Option("how many folds there are (5)", metavar="N")] = 5
     tune: Annotated[
         str, Option("train this model further on the cases, instead of planning a new one", metavar="BUNDLE")
     ] = ""
-    seed: Annotated[int, Option("of training and lists (0)", metavar="N")] = 0
-    keep_going: Annotated[bool, Option("leave faulty cases out instead of refusing the data set")] = False
     no_install: Annotated[bool, Option("leave the model in its folder")] = False
     resume: Annotated[bool, Option("go on with a training that was stopped")] = False
     overwrite: Annotated[bool, Option("begin anew where a training is, which is lost")] = False
@@ -77,7 +61,7 @@ class TrainCommand(Command):
         from monai_unet.bundle_format import find_bundle
         from monai_unet.planning import budget_of, fine_tune, fine_tuning_folder, plan_fine_tuning
 
-        budget = budget_of(self.budget) if self.budget != "1h" else budget_of("10epochs")
+        budget = budget_of(self.budget or "10epochs")
         if not budget.epochs:
             raise InputError("training further is counted in epochs; give --budget 10epochs, say.")
         bundle = find_bundle(self.tune)
@@ -87,25 +71,9 @@ class TrainCommand(Command):
         return SUCCESS
 
     def _planned(self, space: Workspace, planned: bool) -> Plan:
-        from monai_unet.planning import budget_of, memory_of, plan_data_set
-
         if planned or (space.plan_file.is_file() and self.resume):
             return self._unchanged(space)
-        return plan_data_set(
-            self.data,
-            space,
-            budget=budget_of(self.budget),
-            device="cpu" if self.memory.lower() == "cpu" else planned_device(self.device),
-            memory_gib=memory_of(self.memory),
-            name=self.name,
-            image=self.image,
-            label=self.label,
-            structures=self.structures,
-            keep_going=self.keep_going,
-            overwrite=self.overwrite,
-            seed=self.seed,
-            says=say,
-        ).plan
+        return self.plan(self.data, space, overwrite=self.overwrite)
 
     def _unchanged(self, space: Workspace) -> Plan:
         from monai_unet.planning import changed_cases

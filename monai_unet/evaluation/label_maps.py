@@ -42,7 +42,8 @@ def read_label_map(
 
     Args:
         path: NIfTI, NRRD, MetaImage, DICOM SEG or RTSTRUCT.
-        labels: DICOM only, which segments are wanted, by name; each becomes its value here.
+        labels: DICOM only, which segments are wanted, by name; each becomes its value here. None: all of them, each as
+            its own number.
         images: DICOM only, the series that the segments were drawn on and whose grid they are put on.
         series: which of several there; without it the one that the file fits.
 
@@ -110,7 +111,7 @@ def _read_dicom(file: Path, labels: Mapping[int, str] | None, images: str | Path
         mask = stored.mask(segment.number)
         if found is None:
             found, grid = np.zeros(mask.shape[1:], np.uint16), grid_of(mask)
-        value = wanted.get(segment.name.casefold())
+        value = segment.number if labels is None else wanted.get(segment.name.casefold())
         if value is None:
             continue
         inside = mask[0].numpy() >= 0.5 if stored.fractional else mask[0].numpy()

@@ -111,8 +111,20 @@ def write_summary_json(
 
 
 def strict_json(content: Mapping[str, object]) -> str:
-    """Indented JSON that every reader takes: null instead of NaN and infinity."""
-    return json.dumps(_strict(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Indented JSON that every reader takes: null instead of NaN and infinity; what would steer a terminal is escaped.
+
+    >>> print(strict_json({"name": "Tumör\\u202e"}), end="")
+    {
+      "name": "Tumör\\u202e"
+    }
+    """
+    text = json.dumps(_strict(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return "".join(letter if letter == "\n" or letter.isprintable() else _escaped(letter) for letter in text) + "\n"
+
+
+def _escaped(letter: str) -> str:
+    """As JSON spells it, by one or two units of UTF-16."""
+    return json.dumps(letter)[1:-1]
 
 
 def text_table(summary: Summary) -> str:

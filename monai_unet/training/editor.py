@@ -213,7 +213,7 @@ class EditorTraining:
             raise RuntimeError(f"the loss became {np.mean(losses)} at step {self.step}; lower the learning rate.")
         if self.together:
             average_gradients(self.network)
-        # in bfloat16 a gradient now and then is no number (three times in 1,100 steps on a CPU): its step is left out
+        # in bfloat16 a gradient is now and then not finite (three times in 1,100 steps on a CPU): its step is left out
         if torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0).isfinite():
             self.optimizer.step()
             self.average.model.update_parameters(self.network)

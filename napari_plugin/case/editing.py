@@ -166,7 +166,7 @@ class Editing(QObject):
         return result
 
     def new_object(self) -> int:
-        """A new, empty object, taken in hand."""
+        """A new, empty object, made the active one."""
 
         def add(session: EditSession) -> int:
             count = 1 + len(session.objects)

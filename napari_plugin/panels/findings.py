@@ -364,7 +364,7 @@ class FindingsPanel(Panel):
             self.editing.do(lambda session: session.merge(values[1:], values[0]), "Merged.")
 
     def fill_between(self) -> None:
-        """Fill the empty slices of the lesion in hand between painted ones, across the shown plane."""
+        """Fill the empty slices of the active lesion between painted ones, across the shown plane."""
         if self.selected():
             value, axis = self.selected()[0], self._plane_axis()
             self.editing.do(lambda session: session.fill_between_slices(value, axis), "The slices between are filled.")

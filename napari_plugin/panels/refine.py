@@ -20,7 +20,7 @@ _TIPS = {
     "scribble": "Draw a line through the lesion; with Shift through what does not belong to it",
     "box": "Drag a box around the lesion in this slice",
     "lasso": "Draw around the lesion in this slice",
-    "pan": "Nothing in hand: a drag moves the picture, a click marks nothing (Esc)",
+    "pan": "No tool: a drag moves the picture, a click marks nothing (Esc)",
     "brush": "Paint the lesion",
     "eraser": "Erase what is painted",
     "fill": "Fill the connected area under a click",
@@ -94,16 +94,16 @@ class RefinePanel(Panel):
         self.refresh()
 
     def choose(self, kind: PromptKind | None) -> None:
-        """Take a prompt tool in hand, or none."""
+        """Make a prompt tool the active one, or none."""
         self.take(kind or "pan")
 
     def take(self, name: Tool) -> None:
-        """Take a tool in hand; taken again it stays there, Esc puts it away."""
+        """Make a tool the active one; taken again it stays, Esc puts it away."""
         self.state.take(name)
         self.show_tool()
 
     def show_tool(self) -> None:
-        """Which tool is in hand, how large the brush is, and whether prompts include."""
+        """Which tool is active, how large the brush is, and whether prompts include."""
         for name, made in self.tools.items():
             made.setChecked(name == self.state.name)
         for widget, value in ((self.brush_size, self.state.brush_mm), (self.ball, self.state.ball)):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SEGMENTATION, CANDIDATE = "Segmentation", "Candidate"
 _OUTLINE_MM = 0.8
 CANDIDATE_COLOR = "#ff4fd8"
-MOVED = "Images and segmentation share their voxels and were put back; with nothing in hand a drag moves the picture."
+MOVED = "Images and segmentation share their voxels and were put back; with no tool active a drag moves the picture."
 
 
 class SessionLayers:

@@ -161,7 +161,7 @@ class SidePlanes(CanvasStack):
         return fit
 
     def _on_click(self, model: ViewerModel, event: MouseEvent) -> Generator[None, None, None]:
-        """A click without a tool in hand moves the crosshair there; a drag pans, as in the main canvas."""
+        """A click without an active tool moves the crosshair there; a drag pans, as in the main canvas."""
         if self.tool.kind is not None or event.button != 1:
             return
         start = np.asarray(event.pos)

@@ -1,4 +1,4 @@
-"""The one tool in hand: a prompt tool, napari's brush, eraser or fill on the segmentation, or none (no Qt).
+"""The one active tool: a prompt tool, napari's brush, eraser or fill on the segmentation, or none (no Qt).
 
 Whoever takes a tool puts the one before away, whether by the dock, by napari's own buttons and keys, or on another
 layer: one click never does two things.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_plugin.viewer.events import MouseEvent
 
 Tool = Literal["pan", PromptKind, "brush", "eraser", "fill", "other"]
-"""What is in hand; "pan" is none, "other" a tool of napari's that the dock does not have."""
+"""The active tool; "pan" is none, "other" a tool of napari's that the dock does not have."""
 
 _MODES: dict[Tool, str] = {"brush": "paint", "eraser": "erase", "fill": "fill"}
 _PAN = "pan_zoom"
@@ -28,7 +28,7 @@ _LEAST_MM = 0.1
 
 
 class ToolState:
-    """Owns which tool is in hand, and how large the brush is.
+    """Owns which tool is active, and how large the brush is.
 
     Attributes:
         name: the tool.
@@ -77,11 +77,11 @@ class ToolState:
 
     @property
     def paints(self) -> bool:
-        """Whether the segmentation is painted with what is in hand."""
+        """Whether the segmentation is painted with the active tool."""
         return self.name in _MODES
 
     def take(self, name: Tool) -> None:
-        """Take a tool in hand; the one before is put away, on whichever layer it was."""
+        """Make a tool the active one; the one before is put away, on whichever layer it was."""
         labels = self._labels()
         if name != "pan" and labels is None:
             self._say("Open an image first.")
@@ -116,7 +116,7 @@ class ToolState:
         self.set_brush(self.brush_mm + 2 * steps * self._voxel_mm())
 
     def follow_session(self) -> None:
-        """Another case is open: nothing is in hand, so that a click to look marks nothing, and prompts include."""
+        """Another case is open: no tool is active, so that a click to look marks nothing, and prompts include."""
         self.prompts.positive = True
         self.take("pan")
 

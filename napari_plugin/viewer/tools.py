@@ -1,6 +1,6 @@
 """Prompts by mouse: one tool at a time, the same on the main canvas and on the side canvases (no Qt).
 
-A tool listens to the viewer, not to a layer, so that it works whichever layer is selected; while it is in hand the
+A tool listens to the viewer, not to a layer, so that it works whichever layer is selected; while it is active the
 mouse buttons do not move the picture, and the wheel changes the slice as ever.
 """
 
@@ -39,7 +39,7 @@ class PromptTool:
     """Turns mouse strokes on viewers into prompts.
 
     Attributes:
-        kind: the tool in hand, None for none.
+        kind: the active tool, None for none.
         positive: whether it says "belongs to it" or "does not".
         radius_mm: half width of a scribble.
         region: when set, the next box goes there as two patient positions (2, 3) and not to the session.
@@ -78,7 +78,7 @@ class PromptTool:
         self._viewers = []
 
     def choose(self, kind: PromptKind | None) -> None:
-        """Take a tool in hand, or put it away."""
+        """Make a tool the active one, or put it away."""
         self.kind = kind
         if kind != "box":
             self.region = None

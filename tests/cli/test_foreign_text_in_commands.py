@@ -147,7 +147,6 @@ def test_segment(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "no volume" not in run(capsys, "segment", bad, "-o", tmp_path / "other", *model, code=1)
 
 
-@pytest.mark.xfail(reason="summary.json keeps characters that steer a terminal in the names of classes", strict=False)
 def test_evaluate_and_compare(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--dataset", study / "data", "--predictions", study / "data" / "p", "--lesions", "all", "--workers", 1]
     for name in ("one", FILE):
@@ -164,7 +163,6 @@ def test_evaluate_and_compare(study: Path, tmp_path: Path, capsys: pytest.Captur
     run(capsys, "evaluate", *words, "--output", tmp_path / "failed", code=1)
 
 
-@pytest.mark.xfail(reason="of the masks of this study the references are found empty; not looked into", strict=False)
 def test_interact(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     how = ["--method", "classical", "--clicks", 1]
     run(capsys, "interact", "--dataset", study / "data", "--output", tmp_path / "out", *how)

@@ -128,12 +128,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-UNNAMED = pytest.param(
-    "rtstruct", marks=pytest.mark.xfail(reason="the sentence does not say that the disk is full", strict=False)
-)
-
-
-@pytest.mark.parametrize("name", [UNNAMED if name == "rtstruct" else name for name in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_full_disk(small_disk: Path, inputs: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     if name not in ("nifti", "nrrd", "meta", "series", "clicks"):
         (small_disk / "filler").write_bytes(b"x" * 27_000)

@@ -16,6 +16,7 @@ from synthetic_dicom import write_series
 
 from monai_unet.cli import main
 from monai_unet.errors import InputError
+from monai_unet.evaluation import read_label_map
 from monai_unet.evaluation.pairs import pair_csv, pair_dataset, pair_folders
 from monai_unet.geometry.grid import to_working_frame
 from monai_unet.io import LoadVolumed, dataset_cases, find_results, read_volume, write_label_map
@@ -130,3 +131,11 @@ def test_clicks_are_made_in_the_series_that_is_named(tmp_path: Path, capsys: pyt
     assert main(words) == 1
     assert "--series" in capsys.readouterr().err
     assert main([*words, "--series", uids[1]]) == 0
+
+
+def test_segments_that_nobody_named_keep_their_numbers(tmp_path: Path) -> None:
+    """They were read as a map of nothing."""
+    phantom = write_phantom(tmp_path / "ct", shape=SHAPE)
+    made = seg(phantom, tmp_path / "mask.dcm")
+    assert np.unique(read_label_map(made, images=phantom.folder).labels).tolist() == [0, 1]
+    assert not read_label_map(made, images=phantom.folder, labels={1: "another"}).labels.any()

@@ -220,7 +220,6 @@ def test_full_disk_while_saving_is_a_sentence_and_the_work_stays(
     assert dock.editing.session.labels.sum() == 8
 
 
-@pytest.mark.skip(reason="failed when last seen, not looked into")
 def test_bundle_of_the_model_zoo_shows_its_licence_before_it_may_run(
     dock: Any, tmp_path: Path, wait: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import highdicom as hd
 from pydicom.dataset import Dataset
@@ -29,6 +30,27 @@ def serial_number(algorithm: AlgorithmIdentity) -> str:
 def series_description(algorithm: AlgorithmIdentity, kind: str) -> str:
     """At most 64 characters, with the research mark always whole."""
     return f"{f'{kind} {algorithm.name} {algorithm.version}'[:42]} (research use only)"
+
+
+def header(algorithm: AlgorithmIdentity, kind: str) -> dict[str, Any]:
+    """What a SEG and an SR of ours say alike about themselves, as arguments of highdicom's classes.
+
+    Args:
+        kind: "SEG" or "SR".
+    """
+    return {
+        "series_instance_uid": new_uid(),
+        "series_number": SERIES_NUMBERS[kind],
+        "sop_instance_uid": new_uid(),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": algorithm.name[:64],
+        "software_versions": algorithm.version[:64],
+        "device_serial_number": serial_number(algorithm),
+        "series_description": series_description(algorithm, kind),
+        "contributing_equipment": [equipment(algorithm)],
+        "specific_character_set": "ISO_IR 192",
+    }
 
 
 def equipment(algorithm: AlgorithmIdentity) -> hd.ContributingEquipment:

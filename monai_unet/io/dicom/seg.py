@@ -58,22 +58,12 @@ def write_seg(
             pixel_array=pixels,
             segmentation_type=kind,
             segment_descriptions=[_description(n, s, algorithm) for n, s in enumerate(segments, start=1)],
-            series_instance_uid=provenance.new_uid(),
-            series_number=provenance.SERIES_NUMBERS["SEG"],
-            sop_instance_uid=provenance.new_uid(),
-            instance_number=1,
-            manufacturer=provenance.MANUFACTURER,
-            manufacturer_model_name=algorithm.name[:64],
-            software_versions=algorithm.version[:64],
-            device_serial_number=provenance.serial_number(algorithm),
             pixel_measures=_measures(images),
             plane_orientation=hd.PlaneOrientationSequence("PATIENT", images.orientation),
             plane_positions=[hd.PlanePositionSequence("PATIENT", plane.position.tolist()) for plane in images.planes],
             content_label="SEGMENTATION",
             content_description=RESEARCH_USE,
-            series_description=provenance.series_description(algorithm, "SEG"),
-            contributing_equipment=[provenance.equipment(algorithm)],
-            specific_character_set="ISO_IR 192",
+            **provenance.header(algorithm, "SEG"),
         )
     provenance.mark_deidentified(result, images.first)
     with atomic_path(path) as temporary:

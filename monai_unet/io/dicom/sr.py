@@ -105,18 +105,8 @@ def write_sr(
         result = hd.sr.Comprehensive3DSR(
             evidence=[*images.headers, seg],
             content=report,
-            series_instance_uid=provenance.new_uid(),
-            series_number=provenance.SERIES_NUMBERS["SR"],
-            sop_instance_uid=provenance.new_uid(),
-            instance_number=1,
-            manufacturer=provenance.MANUFACTURER,
-            manufacturer_model_name=algorithm.name[:64],
-            software_versions=algorithm.version[:64],
-            device_serial_number=provenance.serial_number(algorithm),
             is_complete=True,
-            series_description=provenance.series_description(algorithm, "SR"),
-            contributing_equipment=[provenance.equipment(algorithm)],
-            specific_character_set="ISO_IR 192",
+            **provenance.header(algorithm, "SR"),
         )
     provenance.mark_deidentified(result, images.first)
     with atomic_path(path) as temporary:
