@@ -141,6 +141,8 @@ def test_brush_is_a_disc_or_a_ball_of_millimetres(dock: Any, mouse: CanvasMouse,
     mouse.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     QTest.mouseClick(dock.refine.ball, LEFT, NONE, QPoint(8, dock.refine.ball.height() // 2))
     assert dock.refine.ball.isChecked()
+    # two presses in one place at once would be a double click, which paints nothing
+    wait(seconds=0.001 * QApplication.doubleClickInterval() + 0.1)
     mouse.click(centre)
     wait(seconds=0.05)
     reach = (np.ptp(np.argwhere(session.labels), axis=0) + 1) * session.grid.spacing
