@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
@@ -28,6 +28,16 @@ SEGMENTATION, CANDIDATE = "Segmentation", "Candidate"
 _OUTLINE_MM = 0.8
 CANDIDATE_COLOR = "#ff4fd8"
 MOVED = "Images and segmentation share their voxels and were put back; with no tool active a drag moves the picture."
+
+
+def bring_to_sight(layer: Layer) -> None:
+    """Show a layer that is hidden.
+
+    napari takes `visible = True` for a change of a layer that is seen too: it draws all of it anew, and puts the brush
+    away.
+    """
+    if not layer.visible:
+        layer.visible = True
 
 
 class SessionLayers:
@@ -128,7 +138,7 @@ class SessionLayers:
             self.labels.colormap = self._colormap()
         if change.box is not None and self.viewer.dims.ndisplay == 2:
             # what is changed is seen
-            self.labels.visible = True
+            bring_to_sight(self.labels)
         if change.box is not None:
             self._redraw(self.labels, change.box)
         if change.candidate or self._drawn is not None:
@@ -152,7 +162,8 @@ class SessionLayers:
         if candidate is not None:
             _, self._drawn, mask = candidate
             self._outline[self._drawn] = mask
-            self.candidate.visible = self.candidate.visible or self.viewer.dims.ndisplay == 2
+            if self.viewer.dims.ndisplay == 2:
+                bring_to_sight(self.candidate)
             box = union(box, self._drawn)
         if box is not None:
             self._redraw(self.candidate, box)

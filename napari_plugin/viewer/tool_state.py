@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, cast
 
 from monai_unet.interaction import PromptKind
+from napari_plugin.viewer.layers import bring_to_sight
 from napari_plugin.viewer.tools import TOOLS, PromptTool
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class ToolState:
                     layer.mode = _PAN
             self.prompts.choose(cast("PromptKind", name) if name in TOOLS else None)
             if labels is not None and name in _MODES:
-                labels.visible = True
+                bring_to_sight(labels)
                 self.viewer.layers.selection.active = labels
                 labels.mode = _MODES[name]
         finally:

@@ -31,7 +31,7 @@ def key(key: Any, modifier: Any = NONE) -> None:
     QTest.keyClick(QApplication.focusWidget() or QApplication.activeWindow(), key, modifier)
 
 
-def in_hand(dock: Any) -> list[str]:
+def active_tool(dock: Any) -> list[str]:
     return [name for name, made in dock.refine.tools.items() if made.isChecked()]
 
 
@@ -47,7 +47,7 @@ def test_letters_take_tools_and_never_rename_or_jump(dock: Any, mouse: CanvasMou
         wait(table.hasFocus)
         key(getattr(Qt.Key, f"Key_{letter}"))
         wait(seconds=0.05)
-        assert in_hand(dock) == [name]
+        assert active_tool(dock) == [name]
         assert str(labels.mode) == mode
         assert table.state() != table.State.EditingState
         assert session.object(value).name == "lesion 1"
@@ -68,7 +68,7 @@ def test_letters_take_tools_and_never_rename_or_jump(dock: Any, mouse: CanvasMou
     QTest.keyClicks(dock.refine.brush_size, "9")
     key(Qt.Key.Key_G)
     wait(seconds=0.05)
-    assert in_hand(dock) == ["point"]
+    assert active_tool(dock) == ["point"]
     assert dock.refine.brush_size.value() == 9
     # a class is typed; after Return letters are tools again
     dock.findings.kind.setFocus()
@@ -79,7 +79,7 @@ def test_letters_take_tools_and_never_rename_or_jump(dock: Any, mouse: CanvasMou
     key(Qt.Key.Key_E)
     wait(seconds=0.05)
     assert session.object(value).class_name == "glioma"
-    assert in_hand(dock) == ["eraser"]
+    assert active_tool(dock) == ["eraser"]
 
 
 def test_the_later_tool_puts_the_earlier_away(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
@@ -88,26 +88,26 @@ def test_the_later_tool_puts_the_earlier_away(dock: Any, mouse: CanvasMouse, wai
     dock.view.go_to(tuple(centre))
     mouse.key(Qt.Key.Key_G)
     mouse.key(Qt.Key.Key_P)
-    assert (in_hand(dock), tool.kind) == (["brush"], None)
+    assert (active_tool(dock), tool.kind) == (["brush"], None)
     mouse.click(centre)
     wait(seconds=0.1)
     assert session.labels[tuple(centre)] == 1
     assert session.prompts(1) == ()
     mouse.key(Qt.Key.Key_G)
     mouse.key(Qt.Key.Key_G)
-    assert (in_hand(dock), tool.kind, str(labels.mode)) == (["point"], "point", "pan_zoom"), "G again keeps it"
+    assert (active_tool(dock), tool.kind, str(labels.mode)) == (["point"], "point", "pan_zoom"), "G again keeps it"
     # napari's own button for erasing
     dock.viewer.layers.selection.active = labels
     controls = dock.viewer.window._qt_viewer.controls.widgets[labels]
     QTest.mouseClick(controls.erase_button, LEFT)
     wait(seconds=0.05)
-    assert (in_hand(dock), tool.kind) == (["eraser"], None)
+    assert (active_tool(dock), tool.kind) == (["eraser"], None)
     # a Points layer of the user's, in the mode that adds
     points = dock.viewer.add_points(ndim=3, scale=session.grid.spacing, name="mine")
     mouse.key(Qt.Key.Key_H)
     points.mode = "add"
     assert tool.kind is None
-    assert in_hand(dock) == []
+    assert active_tool(dock) == []
     mouse.key(Qt.Key.Key_G)
     assert str(points.mode) == "pan_zoom"
     count = len(points.data)
@@ -122,7 +122,7 @@ def test_the_later_tool_puts_the_earlier_away(dock: Any, mouse: CanvasMouse, wai
     wait(seconds=0.1)
     assert session.labels[tuple(place)] == 1
     mouse.key(Qt.Key.Key_Escape)
-    assert in_hand(dock) == ["pan"]
+    assert active_tool(dock) == ["pan"]
     dock.viewer.layers.remove(points)
 
 
@@ -134,6 +134,7 @@ def test_brush_is_a_disc_or_a_ball_of_millimetres(dock: Any, mouse: CanvasMouse,
     dock.refine.brush_size.setValue(12)
     mouse.click(centre)
     wait(seconds=0.05)
+    assert active_tool(dock) == ["brush"], "a stroke does not put the brush away"
     painted = np.argwhere(session.labels)
     assert set(painted[:, 0]) == {centre[0]}
     reach = (np.ptp(painted, axis=0)[1:] + 1) * session.grid.spacing[1:]
@@ -172,7 +173,7 @@ def test_folded_boxes_keep_their_keys(dock: Any, mouse: CanvasMouse, wait: Calla
     assert session.labels.any()
     for name, made in (("G", "point"), ("H", "scribble"), ("J", "box"), ("K", "lasso"), ("P", "brush")):
         mouse.key(getattr(Qt.Key, f"Key_{name}"))
-        assert in_hand(dock) == [made]
+        assert active_tool(dock) == [made]
     mouse.key(Qt.Key.Key_9)
     assert dock.viewer.dims.order[0] == 1
     mouse.key(Qt.Key.Key_8)
@@ -195,7 +196,7 @@ def test_keys_work_while_the_dock_floats_and_after_3d(dock: Any, mouse: CanvasMo
     wait(seconds=0.2)
     try:
         mouse.key(Qt.Key.Key_G)
-        assert in_hand(dock) == ["point"]
+        assert active_tool(dock) == ["point"]
     finally:
         holder.setFloating(False)
         wait(seconds=0.2)
@@ -205,7 +206,7 @@ def test_keys_work_while_the_dock_floats_and_after_3d(dock: Any, mouse: CanvasMo
     session.paint(dock.editing.new_object(), (slice(4, 8), slice(5, 9), slice(6, 12)))
     dock.view.toggle_surfaces()
     mouse.key(Qt.Key.Key_P)
-    assert in_hand(dock) == ["pan"]
+    assert active_tool(dock) == ["pan"]
     assert "slices" in dock.status.text()
     mouse.key(Qt.Key.Key_8)
     assert dock.viewer.layers.selection.active is dock.view.layers.labels
@@ -220,7 +221,7 @@ def test_nothing_is_in_hand_when_another_case_is_opened(
     mouse.key(Qt.Key.Key_Q)
     assert not dock.tool.positive
     other = opened(dock, write_volume_file(tmp_path / "other.nii.gz", "RAS"), wait)
-    assert in_hand(dock) == ["pan"]
+    assert active_tool(dock) == ["pan"]
     assert dock.tool.positive
     assert dock.refine.include.isChecked()
     other.click(np.array(dock.editing.session.grid.shape) // 2)
