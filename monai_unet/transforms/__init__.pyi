@@ -26,6 +26,7 @@ from .slice_patch import RandSlicePatchd
 from .slices_first import SlicesFirstd
 from .smooth_for_spacing import SmoothForSpacingd
 from .tissue import JoinTissued, RandTissueContrastd, TissueMapsd
+from .zero_on_air import ZeroOnAird
 
 __all__ = [
     "CORE",
@@ -59,6 +60,7 @@ __all__ = [
     "SlicesFirstd",
     "SmoothForSpacingd",
     "TissueMapsd",
+    "ZeroOnAird",
     "convert_labels",
     "fill_rims",
     "foreground",

@@ -23,7 +23,7 @@ def test_segment_prints_its_own_line_and_no_other(tmp_path, image):
     command += ["--bundle", "hippocampus_mri", "--checkpoint", str(weights), "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert all(line.startswith("    note: ") for line in done.stderr.splitlines())
+    assert all(line.startswith("    note: ") for line in done.stderr.splitlines()), done.stderr
     assert done.stdout.startswith("[1/1] ")
     assert done.stdout.count("\n") == 1
 
