@@ -66,11 +66,34 @@ def spare_the_home() -> None:
     """Let matplotlib keep its list of fonts among the caches, before any package imports it.
 
     It makes two folders in the home otherwise. One that the user has for it, with settings perhaps, stays in use.
+    Where no cache can be written it gets a folder until the program ends, else it would say so at each start.
     """
+    if "MPLCONFIGDIR" in os.environ:
+        return
     with suppress(RuntimeError):  # a user without a home
         homes = (Path.home() / ".matplotlib", Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser())
-        if "MPLCONFIGDIR" not in os.environ and not homes[0].exists() and not (homes[1] / "matplotlib").exists():
-            os.environ["MPLCONFIGDIR"] = str(cache_folder() / "matplotlib")
+        if not _is_there(homes[0]) and not _is_there(homes[1] / "matplotlib"):
+            os.environ["MPLCONFIGDIR"] = str(_folder_that_can_be_written(cache_folder() / "matplotlib"))
+
+
+def _is_there(path: Path) -> bool:
+    with suppress(OSError):  # a home that may not be looked into
+        return path.exists()
+    return False
+
+
+def _folder_that_can_be_written(folder: Path) -> Path:
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    import atexit
+    import shutil
+    import tempfile
+
+    made = tempfile.mkdtemp(prefix="monai-unet-fonts-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def is_private(path: str | Path) -> bool:

@@ -34,6 +34,17 @@ def no_network() -> Iterator[None]:
         pytest.fail(f"the network was asked for during or before this test:\n{found}", pytrace=False)
 
 
+@pytest.fixture(autouse=True)
+def environment_as_it_was() -> Iterator[None]:
+    """A command that runs in this process tells matplotlib where its cache is; that is not for the next test."""
+    before = os.environ.get("MPLCONFIGDIR")
+    yield
+    if before is None:
+        os.environ.pop("MPLCONFIGDIR", None)
+    else:
+        os.environ["MPLCONFIGDIR"] = before
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """What came after the last test fails the run."""
     if found := _refused():

@@ -1,5 +1,6 @@
 """What a command prints besides its own lines: nothing that the user cannot act on."""
 
+import os
 import subprocess
 import sys
 
@@ -17,12 +18,20 @@ def image(tmp_path):
     return write_image(tmp_path / "scan.nii.gz", "oblique")
 
 
-def test_segment_prints_its_own_line_and_no_other(tmp_path, image):
+@pytest.mark.parametrize("home", ["theirs", "none that can be written"])
+def test_segment_prints_its_own_line_and_no_other(tmp_path, image, home):
     weights = hippocampus_weights(tmp_path / "model.pt")
     command = [sys.executable, "-m", "monai_unet", "segment", str(image), "-o", str(tmp_path / "masks")]
     command += ["--bundle", "hippocampus_mri", "--checkpoint", str(weights), "--device", "cpu"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
+    if home != "theirs":
+        (tmp_path / "file").touch()
+        nowhere = str(tmp_path / "file" / "home")
+        environment |= {"HOME": nowhere, "USERPROFILE": nowhere, "TMPDIR": str(tmp_path)}
+        environment |= {"XDG_CACHE_HOME": nowhere, "XDG_CONFIG_HOME": nowhere, "MONAI_UNET_CACHE": nowhere}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.glob("monai-unet-fonts-*"))
     assert all(line.startswith("    note: ") for line in done.stderr.splitlines()), done.stderr
     assert done.stdout.startswith("[1/1] ")
     assert done.stdout.count("\n") == 1
