@@ -1,5 +1,6 @@
 from .gathered import Gathered, GatheredCase, gather, write_table
 from .jobs import Job, find_jobs, named_job
+from .kept_memory import keep_memory
 from .parts import Part, part_of
 from .receipt import refuse_shared
 from .run_record import RunRecord, records_in
@@ -19,6 +20,7 @@ __all__ = [
     "Work",
     "find_jobs",
     "gather",
+    "keep_memory",
     "named_job",
     "part_of",
     "records_in",

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Generic, Protocol, TypeVar
 
+from monai_unet.batch.kept_memory import keep_memory
 from monai_unet.errors import InputError
 
 ATTEMPTS = 3
@@ -247,6 +248,7 @@ def _pool(workers: int, devices: Sequence[str]) -> ProcessPoolExecutor:
 def _start_worker(dealt: multiprocessing.Queue[str] | None) -> None:
     """One thread per worker, as the workers together fill the machine; and no worker outlives the main process."""
     global _device
+    keep_memory()
     import torch
 
     torch.set_num_threads(1)

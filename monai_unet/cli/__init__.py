@@ -38,6 +38,8 @@ COMMANDS: dict[str, str] = {
 
 SUCCESS, FAILURE, SOME_FAILED = 0, 1, 2
 
+_OF_MANY_CASES = ("segment", "evaluate")
+
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """Parser of all commands; with `only`, the modules of the other commands are not imported (a fast start)."""
@@ -67,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer_stops()
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = next((word for word in arguments if word in COMMANDS), "")
+    if argv is None and named in _OF_MANY_CASES:
+        from monai_unet.batch import keep_memory
+
+        keep_memory()
     values = vars(build_parser(only=named).parse_args(arguments))
     spare_the_home()
     try:

@@ -103,8 +103,8 @@ class SegmentCommand(Command):
                 "--series chooses a series of INPUT; with --channel give the folder of each series itself."
             )
         part = part_of(self.part)
-        segmenter = None if self._many() else self._choice().load(trust=self.trust)
         found = self._jobs(named)
+        segmenter = None if self._many() else self._choice().load(trust=self.trust)
         jobs = part.of(found)
         outcomes = self._outcomes(segmenter, jobs)
         if len(found) < 2 and self.part is None:

@@ -38,7 +38,7 @@ from monai_unet.inferers import (
     stepwise,
 )
 
-OPENVINO_FROM = 128**3
+OPENVINO_FROM = 100**3
 """Voxels of an image from which compiling the network for OpenVINO pays, in the runtime "auto"."""
 
 logger = logging.getLogger(__name__)

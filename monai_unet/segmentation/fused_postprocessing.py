@@ -23,6 +23,7 @@ from torch import Tensor
 from monai_unet.bundle_format import BundleParts
 from monai_unet.inferers import Interpolation, LabelSink, RegionSink
 from monai_unet.mappings import CaseDict, Json
+from monai_unet.segmentation.largest_parts import is_keep_largest, keep_largest
 
 SAME = 1e-3
 """Within this, in voxels per voxel, MONAI takes two affines as equal and does not resample (AFFINE_TOL)."""
@@ -61,16 +62,21 @@ class FusedPostprocessing:
         return logits.softmax(0) if self.activation == "softmax" else logits
 
     def finish(self, sink: LabelSink, data: CaseDict) -> Tensor:
-        """The bundle's final `pred`."""
+        """The bundle's final `pred`; in bytes where nothing but the largest parts is left to do."""
         found = sink.finish()
         channels = found[None] if self.threshold is None else found
-        labels = MetaTensor(torch.from_numpy(channels).float(), meta=dict(self.meta))
+        rest = list(self.rest.transforms)
+        while self.threshold is None and rest and is_keep_largest(rest[0]):
+            keep_largest(found, rest.pop(0))
+        # as small as they are, they are turned; transforms that nobody knows get what MONAI's would give them
+        array = channels if not rest and found.dtype == np.uint8 else channels.astype(np.float32)
+        labels = MetaTensor(torch.from_numpy(array), meta=dict(self.meta))
         labels.affine = torch.as_tensor(self.affine)
         for affine in self.turns:
             axcodes = "".join(nib.orientations.aff2axcodes(affine))
             labels = cast(MetaTensor, Orientation(axcodes=axcodes, labels=None)(labels))
         labels.applied_operations = []
-        return self.rest({**data, "pred": labels})["pred"] if self.rest.transforms else labels
+        return Compose(rest)({**data, "pred": labels})["pred"] if rest else labels
 
 
 def plan_fused(parts: BundleParts, image: MetaTensor) -> FusedPostprocessing | None:

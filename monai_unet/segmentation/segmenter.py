@@ -317,6 +317,9 @@ def _ml(voxels: int, labels: MetaTensor) -> float:
 def _finite(image: MetaTensor, name: str) -> tuple[MetaTensor, list[str]]:
     """NaN and infinite voxels would spread through the network: they become the lowest finite value, and a note."""
     values = image.as_tensor()
+    # a sum costs no second volume, and one number that is none makes it none
+    if bool(torch.isfinite(values.sum())):
+        return image, []
     finite = torch.isfinite(values)
     if bool(finite.all()):
         return image, []

@@ -61,11 +61,11 @@ def read_source(paths: Sequence[Path | None], parts: BundleParts) -> tuple[MetaT
         InputError: a file is missing or damaged, or the channels lie on different grids.
     """
     if isinstance(parts.loader, LoadChannelsd):
-        return given_volume(read_channels(paths), parts)
+        return given_volume(read_channels(paths), parts, owned=True)
     files = [path for path in paths if path is not None]
     stock = not parts.reads_working_frame and all(path.name.lower().endswith(NIFTI) for path in files)
     if not stock:
-        return given_volume(stack_channels([read_volume(path) for path in files]), parts)
+        return given_volume(stack_channels([read_volume(path) for path in files]), parts, owned=True)
     # read first by our reader: it names what cannot be trusted, where MONAI's would guess or fail at length
     checked = stack_channels([read_volume(path) for path in files])
     grid, notes = source_grid(checked.meta), notes_of(checked.meta)
@@ -76,19 +76,23 @@ def read_source(paths: Sequence[Path | None], parts: BundleParts) -> tuple[MetaT
     return image, Source(names[0], grid, loaded, grid, notes)
 
 
-def given_volume(volume: MetaTensor, parts: BundleParts) -> tuple[MetaTensor, Source]:
+def given_volume(volume: MetaTensor, parts: BundleParts, *, owned: bool = False) -> tuple[MetaTensor, Source]:
     """A volume (C, S, A, R) from `read_volume` as the bundle's loader would have given it.
 
     A bundle that reads by `LoadVolumed` gets it as it is, any other in the axis order of the file, as MONAI's
     `LoadImaged` gives NIfTI files.
 
     Intensities keep their unit.
+
+    Args:
+        owned: nobody else holds the volume, so that it need not be copied before it is changed.
     """
     meta, name = volume.meta, str(volume.meta.get("filename_or_obj", "the given volume"))
     grid = source_grid(meta) if "original_affine" in meta else grid_of(volume)
     notes = notes_of(meta)
     if parts.reads_working_frame:
-        image = MetaTensor(volume.as_tensor().clone(), meta={**meta, "original_channel_dim": 0})
+        values = volume.as_tensor()
+        image = MetaTensor(values if owned else values.clone(), meta={**meta, "original_channel_dim": 0})
         return image, Source(name, grid, grid_of(volume), grid_of(volume), notes)
     array = np.stack([from_working_frame(channel, grid) for channel in volume.as_tensor().numpy()])
     single = len(array) == 1 and not parts.loader._loader.ensure_channel_first
@@ -130,9 +134,11 @@ def label_map(pred: torch.Tensor, source: Source) -> tuple[MetaTensor, list[str]
     if array.shape[0] > 1:
         array, note = _painted(array)
         notes.append(note)
-    values = np.rint(array[0])
-    highest = int(values.max(initial=0))
-    integers = values.astype(np.uint8 if highest < 256 else np.uint16)
+    if array.dtype == np.uint8:
+        integers = array[0]
+    else:
+        values = np.rint(array[0])
+        integers = values.astype(np.uint8 if int(values.max(initial=0)) < 256 else np.uint16)
     working, _ = to_working_frame(integers, source.frame)
     labels = torch.from_numpy(np.ascontiguousarray(working)[None])
     return MetaTensor(labels, meta=source.meta), notes
