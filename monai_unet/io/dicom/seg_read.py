@@ -151,7 +151,10 @@ def _grid(dataset: Dataset, frames: list[_Frame], hint: Grid | None, path: str |
             affine = np.eye(4)
             columns = [cosines[0] * column_spacing, cosines[1] * row_spacing, step, positions[0]]
             affine[:3] = (np.stack(columns, axis=1).T * FLIP_XY).T
-            return Grid((int(dataset.Columns), int(dataset.Rows), round(count[-1]) + 1), affine)
+            grid = Grid((int(dataset.Columns), int(dataset.Rows), round(count[-1]) + 1), affine)
+            if reason := grid.no_patient():
+                raise InputError(f"{path} {reason}")
+            return grid
     raise InputError(
         f"{path}: its frames are unevenly spaced ({', '.join(f'{v:.2f}' for v in positions @ normal)} mm along the "
         "normal); give the series it was drawn on."

@@ -87,6 +87,36 @@ def test_a_place_beyond_every_patient_is_refused(tmp_path: Path) -> None:
         read_volume(tmp_path / "a.nii")
 
 
+@pytest.mark.parametrize(
+    ("direction", "said"),
+    [
+        ("(-026313453425046313,0.86,0)", "singular"),
+        ("(1e7,0,0)", "singular"),
+        ("(0,1e7,0)", "a kilometre and more"),
+        ("(1,1e-4,0)", "singular"),
+        ("(0,1e-9,0)", "has voxels of 1e-09 mm"),
+    ],
+)
+def test_directions_of_no_patient_are_refused(tmp_path: Path, direction: str, said: str) -> None:
+    """A point that is lost in a number makes voxels of light years, on which no two programs agree."""
+    head = "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 64 64 4\nendian: little\n"
+    head += f"encoding: raw\nspace directions: (1,0,0) {direction} (0,0,2.5)\nspace origin: (0,0,0)\n\n"
+    (tmp_path / "a.nrrd").write_bytes(head.encode() + VOXELS.tobytes())
+    with pytest.raises(InputError, match=rf"{said}|determinant|cannot be read"):
+        read_volume(tmp_path / "a.nrrd")
+    assert inventory(tmp_path / "a.nrrd")[0].problems
+
+
+@pytest.mark.parametrize("size", [1e5, 1e-9])
+def test_voxels_of_no_patient_are_refused_in_nifti_and_dicom(tmp_path: Path, size: float) -> None:
+    nib.save(nib.Nifti1Image(VOXELS, np.diag([size, size, size, 1.0])), tmp_path / "a.nii")
+    with pytest.raises(InputError, match=r"a kilometre and more|has voxels of"):
+        read_volume(tmp_path / "a.nii")
+    write_series(tmp_path / "series", VOXELS, [(0, 0, 2.0 * k) for k in range(4)], PixelSpacing=[size, size])
+    with pytest.raises(InputError, match=r"a kilometre and more|has voxels of"):
+        read_volume(tmp_path / "series")
+
+
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
 @pytest.mark.parametrize("bits", [1, 3, 8])
 def test_compressed_signed_pixels_of_more_bits_than_stated_are_refused(tmp_path: Path, syntax: str, bits: int) -> None:
