@@ -48,9 +48,9 @@ def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> StoredS
         placed = _has_positions(dataset)
     if not placed:
         raise InputError(f"{path} has no positions in a patient (an X-ray or a microscopy slide); it cannot be used.")
-    if source is not None:
-        _check_frame_of_reference(path, dataset, source)
     with damage_named(path):
+        if source is not None:
+            _check_frame_of_reference(path, dataset, source)
         frames = _frames(dataset)
         grid = _grid(dataset, frames, source.grid if source is not None else None, path)
         kind = str(dataset.get("SegmentationType", ""))
