@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
@@ -9,8 +10,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pydicom import dcmread
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
+from pydicom import dcmread, dcmwrite
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
 from synthetic_dicom import write_series
 
 from monai_unet.errors import InputError
@@ -147,3 +156,60 @@ def test_a_slice_under_a_study_or_series_of_its_own_is_named(tmp_path: Path, key
     volume = read_volume(tmp_path)
     assert volume.shape[1] == 3
     assert any("left out" in note for note in notes_of(volume.meta))
+
+
+@pytest.mark.parametrize("stated", ["not", "no syntax", "the other one"])
+@pytest.mark.parametrize(("implicit", "little"), [(True, True), (False, True), (False, False)])
+def test_pixels_are_where_the_elements_end_whatever_a_file_states(
+    tmp_path: Path, stated: str, implicit: bool, little: bool
+) -> None:
+    """Without meta information explicit elements were taken for implicit ones: every pixel two places off."""
+    write_series(tmp_path / "as_it_was", VOXELS, [(0, 0, 2.0 * k) for k in range(4)])
+    (tmp_path / "changed").mkdir()
+    for path in (tmp_path / "as_it_was").iterdir():
+        image = dcmread(path)
+        if not little:
+            image.PixelData = image.pixel_array.astype(">i2").tobytes()
+        plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        image.file_meta.TransferSyntaxUID = plain if little else ExplicitVRBigEndian
+        stream = io.BytesIO()
+        dcmwrite(stream, image, implicit_vr=implicit, little_endian=little, force_encoding=True)
+        (tmp_path / "changed" / path.name).write_bytes(restated(stream.getvalue(), stated, implicit=implicit))
+    if stated == "the other one" and not little:
+        with pytest.raises(InputError):
+            read_volume(tmp_path / "changed")
+        return
+    assert np.array_equal(read_volume(tmp_path / "changed").numpy(), read_volume(tmp_path / "as_it_was").numpy())
+
+
+def restated(raw: bytes, stated: str, *, implicit: bool) -> bytes:
+    """A file without preamble and meta information, without its transfer syntax, or with one that is not true."""
+    length = struct.unpack("<I", raw[140:144])[0]
+    meta, body = bytearray(raw[144 : 144 + length]), raw[144 + length :]
+    if stated == "not":
+        return body
+    place = meta.index(struct.pack("<HH", 2, 16))
+    size = struct.unpack("<H", meta[place + 6 : place + 8])[0]
+    if stated == "no syntax":
+        del meta[place : place + 8 + size]
+    else:
+        uid = (ExplicitVRLittleEndian if implicit else ImplicitVRLittleEndian).encode()
+        uid += b"\0" * (len(uid) % 2)
+        meta[place + 6 : place + 8 + size] = struct.pack("<H", len(uid)) + uid
+    return raw[:140] + struct.pack("<I", len(meta)) + bytes(meta) + body
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("stated", ["not", "no syntax", "the other one"])
+def test_compressed_pixels_of_which_a_file_does_not_say_how_are_not_taken_as_they_are(
+    tmp_path: Path, syntax: str, stated: str
+) -> None:
+    write_series(tmp_path, VOXELS, [(0, 0, 2.0 * k) for k in range(4)])
+    for n, path in enumerate(sorted(tmp_path.iterdir())):
+        image = dcmread(path)
+        image.compress(syntax)
+        image.save_as(path)
+        if n == 2:
+            path.write_bytes(restated(path.read_bytes(), stated, implicit=True))
+    with pytest.raises(InputError, match="does not say how"):
+        read_volume(tmp_path)
