@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=500, help="kills")
-    parser.add_argument("--only", default="", help="part of a command's name")
+    parser.add_argument("--only", default="", help="pattern of commands' names")
     parser.add_argument("--output", type=Path, default=Path("kills"), help="folder of the faults")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def _kill_all(work: Path, options: argparse.Namespace) -> int:
 
     make_inputs(work / "data")
     _prepare(work)
-    chosen = [command for command in commands(work / "data") if options.only in command.name]
+    chosen = [command for command in commands(work / "data") if re.search(options.only, command.name)]
     total = sum(command.share for command in chosen)
     kills = faults = 0
     for command in chosen:
