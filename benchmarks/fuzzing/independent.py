@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 from skimage.measure import points_in_poly
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -56,9 +57,13 @@ def datasets(path: Path) -> Iterator[Dataset]:
         streams = [io.BytesIO(file.read_bytes()) for file in sorted(path.iterdir()) if file.is_file()]
     for stream in streams:
         try:
-            yield dcmread(stream)
+            # old files have no preamble
+            dataset = dcmread(stream, force=True)
         except Exception:
             continue
+        if "Rows" in dataset and "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        yield dataset
 
 
 def planes_of(dataset: Dataset) -> Iterator[Plane]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 WORKING_AXES = "SAR"
+_FARTHEST_MM = 1e6
+_SMALLEST_MM = 1e-6
+_FLATTEST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +111,27 @@ class Grid:
         (low, high), (low2, high2) = self.bounds(), other.bounds()
         common = np.prod(np.clip(np.minimum(high, high2) - np.maximum(low, low2), 0, None))
         return float(common / min(np.prod(high - low), np.prod(high2 - low2)))
+
+    def no_patient(self) -> str:
+        """Why such a grid lies in no patient, to follow the name of a file; empty where it can.
+
+        Singular or nearly so, not finite, voxels below a nanometre, or a corner a kilometre and more from the origin,
+        where numbers lose the millimetres.
+
+        >>> Grid((4, 4, 4), np.diag([1e9, 1.0, 1.0, 1.0])).no_patient()
+        'places its voxels a kilometre and more from the origin; correct the header.'
+        """
+        if not np.isfinite(self.affine).all() or min(self.spacing) <= 0 or self._squashed():
+            return "has a singular or non-finite affine, its voxels have no place; mend the header."
+        if np.abs(self.bounds()).max() > _FARTHEST_MM:
+            return "places its voxels a kilometre and more from the origin; correct the header."
+        if min(self.spacing) < _SMALLEST_MM:
+            return f"has voxels of {min(self.spacing):.2g} mm; correct the header, or the unit it states."
+        return ""
+
+    def _squashed(self) -> bool:
+        """Whether two axes run nearly the same way."""
+        return abs(float(np.linalg.det(self.affine[:3, :3] / self.spacing))) < _FLATTEST
 
     def describe(self) -> str:
         """Shape and voxel size in words."""

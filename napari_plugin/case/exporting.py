@@ -165,22 +165,25 @@ def save_sr(outcome: EditedCase, path: Path) -> list[Path]:
 
 COLUMNS = (
     *("label", "name", "class", "volume_ml", "long_axis_mm", "short_axis_mm", "longest_diameter_3d_mm"),
-    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "parts", "target", "use"),
+    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "parts", "target", "use", "notes"),
 )
 
 
 def save_csv(outcome: EditedCase, path: Path) -> list[Path]:
-    """One line for each object, and one, without a label, for each whole that they are parts of."""
+    """One line for each object, and one, without a label, for each whole that they are parts of.
+
+    What was unusual about the images stands in every line, as each may be copied out of the table alone.
+    """
     claim_named(path, outcome.image)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    measured = outcome.measured()
+    measured, notes = outcome.measured(), cell("; ".join(outcome.stated_notes()))
     for item in outcome.objects:
         line = [item.value, cell(item.name), cell(item.class_name), *_cells(measured[item.value])]
-        table.writerow([*line, "yes" if item.target else "no", RESEARCH_USE])
+        table.writerow([*line, "yes" if item.target else "no", RESEARCH_USE, notes])
     for name, whole in outcome.wholes().items():
-        table.writerow(["", cell(name), "whole of several labels", *_cells(whole), "no", RESEARCH_USE])
+        table.writerow(["", cell(name), "whole of several labels", *_cells(whole), "no", RESEARCH_USE, notes])
     write_text(path, text.getvalue())
     return [path]
 
@@ -191,6 +194,8 @@ def save_for_training(outcome: EditedCase, folder: Path) -> list[Path]:
     A label there is a class: lesions of one class become one label. A class keeps the value that the dataset gives it,
     else the one that the model gives it (also under a new name, where the model has none for it), else, where no model
     was at work and each object is a class of its own, the one it has; only a class that has none gets a new one.
+
+    What was unusual about the images stands beside the case.
 
     Raises:
         InputError: `dataset.json` is not readable, or gives the value of a model's class to another.
@@ -213,7 +218,8 @@ def save_for_training(outcome: EditedCase, folder: Path) -> list[Path]:
     write_label_map(table[outcome.labels], folder / mask, like=outcome.image.volume.meta)
     named = {**stated, **{value: name for name, value in values.items()}}
     dataset["labels"] = {"0": "background", **{str(value): named[value] for value in sorted(named)}}
-    dataset["training"] = [*dataset["training"], {"image": f"./{image}", "label": f"./{mask}"}]
+    notes: Json = {"notes": list(outcome.stated_notes())} if outcome.stated_notes() else {}
+    dataset["training"] = [*dataset["training"], {"image": f"./{image}", "label": f"./{mask}", **notes}]
     dataset["numTraining"] = len(dataset["training"])
     write_text(description, json.dumps(dataset, indent=2) + "\n")
     return [folder / image, folder / mask, description]

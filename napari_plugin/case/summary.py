@@ -68,7 +68,7 @@ def save_html(outcome: EditedCase, path: Path) -> list[Path]:
             *(_numbers(lesion) | {"color": "transparent", "name": name, "kind": ""} for name, lesion in wholes.items()),
         ],
         total=sum_of_targets(outcome.objects, measured) or "No target lesion was chosen, so that nothing is summed.",
-        notes=[note for note in notes if note],
+        notes=[*filter(None, notes), *outcome.stated_notes()],
         pictures=_pictures(outcome, measured),
         maker=outcome.algorithm().sentence,
         version=__version__,

@@ -276,14 +276,22 @@ def _header(path: Path, stream: BinaryIO, size: int) -> FileHeader | DamagedFile
         return DamagedFile(path, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
+def is_explicit(head: bytes) -> bool:
+    """Whether the first bytes of a pixel data element name its type; a length in their place would be odd.
+
+    What the file states of its elements is not always how they are written.
+    """
+    return head[4:6] in (b"OW", b"OB")
+
+
 def _stated_length(stream: BinaryIO, dataset: Dataset) -> int | None:
     """Length that the pixel data element at the place of a stream states; None where it states none."""
     head = stream.read(12)
-    implicit, little = dataset.original_encoding
+    _, little = dataset.original_encoding
     order = "<" if little or little is None else ">"
     if len(head) < 12 or struct.unpack(f"{order}HH", head[:4]) != (0x7FE0, 0x0010):
         return None
-    (length,) = struct.unpack(f"{order}I", head[4:8] if implicit else head[8:12])
+    (length,) = struct.unpack(f"{order}I", head[8:12] if is_explicit(head) else head[4:8])
     return None if length == 0xFFFFFFFF else int(length)
 
 

@@ -18,6 +18,7 @@ from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
@@ -31,10 +32,11 @@ from pydicom.uid import (
 
 from monai_unet.errors import InputError
 from monai_unet.io.dicom.codestream import check_image, check_number, fragments_of, run_length_decoded
-from monai_unet.io.dicom.files import ZipAwareOpener
+from monai_unet.io.dicom.files import ZipAwareOpener, is_explicit
 from monai_unet.io.dicom.frames import Frame, integer
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+_PLAIN = (*NATIVE, ExplicitVRBigEndian)
 LARGEST_SIDE = 16384
 """Rows or columns; a header that asks for more is damaged, and believing it would fill the memory."""
 
@@ -62,9 +64,17 @@ _DECODING_ELEMENTS = [
 
 
 def transfer_syntax(dataset: Dataset) -> UID:
-    """Transfer syntax of a file; the standard's default where an old file does not say."""
-    meta = getattr(dataset, "file_meta", None)
-    return UID(str(getattr(meta, "TransferSyntaxUID", "") or ImplicitVRLittleEndian))
+    """Transfer syntax of a file; how its elements are really written where it does not say, or says otherwise.
+
+    Files without meta information are explicit as often as implicit, and some writers state the wrong one of the two.
+    """
+    stated = UID(str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", "")))
+    implicit, little = getattr(dataset, "original_encoding", (None, None))
+    if (stated and stated not in _PLAIN) or implicit is None:
+        return stated or ImplicitVRLittleEndian
+    if little is False:
+        return ExplicitVRBigEndian
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
 
 
 def why_not_decodable(frame: Frame) -> str:
@@ -94,6 +104,8 @@ def why_not_decodable(frame: Frame) -> str:
 def _why_not_as_long(frame: Frame, length: int) -> str:
     """Whether a file holds another number of bytes than its frames of `length` bytes take."""
     header, syntax = frame.header, transfer_syntax(frame.header.dataset)
+    if syntax in _PLAIN and header.pixel_bytes is None:
+        return "its pixels are compressed, and it does not say how"
     if syntax in NATIVE and header.size - (header.pixel_offset or 0) < (frame.index + 1) * length:
         return "it is cut short: it holds fewer bytes than its matrix needs"
     if syntax.is_encapsulated or header.pixel_bytes is None:
@@ -193,7 +205,7 @@ def _native_start(offset: int | None, stream: BinaryIO, syntax: UID) -> int | No
     if len(head) < 12:
         return None
     group, element = struct.unpack("<HH", head[:4])
-    explicit = syntax == ExplicitVRLittleEndian
+    explicit = is_explicit(head)
     (length,) = struct.unpack("<I", head[8:12] if explicit else head[4:8])
     if (group << 16 | element) != _PIXEL_TAG or length == _UNDEFINED_LENGTH:
         return None

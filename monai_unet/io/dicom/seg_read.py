@@ -48,9 +48,9 @@ def read_seg(path: str | Path, *, source: SourceSeries | None = None) -> StoredS
         placed = _has_positions(dataset)
     if not placed:
         raise InputError(f"{path} has no positions in a patient (an X-ray or a microscopy slide); it cannot be used.")
-    if source is not None:
-        _check_frame_of_reference(path, dataset, source)
     with damage_named(path):
+        if source is not None:
+            _check_frame_of_reference(path, dataset, source)
         frames = _frames(dataset)
         grid = _grid(dataset, frames, source.grid if source is not None else None, path)
         kind = str(dataset.get("SegmentationType", ""))
@@ -151,7 +151,10 @@ def _grid(dataset: Dataset, frames: list[_Frame], hint: Grid | None, path: str |
             affine = np.eye(4)
             columns = [cosines[0] * column_spacing, cosines[1] * row_spacing, step, positions[0]]
             affine[:3] = (np.stack(columns, axis=1).T * FLIP_XY).T
-            return Grid((int(dataset.Columns), int(dataset.Rows), round(count[-1]) + 1), affine)
+            grid = Grid((int(dataset.Columns), int(dataset.Rows), round(count[-1]) + 1), affine)
+            if reason := grid.no_patient():
+                raise InputError(f"{path} {reason}")
+            return grid
     raise InputError(
         f"{path}: its frames are unevenly spaced ({', '.join(f'{v:.2f}' for v in positions @ normal)} mm along the "
         "normal); give the series it was drawn on."

@@ -264,6 +264,8 @@ def _volume(part: SeriesPart) -> DicomSeries:
     problems += dict.fromkeys(filter(None, (why_not_decodable(frame) for frame in ordered)))
     rows, columns = first.shape
     grid = Grid((columns, rows, len(ordered)), stacked.affine)
+    if reason := grid.no_patient():
+        problems.append(f"it {reason}")
     return _entry(ordered, part.label, grid, stacked, problems, notes, uneven)
 
 

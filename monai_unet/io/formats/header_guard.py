@@ -18,8 +18,6 @@ AGREEMENT = 0.1
 """Largest distance between two statements that counts as rounding, in smallest voxel edges."""
 SIZE_AGREEMENT = 0.01
 """Largest relative difference between pixdim and the affine's spacing."""
-FARTHEST = 1e6
-"""Millimetres from the origin beyond which a place is no place in a patient, and numbers lose the millimetres."""
 _CODES = range(6)
 """Of a coordinate system: none, scanner, another image, Talairach, MNI, another template."""
 _UNITS = {0: ("mm", 1.0), 1: ("meter", 1000.0), 2: ("mm", 1.0), 3: ("micron", 0.001)}
@@ -59,12 +57,13 @@ def trusted_grid(header: nib.Nifti1Header, shape: tuple[int, int, int], path: ob
     if unit != 1.0:
         affine = np.diag([unit, unit, unit, 1.0]) @ affine
         notes.append(f"coordinates given in {name} were converted to mm")
-    if np.abs(affine[:3, 3]).max() > FARTHEST:
-        raise InputError(f"{path} places its voxels a kilometre and more from the origin; correct the header.")
+    grid = Grid(shape, affine)
+    if reason := grid.no_patient():
+        raise InputError(f"{path} {reason}")
     angle = shear_degrees(affine)
     if angle > 0.1:
         notes.append(f"axes are {angle:.1f} degrees off perpendicular, the sheared affine is kept")
-    return Grid(shape, affine), tuple(notes)
+    return grid, tuple(notes)
 
 
 def _unit(header: nib.Nifti1Header, path: object) -> tuple[str, float]:

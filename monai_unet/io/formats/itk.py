@@ -16,7 +16,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, spacing_of
 from monai_unet.io.atomic import atomic_path
 from monai_unet.io.dicom import LPS_TO_RAS
-from monai_unet.io.formats.header_guard import FARTHEST, shear_degrees
+from monai_unet.io.formats.header_guard import shear_degrees
 from monai_unet.io.formats.itk_header import (
     TextHeader,
     check_dimensions,
@@ -99,13 +99,12 @@ def _grid(image: sitk.Image | sitk.ImageFileReader, path: Path) -> tuple[Grid, l
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
     affine = LPS_TO_RAS @ affine
-    if not np.isfinite(affine).all() or min(spacing_of(affine)) <= 0:
-        raise InputError(f"{path} has a singular or non-finite affine, its voxels have no place; mend the header.")
-    if np.abs(affine[:3, 3]).max() > FARTHEST:
-        raise InputError(f"{path} places its voxels a kilometre and more from the origin; correct the header.")
+    grid = Grid(image.GetSize(), affine)
+    if reason := grid.no_patient():
+        raise InputError(f"{path} {reason}")
     angle = shear_degrees(affine)
     notes = [f"axes are {angle:.1f} degrees off perpendicular, the sheared affine is kept"] if angle > 0.1 else []
-    return Grid(image.GetSize(), affine), notes
+    return grid, notes
 
 
 def read_label_table(path: Path) -> dict[int, LabelEntry]:

@@ -85,3 +85,10 @@ def test_seg_itself_is_read(tmp_path: Path) -> None:
     phantom, path = segmentation(tmp_path, lambda d: None)
     labels = read_seg(path, source=phantom).label_map()
     np.testing.assert_array_equal(labels[0], to_working_frame(labels_on(phantom), phantom.grid)[0])
+
+
+def test_two_frames_of_reference_in_one_element_are_one_sentence(tmp_path: Path) -> None:
+    """Found by benchmarks/fuzzing: a value of several parts cannot be looked up in a set."""
+    phantom, path = segmentation(tmp_path, lambda d: setattr(d, "FrameOfReferenceUID", ["1.2.3", "1.2.4"]))
+    with pytest.raises(InputError, match=r"seg\.dcm"):
+        read_seg(path, source=phantom)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
@@ -9,8 +10,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pydicom import dcmread
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
+from pydicom import dcmread, dcmwrite
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
 from synthetic_dicom import write_series
 
 from monai_unet.errors import InputError
@@ -87,6 +96,36 @@ def test_a_place_beyond_every_patient_is_refused(tmp_path: Path) -> None:
         read_volume(tmp_path / "a.nii")
 
 
+@pytest.mark.parametrize(
+    ("direction", "said"),
+    [
+        ("(-026313453425046313,0.86,0)", "singular"),
+        ("(1e7,0,0)", "singular"),
+        ("(0,1e7,0)", "a kilometre and more"),
+        ("(1,1e-4,0)", "singular"),
+        ("(0,1e-9,0)", "has voxels of 1e-09 mm"),
+    ],
+)
+def test_directions_of_no_patient_are_refused(tmp_path: Path, direction: str, said: str) -> None:
+    """A point that is lost in a number makes voxels of light years, on which no two programs agree."""
+    head = "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 64 64 4\nendian: little\n"
+    head += f"encoding: raw\nspace directions: (1,0,0) {direction} (0,0,2.5)\nspace origin: (0,0,0)\n\n"
+    (tmp_path / "a.nrrd").write_bytes(head.encode() + VOXELS.tobytes())
+    with pytest.raises(InputError, match=rf"{said}|determinant|cannot be read"):
+        read_volume(tmp_path / "a.nrrd")
+    assert inventory(tmp_path / "a.nrrd")[0].problems
+
+
+@pytest.mark.parametrize("size", [1e5, 1e-9])
+def test_voxels_of_no_patient_are_refused_in_nifti_and_dicom(tmp_path: Path, size: float) -> None:
+    nib.save(nib.Nifti1Image(VOXELS, np.diag([size, size, size, 1.0])), tmp_path / "a.nii")
+    with pytest.raises(InputError, match=r"a kilometre and more|has voxels of"):
+        read_volume(tmp_path / "a.nii")
+    write_series(tmp_path / "series", VOXELS, [(0, 0, 2.0 * k) for k in range(4)], PixelSpacing=[size, size])
+    with pytest.raises(InputError, match=r"a kilometre and more|has voxels of"):
+        read_volume(tmp_path / "series")
+
+
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
 @pytest.mark.parametrize("bits", [1, 3, 8])
 def test_compressed_signed_pixels_of_more_bits_than_stated_are_refused(tmp_path: Path, syntax: str, bits: int) -> None:
@@ -117,3 +156,60 @@ def test_a_slice_under_a_study_or_series_of_its_own_is_named(tmp_path: Path, key
     volume = read_volume(tmp_path)
     assert volume.shape[1] == 3
     assert any("left out" in note for note in notes_of(volume.meta))
+
+
+@pytest.mark.parametrize("stated", ["not", "no syntax", "the other one"])
+@pytest.mark.parametrize(("implicit", "little"), [(True, True), (False, True), (False, False)])
+def test_pixels_are_where_the_elements_end_whatever_a_file_states(
+    tmp_path: Path, stated: str, implicit: bool, little: bool
+) -> None:
+    """Without meta information explicit elements were taken for implicit ones: every pixel two places off."""
+    write_series(tmp_path / "as_it_was", VOXELS, [(0, 0, 2.0 * k) for k in range(4)])
+    (tmp_path / "changed").mkdir()
+    for path in (tmp_path / "as_it_was").iterdir():
+        image = dcmread(path)
+        if not little:
+            image.PixelData = image.pixel_array.astype(">i2").tobytes()
+        plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        image.file_meta.TransferSyntaxUID = plain if little else ExplicitVRBigEndian
+        stream = io.BytesIO()
+        dcmwrite(stream, image, implicit_vr=implicit, little_endian=little, force_encoding=True)
+        (tmp_path / "changed" / path.name).write_bytes(restated(stream.getvalue(), stated, implicit=implicit))
+    if stated == "the other one" and not little:
+        with pytest.raises(InputError):
+            read_volume(tmp_path / "changed")
+        return
+    assert np.array_equal(read_volume(tmp_path / "changed").numpy(), read_volume(tmp_path / "as_it_was").numpy())
+
+
+def restated(raw: bytes, stated: str, *, implicit: bool) -> bytes:
+    """A file without preamble and meta information, without its transfer syntax, or with one that is not true."""
+    length = struct.unpack("<I", raw[140:144])[0]
+    meta, body = bytearray(raw[144 : 144 + length]), raw[144 + length :]
+    if stated == "not":
+        return body
+    place = meta.index(struct.pack("<HH", 2, 16))
+    size = struct.unpack("<H", meta[place + 6 : place + 8])[0]
+    if stated == "no syntax":
+        del meta[place : place + 8 + size]
+    else:
+        uid = (ExplicitVRLittleEndian if implicit else ImplicitVRLittleEndian).encode()
+        uid += b"\0" * (len(uid) % 2)
+        meta[place + 6 : place + 8 + size] = struct.pack("<H", len(uid)) + uid
+    return raw[:140] + struct.pack("<I", len(meta)) + bytes(meta) + body
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("stated", ["not", "no syntax", "the other one"])
+def test_compressed_pixels_of_which_a_file_does_not_say_how_are_not_taken_as_they_are(
+    tmp_path: Path, syntax: str, stated: str
+) -> None:
+    write_series(tmp_path, VOXELS, [(0, 0, 2.0 * k) for k in range(4)])
+    for n, path in enumerate(sorted(tmp_path.iterdir())):
+        image = dcmread(path)
+        image.compress(syntax)
+        image.save_as(path)
+        if n == 2:
+            path.write_bytes(restated(path.read_bytes(), stated, implicit=True))
+    with pytest.raises(InputError, match="does not say how"):
+        read_volume(tmp_path)

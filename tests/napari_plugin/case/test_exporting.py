@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from test_hanging import opened
 
 from monai_unet.errors import InputError
 from monai_unet.interaction.session.objects import SegmentObject
+from monai_unet.io.datasets import read_labelled_set
 from napari_plugin.case.exporting import EditedCase, load_mask, save_csv, save_for_training, save_mask, save_seg
 from napari_plugin.case.summary import save_html
 
@@ -57,6 +59,26 @@ def test_table_holds_volumes_by_counting(outcome: EditedCase, tmp_path: Path) ->
     voxel_ml = 1.5 * 2.0 * 2.5 / 1000
     assert [float(row["volume_ml"]) for row in rows] == pytest.approx([4 * 6 * 8 * voxel_ml, 2 * 3 * 4 * voxel_ml])
     assert float(rows[0]["mean_intensity"]) == pytest.approx(outcome.image.array[outcome.labels == 1].mean(), rel=1e-4)
+
+
+NOTES = ("2 copies of images were left out", "voxels outside the field of view (padding) were set to -1024 HU")
+
+
+def test_notes_of_the_images_stand_in_table_page_and_training_set(outcome: EditedCase, tmp_path: Path) -> None:
+    noted = replace(outcome, notes=NOTES)
+    save_csv(noted, tmp_path / "findings.csv")
+    with (tmp_path / "findings.csv").open(newline="") as file:
+        assert {row["notes"] for row in csv.DictReader(file)} == {"; ".join(NOTES)}
+    save_html(noted, tmp_path / "findings.html")
+    page = (tmp_path / "findings.html").read_text()
+    assert all(note in page for note in NOTES)
+    for number in range(5):
+        save_for_training(noted if number else outcome, tmp_path / "set")
+    dataset = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    assert [case.get("notes") for case in dataset["training"]] == [None, *[list(NOTES)] * 4]
+    # a plan still takes the set, and the words for no channel
+    (case, *_) = read_labelled_set(tmp_path / "set").cases
+    assert len(case.images) == 1
 
 
 def test_training_set_has_one_label_for_each_class(outcome: EditedCase, tmp_path: Path) -> None:
