@@ -5,7 +5,7 @@ from .files import DICOM_SUFFIXES, FileHeader, ZipAwareOpener, is_dicom, read_he
 from .geometry import LPS_TO_RAS
 from .key_objects import write_key_objects
 from .own_result import is_own_result
-from .patients import by_patient
+from .patients import Patient, by_patient, take_patient
 from .presentation_state import Outline, write_presentation_state
 from .provenance import new_uid
 from .read import choose_series, read_series
@@ -30,6 +30,7 @@ __all__ = [
     "FileHeader",
     "Meaning",
     "Outline",
+    "Patient",
     "Slide",
     "SourceSeries",
     "ZipAwareOpener",
@@ -46,6 +47,7 @@ __all__ = [
     "read_rtstruct",
     "read_seg",
     "read_series",
+    "take_patient",
     "write_deidentified",
     "write_encapsulated_pdf",
     "write_key_objects",

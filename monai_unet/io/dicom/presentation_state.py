@@ -84,7 +84,7 @@ def write_presentation_state(
             **provenance.header(algorithm, "PR"),
         )
     provenance.mark_deidentified(result, images.first)
-    result.Laterality = images.first.get("Laterality") or None
+    result.Laterality = images.first.get("Laterality") or ""
     with atomic_path(path) as temporary:
         result.save_as(temporary)
     return Path(path)

@@ -48,6 +48,7 @@ def write_secondary_captures(
     for of_each in ("sop_instance_uid", "instance_number"):
         shared.pop(of_each)
     written = []
+    across, down = _directions(images)
     for number, slide in enumerate(slides, start=1):
         plane = images.planes[slide.slice_index]
         with warnings.catch_warnings():
@@ -59,12 +60,12 @@ def write_secondary_captures(
                 photometric_interpretation="RGB",
                 bits_allocated=8,
                 coordinate_system="PATIENT",
-                patient_orientation=tuple(letters[0] for letters in _directions(images)),
+                patient_orientation=(across[0], down[0]),  # highdicom takes no oblique ones
                 sop_instance_uid=provenance.new_uid(),
                 instance_number=number,
                 **shared,
             )
-        result.PatientOrientation = _directions(images)  # highdicom takes no oblique ones
+        result.PatientOrientation = [across, down]
         result.BurnedInAnnotation = str(images.first.get("BurnedInAnnotation") or "NO")
         if "RecognizableVisualFeatures" in images.first:
             result.RecognizableVisualFeatures = images.first.RecognizableVisualFeatures
@@ -72,7 +73,7 @@ def write_secondary_captures(
         result.DerivationDescription = algorithm.sentence
         result.SourceImageSequence = [_reference(plane.header, plane.frame)]
         provenance.mark_deidentified(result, images.first)
-        result.Laterality = images.first.get("Laterality") or None
+        result.Laterality = images.first.get("Laterality") or ""
         path = Path(folder) / f"sc_{number:04}.dcm"
         with atomic_path(path) as temporary:
             result.save_as(temporary)

@@ -1,10 +1,26 @@
 from .archives import open_archive
-from .queries import Archive, FoundSeries, FoundStudy, LinkError, PermanentError, SendItem, StudyQuery
+from .dimse import STORED_SYNTAXES, end_silence
+from .multipart import boundary_of, each_part
+from .queries import Archive, FoundSeries, FoundStudy, LinkError, PermanentError, SendItem, StudyQuery, check_uid
 from .receiving import fetch_study
-from .sending import Sent, send_files, send_items
-from .servers import DimseServer, Server, Tls, WebServer, one_of, parse_server, read_private_yaml, read_servers
+from .sending import Sent, item_of, send_files, send_items
+from .servers import (
+    DimseServer,
+    Server,
+    Tls,
+    WebServer,
+    check_ae_title,
+    from_settings,
+    one_of,
+    parse_server,
+    parse_tls,
+    read_private_yaml,
+    read_servers,
+    unknown,
+)
 
 __all__ = [
+    "STORED_SYNTAXES",
     "Archive",
     "DimseServer",
     "FoundSeries",
@@ -17,12 +33,21 @@ __all__ = [
     "StudyQuery",
     "Tls",
     "WebServer",
+    "boundary_of",
+    "check_ae_title",
+    "check_uid",
+    "each_part",
+    "end_silence",
     "fetch_study",
+    "from_settings",
+    "item_of",
     "one_of",
     "open_archive",
     "parse_server",
+    "parse_tls",
     "read_private_yaml",
     "read_servers",
     "send_files",
     "send_items",
+    "unknown",
 ]

@@ -1,0 +1,17 @@
+from .audit import Audit
+from .reception import Reception
+from .rules import ListenFile, ListenSettings, Rule, read_listen_settings
+from .service import Listener
+from .spool import Spool, Stored
+
+__all__ = [
+    "Audit",
+    "ListenFile",
+    "ListenSettings",
+    "Listener",
+    "Reception",
+    "Rule",
+    "Spool",
+    "Stored",
+    "read_listen_settings",
+]
