@@ -25,19 +25,21 @@ class ListenCommand(Command):
 
     def run(self) -> int:
         """Listen until stopped; with --check say what the file means."""
-        try:
-            from monai_unet.batch.listener import Listener, read_listen_settings
-        except ModuleNotFoundError as error:
-            raise InputError(f"listening needs {error.name}; pip install 'monai-unet[dicom-network]'") from None
+        from monai_unet.batch.listener import Listener, read_listen_settings
 
         file = read_listen_settings(self.rules)
         if self.check:
             _check_models(file)
             say(*_meaning(file), sep="\n")
             return 0
+        try:
+            listener = Listener(file)
+        except ModuleNotFoundError as error:
+            if error.name == "fcntl":
+                raise InputError("listen runs on Linux and macOS.") from None
+            raise InputError(f"listening needs {error.name}; pip install 'monai-unet[dicom-network]'") from None
         stop = threading.Event()
         before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-        listener = Listener(file)
         try:
             listener.start()
             say(*_meaning(file), sep="\n", flush=True)

@@ -21,6 +21,9 @@ from monai_unet.measurement.pictures import grey_window
 SHORTEST_SIDE = 512
 MOST_SLIDES = 100
 _DPI = 100
+_PIXELS_A_LETTER = 7.5
+"""At most, of the size that is written in."""
+_LONGEST_NAME = 36
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +88,8 @@ def size_text(lesion: LesionMeasurements) -> str:
     """
     axes = [f"{mm:.1f}" for mm in (lesion.long_axis_mm, lesion.short_axis_mm) if mm is not None]
     size = f"{' × '.join(axes)} mm, " if axes else ""
-    return f"{lesion.name}: {size}{lesion.volume_ml:.2f} ml"
+    name = lesion.name if len(lesion.name) <= _LONGEST_NAME else f"{lesion.name[: _LONGEST_NAME - 1]}…"
+    return f"{name}: {size}{lesion.volume_ml:.2f} ml"
 
 
 def chosen_slices(view: SliceView) -> list[int]:
@@ -130,12 +134,14 @@ def draw_slice(axes: Axes, view: SliceView, k: int) -> None:
             axes.plot(line[:, 0], line[:, 1], color=unit_rgb(segment.rgb), linewidth=1.3)
         points = np.concatenate(list(outline.lines)) / (width, height)
         texts.append((float(points[:, 1].mean()), points[:, 0], outline.text, segment.rgb))
+    room = _PIXELS_A_LETTER / axes.bbox.width
     bottom = -1.0
     for down, across, text, color in sorted(texts, key=lambda entry: entry[0]):
         bottom = min(max(down, bottom + 0.035), 0.99)  # below the text before
-        beside = across.max() < 0.5  # on the side that has more room
-        x, ha = (across.max() + 0.01, "left") if beside else (max(across.min() - 0.01, 0.3), "right")
-        _write(axes, float(x), 1 - bottom, text, unit_rgb(color), ha=ha)
+        needed = room * (len(text) + 1)
+        # right of it; else left of it, or, where that is not wide enough either, over it, and whole
+        x = across.max() + 0.01 if across.max() + needed < 1 else max(across.min() - needed, 0.005)
+        _write(axes, float(x), 1 - bottom, text, unit_rgb(color))
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)
 
@@ -153,6 +159,6 @@ def _inches(view: SliceView) -> tuple[float, float]:
     return round(width / pixel) / _DPI, round(height / pixel) / _DPI
 
 
-def _write(axes: Axes, x: float, y: float, text: str, color: object, *, ha: str = "left", va: str = "center") -> None:
-    made = axes.text(x, y, text, transform=axes.transAxes, color=color, fontsize=9, ha=ha, va=va)  # type: ignore[arg-type]
+def _write(axes: Axes, x: float, y: float, text: str, color: object, *, va: str = "center") -> None:
+    made = axes.text(x, y, text, transform=axes.transAxes, color=color, fontsize=9, va=va)  # type: ignore[arg-type]
     made.set_bbox({"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.0})

@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from dicom_checks import ALGORITHM, GEOMETRIES, dciodvfy_errors, needs_dciodvfy
 from dicom_phantom import Phantom, write_phantom
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from skimage.draw import polygon2mask
 
 from monai_unet.cli import main
@@ -31,11 +32,11 @@ def _labels(phantom: Phantom) -> np.ndarray:
     return labels
 
 
-def _written(phantom: Phantom, labels: np.ndarray, folder: Path) -> ViewerResults:
+def _written(phantom: Phantom, labels: np.ndarray, folder: Path, name: str = "tumour") -> ViewerResults:
     path = folder / "mask.nii.gz"
     nib.save(nib.Nifti1Image(labels, phantom.grid.affine), path)
     series = find_usable_series(phantom.folder, None)
-    mask = read_mask_file(path, source=series, names={1: "tumour", 2: "liver"})
+    mask = read_mask_file(path, source=series, names={1: name, 2: "liver"})
     return write_viewer_results(
         mask, folder / "out", images=phantom.folder, series=series, target=series, algorithm=ALGORITHM
     )
@@ -107,12 +108,34 @@ def test_pictures_show_the_outline_where_the_lesion_is(tmp_path: Path, geometry:
     assert columns * 0.9 * 17 == pytest.approx(rows * 0.8 * 21, rel=0.01) or columns / rows == pytest.approx(
         21 * 0.8 / (17 * 0.9), rel=0.01
     )
-    # the right edge of the outline: right of the name that is written left of the lesion
+    # the name is written left of the lesion, where there is more room; the outline's right edge stands alone
     right = np.flatnonzero(coloured.sum(axis=0) > rows / 17 * 3)
     assert right.max() / columns == pytest.approx(19 / 21, abs=0.01)
     below = np.flatnonzero(coloured.sum(axis=1) > columns / 21 * 3)
     assert below.max() / rows == pytest.approx(13 / 17, abs=0.01)
     assert below.min() / rows == pytest.approx(9 / 17, abs=0.01)
+
+
+@pytest.mark.parametrize("columns", [slice(0, 3), slice(8, 12), slice(17, 20), slice(0, 21)])
+def test_what_is_written_is_seen_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: slice) -> None:
+    """Before, a long name left of a lesion began outside of the picture."""
+    phantom = write_phantom(tmp_path / "ct")
+    labels = np.zeros(phantom.grid.shape, np.uint8)
+    labels[columns, 4:7, 2] = 1
+    seen = []
+
+    def draw(canvas: FigureCanvasAgg) -> None:
+        FIGURE_DRAW(canvas)
+        (axes,) = canvas.figure.axes
+        seen.extend((text.get_text(), text.get_window_extent(), canvas.figure.bbox) for text in axes.texts)
+
+    FIGURE_DRAW = FigureCanvasAgg.draw  # noqa: N806
+    monkeypatch.setattr(FigureCanvasAgg, "draw", draw)
+    _written(phantom, labels, tmp_path, name="a lesion of the left posterior hippocampus and what lies around it")
+    assert any("ml" in text for text, *_ in seen)
+    for text, extent, whole in seen:
+        assert whole.contains(extent.x0, extent.y0), text
+        assert whole.contains(extent.x1, extent.y1), text
 
 
 @needs_dciodvfy

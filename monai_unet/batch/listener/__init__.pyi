@@ -1,5 +1,4 @@
 from .audit import Audit
-from .reception import Reception
 from .rules import ListenFile, ListenSettings, Rule, read_listen_settings
 from .service import Listener
 from .spool import Spool, Stored
@@ -9,7 +8,6 @@ __all__ = [
     "ListenFile",
     "ListenSettings",
     "Listener",
-    "Reception",
     "Rule",
     "Spool",
     "Stored",

@@ -10,11 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from monai_unet.batch.listener.reception import Reception, Room
 from monai_unet.batch.listener.rules import ListenFile, Rule
 from monai_unet.batch.listener.sender import WAIT_S, Sender
 from monai_unet.batch.listener.spool import Spool, Study
-from monai_unet.batch.listener.web import WebReception
 from monai_unet.batch.listener.worker import COMMAND, Worker, WorkerDiedError
 from monai_unet.errors import InputError
 from monai_unet.io.dicom.network import LinkError, open_archive
@@ -34,6 +32,10 @@ class Listener:
     """
 
     def __init__(self, file: ListenFile, *, worker_command: Sequence[str] = COMMAND) -> None:
+        # only what listens needs pynetdicom
+        from monai_unet.batch.listener.reception import Reception, Room
+        from monai_unet.batch.listener.web import WebReception
+
         self.file = file
         self.spool = Spool(file.settings.queue, file.keywords())
         self.worker = Worker(worker_command)

@@ -110,6 +110,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path, keywords: set[str]) -> None:
+
         self.folder = folder
         self.incoming, self.dead = folder / "incoming", folder / "dead"
         self._keywords = sorted(keywords | {"SeriesNumber"})

@@ -1,5 +1,4 @@
 from .archives import open_archive
-from .dimse import STORED_SYNTAXES, end_silence
 from .multipart import boundary_of, each_part
 from .queries import Archive, FoundSeries, FoundStudy, LinkError, PermanentError, SendItem, StudyQuery, check_uid
 from .receiving import fetch_study
@@ -18,6 +17,7 @@ from .servers import (
     read_servers,
     unknown,
 )
+from .transport import STORED_SYNTAXES, end_silence
 
 __all__ = [
     "STORED_SYNTAXES",

@@ -8,19 +8,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    JPEG2000,
-    UID,
-    ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    RLELossless,
-)
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, StoragePresentationContexts, _config, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
@@ -47,15 +35,10 @@ from monai_unet.io.dicom.network.queries import (
     count_of,
 )
 from monai_unet.io.dicom.network.servers import DimseServer
+from monai_unet.io.dicom.network.transport import STORED_SYNTAXES, end_silence
 
 # files are sent from the disk in pieces, so that a large one does not fill the memory
 _config.STORE_SEND_CHUNKED_DATASET = True
-
-STORED_SYNTAXES = [
-    ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless,
-    RLELossless, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit,
-]  # fmt: skip
-"""Transfer syntaxes that are taken, those without loss first."""
 
 _PLAIN = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 _MOST_CONTEXTS = 120
@@ -280,13 +263,6 @@ class DimseArchive:
             raise
         if link.is_established:
             link.release()
-
-
-def end_silence(event: evt.Event, seconds: float) -> None:
-    """For EVT_CONN_OPEN: a link that falls silent within a message is broken; pynetdicom would wait for ever."""
-    transport = event.assoc.dul.socket
-    if transport is not None and transport.socket is not None:
-        transport.socket.settimeout(seconds)
 
 
 def _take(event: evt.Event, incoming: Incoming, arrived: SimpleQueue[str]) -> int:
