@@ -30,6 +30,8 @@ STATUS = {
 }
 _NO_ROOM = 0xA700
 _TIMEOUT_S = 60.0
+_PDU_BYTES = 1 << 18
+"""Largest piece that senders may send; each costs a turn of pynetdicom's loop."""
 
 
 class Room:
@@ -73,11 +75,13 @@ class Reception:
         # images come onto the queue's own disk, so that taking one is a rename
         tempfile.tempdir = str(self._spool.incoming)
         _config.STORE_RECV_CHUNKED_DATASET = True
+        _config.LOG_HANDLER_LEVEL = "none"  # the audit says what happened, and a line for each piece takes time
         entity = AE(ae_title=self._settings.ae_title)
         entity.require_called_aet = True
         entity.require_calling_aet = list(self._settings.allow)
         entity.maximum_associations = self._settings.max_associations
         entity.network_timeout = _TIMEOUT_S
+        entity.maximum_pdu_size = _PDU_BYTES
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(str(context.abstract_syntax), [str(syntax) for syntax in STORED_SYNTAXES])
         entity.add_supported_context(Verification)
