@@ -21,6 +21,10 @@ class ListenCommand(Command):
     """Receive studies, segment them by rules, and send results where a rule says."""
 
     rules: Annotated[Path, Positional("settings and rules (see docs/pacs.md)", metavar="RULES.YAML")]
+    again: Annotated[
+        str | None,
+        Option("begin a study anew that is in the queue, a dead letter say; then stop", metavar="STUDY_UID"),
+    ] = None
     check: Annotated[bool, Option("only check the file and the models it names")] = False
 
     def run(self) -> int:
@@ -32,6 +36,8 @@ class ListenCommand(Command):
             _check_models(file)
             say(*_meaning(file), sep="\n")
             return 0
+        if self.again:
+            return _again(file, self.again)
         try:
             listener = Listener(file)
         except ModuleNotFoundError as error:
@@ -49,6 +55,22 @@ class ListenCommand(Command):
             for number, handler in before.items():
                 signal.signal(number, handler)
         return 0
+
+
+def _again(file: ListenFile, uid: str) -> int:
+    from monai_unet.batch.listener import Spool
+
+    spool = Spool(file.settings.queue, file.keywords())
+    try:
+        study = spool.studies.get(uid)
+        if study is None or study.dead:
+            raise InputError(f"{uid}: {study.dead if study else 'there is no such study in the queue'}.")
+        study.journal.add("again")
+        spool.audit.note("again", study=uid)
+    finally:
+        spool.close()
+    say(f"{uid} begins anew when the listener runs.")
+    return 0
 
 
 def _check_models(file: ListenFile) -> None:

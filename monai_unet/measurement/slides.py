@@ -65,19 +65,27 @@ class SliceView:
 
     def fullest(self) -> list[int]:
         """Of each lesion the slice that holds most of it, each once."""
-        found = [int((self.labels == s.number).sum(axis=(0, 1)).argmax()) for s in self.parts.segments]
-        return sorted({k for k in found if self.labels[:, :, k].any()})
+        places, most = self.slices(), int(self.labels.max()) + 1
+        if not places:
+            return []
+        counts = np.stack([np.bincount(self.labels[:, :, k].ravel(), minlength=most) for k in places], axis=1)
+        return sorted({places[int(row.argmax())] for row in counts[1:] if row.any()})
 
     def outlines(self, k: int) -> list[Outline]:
         """The lesions of a slice."""
         plane = self.labels[:, :, k].T
         found = []
-        for segment, lesion in zip(self.parts.segments, self.parts.lesions, strict=True):
-            if (plane == segment.number).any():
-                # a border of background closes outlines that end at the image's edge
-                lines = find_contours(np.pad(plane == segment.number, 1).astype(float), 0.5)
-                found.append(Outline([line[:, ::-1] - 1 for line in lines], size_text(lesion)))
+        for segment, lesion in self.present(k):
+            # a border of background closes outlines that end at the image's edge
+            lines = find_contours(np.pad(plane == segment.number, 1).astype(float), 0.5)
+            found.append(Outline([line[:, ::-1] - 1 for line in lines], size_text(lesion)))
         return found
+
+    def present(self, k: int) -> list[tuple[Segment, LesionMeasurements]]:
+        """The lesions that have a voxel in a slice."""
+        there = set(np.unique(self.labels[:, :, k]).tolist())
+        pairs = zip(self.parts.segments, self.parts.lesions, strict=True)
+        return [(segment, lesion) for segment, lesion in pairs if segment.number in there]
 
 
 def size_text(lesion: LesionMeasurements) -> str:
@@ -123,13 +131,13 @@ def draw_slides(view: SliceView, algorithm: AlgorithmIdentity, slices: Sequence[
 
 def draw_slice(axes: Axes, view: SliceView, k: int) -> None:
     """A slice with outlines and sizes; the first row is at the top."""
-    plane, labels = view.image[:, :, k].T, view.labels[:, :, k].T
+    plane = view.image[:, :, k].T
     low, high = view.window
     axes.set_axis_off()
     axes.imshow(plane, cmap="gray_r" if view.inverse else "gray", vmin=low, vmax=high, aspect="auto")
-    height, width = labels.shape
+    height, width = plane.shape
     texts = []
-    for segment, outline in zip(_present(view, labels), view.outlines(k), strict=True):
+    for (segment, _), outline in zip(view.present(k), view.outlines(k), strict=True):
         for line in outline.lines:
             axes.plot(line[:, 0], line[:, 1], color=unit_rgb(segment.rgb), linewidth=1.3)
         points = np.concatenate(list(outline.lines)) / (width, height)
@@ -144,10 +152,6 @@ def draw_slice(axes: Axes, view: SliceView, k: int) -> None:
         _write(axes, float(x), 1 - bottom, text, unit_rgb(color))
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)
-
-
-def _present(view: SliceView, labels: NDArray[np.integer]) -> list[Segment]:
-    return [segment for segment in view.parts.segments if (labels == segment.number).any()]
 
 
 def _inches(view: SliceView) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.multival import MultiValue
 
 from monai_unet.errors import InputError
 from monai_unet.io.dicom.network import (
@@ -246,6 +247,6 @@ def values_of(dataset: object, keywords: Sequence[str]) -> JsonView:
     found = {}
     for keyword in keywords:
         value = getattr(dataset, keyword, None)
-        several = value is not None and not isinstance(value, str) and hasattr(value, "__iter__")
+        several = isinstance(value, MultiValue | list | tuple)
         found[keyword] = "\\".join(map(str, value)) if several else "" if value is None else str(value)  # type: ignore[arg-type]
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from monai_unet.io.dicom.network import LinkError, open_archive
 
 _TICK_S = 0.2
 _ATTEMPTS = 3
+_SWEEP_S = 3600.0
 
 Wanted = Mapping[str, tuple[Rule, frozenset[str]]]
 """SeriesInstanceUID → its rule and its images, of those series that are segmented."""
@@ -93,6 +95,7 @@ class Listener:
             "oldest_waiting_seconds": round(oldest, 1),
             "dead_letters": sum(1 for path in self.spool.dead.iterdir() if path.suffix == ".txt"),
             "worker_alive": float(self.worker.alive),
+            "threads_alive": float(all(thread.is_alive() for thread in self._threads)),
         }
 
     def _wanted(self, study: Study) -> dict[str, tuple[Rule, frozenset[str]]]:
@@ -115,9 +118,12 @@ class Listener:
         return study.settled == images
 
     def _watch(self) -> None:
-        settings = self.file.settings
+        settings, swept = self.file.settings, time.monotonic()
         while not self._stopping.wait(_TICK_S):
             now = time.monotonic()
+            if now > swept + _SWEEP_S:
+                swept = now
+                self.spool.sweep(_SWEEP_S)
             for study in list(self.spool.studies.values()):
                 if study.dead or study.busy or not study.images or now - study.arrived < settings.quiet_seconds:
                     continue
@@ -145,10 +151,12 @@ class Listener:
                 try:
                     self._round(study)
                 except OSError as error:
-                    # the disk is full, say; the round begins anew when there is room
+                    # the disk is full, say; the round goes on when there is room
                     self.spool.audit.note("waiting", study=study.uid, reason=error.strerror or str(error))
                     self._stopping.wait(5.0)
                     study.busy = False
+                except Exception as error:
+                    self._fault(study, error)
 
     def _round(self, study: Study) -> None:
         if time.monotonic() - study.arrived < self.file.settings.quiet_seconds:
@@ -166,7 +174,7 @@ class Listener:
             study.arrived, study.busy = time.monotonic(), False
             self.spool.audit.note("incomplete", study=study.uid, reason=half)
             return
-        begun = study.last("round", "done", "dead")
+        begun = study.last("round", "done", "dead", "again")
         resumed = begun is not None and begun["event"] == "round" and study.taken == _images(wanted)
         if not resumed:
             study.journal.add("round", round=study.round + 1, images=sorted(_images(wanted)))
@@ -276,6 +284,27 @@ class Listener:
             refused = [f"given up: {error}"]
         except InputError as error:
             refused = [str(error)]
+        except Exception as error:
+            self._fault(study, error)
+            return None
+        try:
+            self._close_round(study, number, refused)
+        except OSError as error:
+            # what was sent stands in the journal, or the server is asked
+            self.spool.audit.note("waiting", study=study.uid, reason=error.strerror or str(error))
+            return time.monotonic() + WAIT_S[1], attempt + 1, first, study, number
+        return None
+
+    def _fault(self, study: Study, error: Exception) -> None:
+        """A fault of this program ends the round of one study, and no thread."""
+        reason = f"it failed unexpectedly ({type(error).__name__})"
+        traceback.print_exc()
+        self.spool.audit.note("dead", study=study.uid, reason=reason)
+        with suppress(OSError):
+            study.journal.add("dead", round=study.round, reason=reason)
+        study.busy = False
+
+    def _close_round(self, study: Study, number: int, refused: Sequence[str]) -> None:
         events = [event for event in study.journal.events if event.get("round") == number]
         reasons = [str(event["reason"]) for event in events if event["event"] in ("failed", "refused")]
         reasons += [reason for reason in refused if reason not in reasons]
@@ -287,13 +316,12 @@ class Listener:
             sent = sum(len(event["images"]) for event in events if event["event"] == "sent")
             self.spool.audit.note("done", study=study.uid, round=number, sent=sent)
         study.busy = False
-        return None
 
 
 def _ended(study: Study) -> str:
     """How the last round ended: "done", "dead", or "" where it runs or none was."""
-    end = study.last("round", "done", "dead")
-    return "" if end is None or end["event"] == "round" else str(end["event"])
+    end = study.last("round", "done", "dead", "again")
+    return "" if end is None or end["event"] in ("round", "again") else str(end["event"])
 
 
 def _images(wanted: Wanted) -> set[str]:

@@ -187,6 +187,13 @@ class Spool:
         self.audit.note("late" if late else "received", study=study_uid, series=series_uid, image=uid, sender=sender)
         return Stored.LATE if late else Stored.NEW
 
+    def sweep(self, older_than_s: float) -> None:
+        """Remove what links that broke within an image have left."""
+        for path in self.incoming.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > older_than_s:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def forget(self, study: Study) -> None:
         """Remove a finished study."""
         with self.lock, study.lock:
@@ -218,9 +225,14 @@ class Spool:
         study = Study(folder.name, folder, StudyJournal(folder / "journal.jsonl"))
         study.pictures.mkdir(exist_ok=True)
         for path in sorted(study.pictures.iterdir()):
-            header = pydicom.dcmread(path, specific_tags=[*_IDENTITY, *self._keywords], stop_before_pixels=True)
-            values = values_of(header, self._keywords)
-            series = str(header.SeriesInstanceUID)
+            try:
+                header = pydicom.dcmread(path, specific_tags=[*_IDENTITY, *self._keywords], stop_before_pixels=True)
+                values = values_of(header, self._keywords)
+                series = str(header.SeriesInstanceUID)
+            except Exception as error:
+                # a disk that lost what it had promised to hold; one bad file keeps no listener from starting
+                self._bury(path, f"it was damaged in the queue ({type(error).__name__})", "", study.uid)
+                continue
             self._add(study, path.stem, series, values, take_patient(header))
         dead = study.last("dead")
         if dead is not None and dead.get("for_good"):

@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             for part in each_part(self._body(), boundary_of(self.headers.get("Content-Type", ""))):
                 self._take(part, taken_items, failed_items)
-        except (LinkError, OSError) as error:
+        except (ValueError, OSError) as error:
             self.close_connection = True
             self._reply(400, "text/plain", f"{error}\n".encode())
             return
@@ -112,14 +112,18 @@ class _Handler(BaseHTTPRequestHandler):
         handle, name = tempfile.mkstemp(dir=self.spool.incoming, suffix=".dcm")
         path, most = Path(name), self.settings.max_instance_mb * 2**20
         refusal, code = self.room.refusal(_SENDER), 0xA700
-        size = 0
-        with os.fdopen(handle, "wb") as stream:
-            for piece in part:
-                size += len(piece)
-                if not refusal and size > most:
-                    refusal = "too large"
-                if not refusal:
-                    stream.write(piece)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                size = 0
+                for piece in part:
+                    size += len(piece)
+                    if not refusal and size > most:
+                        refusal = "too large"
+                    if not refusal:
+                        stream.write(piece)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         item = Dataset()
         if refusal:
             path.unlink()

@@ -19,6 +19,7 @@ from dicom_phantom import Phantom, write_phantom
 from listening import ListenerProcess, listening
 from orthanc import Orthanc, bad_link, needs_orthanc, orthanc
 
+from monai_unet.cli import main
 from monai_unet.errors import InputError
 from monai_unet.generators import drain
 
@@ -127,7 +128,9 @@ def test_limits_are_kept_and_said(tmp_path: Path, phantom: Phantom) -> None:
         assert _send(listener, phantom.folder) == 6
 
 
-def test_what_cannot_be_segmented_is_a_dead_letter_with_its_reason(tmp_path: Path) -> None:
+def test_what_cannot_be_segmented_is_a_dead_letter_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with listening(tmp_path / "l", [RULE]) as listener:
         for number, name in enumerate(("DAMAGED", "CRASH"), start=1):
             phantom = write_phantom(tmp_path / name, shape=(8, 8, 2), seed=number)
@@ -141,6 +144,15 @@ def test_what_cannot_be_segmented_is_a_dead_letter_with_its_reason(tmp_path: Pat
         assert "slices are missing" in reasons[0]
         assert "ended by itself (3), 3 times" in reasons[1]
         assert listener.health()["studies_dead"] == 2
+        dead = listener.events("dead")[0]["study"]
+        assert main(["listen", str(listener.config), "--again", dead]) == 1
+        assert "another listener works" in capsys.readouterr().err
+        listener.stop()
+        assert main(["listen", str(listener.config), "--again", "1.2.3"]) == 1
+        assert main(["listen", str(listener.config), "--again", dead]) == 0
+        listener.start()
+        listener.wait_until(lambda: len(listener.events("dead")) == 3)
+        assert listener.events("dead")[-1]["study"] == dead
 
 
 @needs_orthanc

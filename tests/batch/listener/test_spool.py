@@ -78,6 +78,29 @@ def test_a_path_in_a_uid_is_no_path(tmp_path: Path, phantom: Phantom) -> None:
     spool.close()
 
 
+def test_what_a_broken_link_or_disk_left_is_cleared_away(tmp_path: Path, phantom: Phantom) -> None:
+    spool = Spool(tmp_path / "queue", {"PatientName", "ImageType"})
+    for path in sorted(phantom.folder.iterdir()):
+        _came(spool, path)
+    (study,) = spool.studies.values()
+    (values,) = study.headers.values()
+    assert values["PatientName"] == "Doe^Jané"
+    assert values["ImageType"] == "ORIGINAL\\PRIMARY\\AXIAL"
+    half = spool.incoming / "half.dcm"
+    half.write_bytes(b"half an image")
+    spool.sweep(60)
+    assert half.exists()
+    spool.sweep(-1)
+    assert not half.exists()
+    spool.close()
+    next(iter(study.pictures.iterdir())).write_bytes(b"")
+    spool = Spool(tmp_path / "queue", {"PatientName"})
+    (study,) = spool.studies.values()
+    assert len(study.images) == 2
+    assert len(list(spool.dead.glob("*.dcm"))) == 1
+    spool.close()
+
+
 def test_a_second_listener_on_one_queue_is_refused(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "queue", set())
     with pytest.raises(InputError, match="another listener works"):
