@@ -22,6 +22,7 @@ import psutil
 import torch
 from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
 
+from monai_unet.batch import run_here
 from monai_unet.evaluation import (
     Evaluation,
     EvaluationJournal,
@@ -31,7 +32,6 @@ from monai_unet.evaluation import (
     StoredResults,
     Surface,
     read_label_map,
-    run_here,
     score_case,
     summarise,
     write_cases_csv,

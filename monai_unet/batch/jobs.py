@@ -10,7 +10,7 @@ from pathlib import Path
 
 from monai_unet.bundle_format import named_files, ordered_files
 from monai_unet.errors import InputError
-from monai_unet.io import case_name, find_cases, find_sequence_cases, input_at
+from monai_unet.io import InputFiles, case_name, find_cases, find_sequence_cases, input_at
 from monai_unet.io.datasets import Channel, group_sequences
 from monai_unet.io.formats import VOLUME_SUFFIXES
 
@@ -26,6 +26,11 @@ class Job:
     images: tuple[Path | None, ...]
     target: Path
     series: str = ""
+
+    @property
+    def case(self) -> str:
+        """What the case is called in tables and logs: the mask's name without its suffix."""
+        return case_name(self.target)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -115,15 +120,16 @@ def _plain(output: str | Path) -> Path:
 
 def _harmless(jobs: Sequence[Job]) -> list[Job]:
     """The jobs, none of which writes onto an image, its own or that of another."""
+    images = InputFiles(file for job in jobs for file in job.files)
     for job, target in _present(jobs):
-        image = input_at(target, [file for other in jobs for file in other.files])
+        image = input_at(target, images)
         if image is not None:
             raise InputError(f"{target}, a result of {job.files[0]}, would replace the image {image}; name another -o.")
     return list(jobs)
 
 
 def _present(jobs: Iterable[Job]) -> list[tuple[Job, Path]]:
-    return [(job, target) for job in jobs for target in (job.target, job.provenance) if target.exists()]
+    return [(job, target) for job in jobs for target in job.outputs if target.exists()]
 
 
 _FoundCase = tuple[str, tuple[Path | None, ...], str]

@@ -7,22 +7,29 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from monai_unet.batch.jobs import Job
 from monai_unet.bundle_format import folder_hash
 from monai_unet.errors import InputError
-from monai_unet.io import input_at, read_volume, sha256_of
+from monai_unet.io import InputFiles, input_at, read_volume, sha256_of
 from monai_unet.segmentation import Segmenter
 
 Key = Mapping[str, Any]
 """From what a mask is made: input, bundle with weights, options that change it."""
 
 
+_BUNDLES: WeakKeyDictionary[Segmenter, str] = WeakKeyDictionary()
+"""Hash of each loaded model's files; a worker asks again for every case."""
+
+
 def key_of(segmenter: Segmenter) -> dict[str, Any]:
     """The part of the key that all cases of a run share."""
     parts, engine = segmenter.parts, segmenter.engine
-    bundle = hashlib.sha256(f"{folder_hash(parts.bundle.root)}{parts.weights_sha256}".encode()).hexdigest()
-    return {"bundle_sha256": bundle, "options": {"precision": engine.precision, "runtime": engine.runtime}}
+    if segmenter not in _BUNDLES:
+        content = f"{folder_hash(parts.bundle.root)}{parts.weights_sha256}"
+        _BUNDLES[segmenter] = hashlib.sha256(content.encode()).hexdigest()
+    return {"bundle_sha256": _BUNDLES[segmenter], "options": {"precision": engine.precision, "runtime": engine.runtime}}
 
 
 def input_sha256(images: Sequence[Path | None], *, without: Sequence[Path] = ()) -> str:
@@ -71,7 +78,7 @@ def is_finished(job: Job, key: Key, *, uncertainty: bool) -> bool:
     )
 
 
-def refuse_loss(job: Job, key: Key, *, uncertainty: bool, resume: bool, inputs: Sequence[Path]) -> None:
+def refuse_loss(job: Job, key: Key, *, uncertainty: bool, resume: bool, inputs: InputFiles) -> None:
     """Refuse a case whose files would replace something else than an earlier result of the same.
 
     What may be replaced: the same mask again; a mask cut short or damaged; with `resume` a mask of the same case by
@@ -103,7 +110,7 @@ def refuse_loss(job: Job, key: Key, *, uncertainty: bool, resume: bool, inputs: 
         raise InputError(_sentence(job, job.target, f"was made with {other}", "go on with --resume"))
 
 
-def refuse_inputs(job: Job, inputs: Sequence[Path], *, uncertainty: bool) -> None:
+def refuse_inputs(job: Job, inputs: InputFiles, *, uncertainty: bool) -> None:
     """Refuse a case whose files would replace an input.
 
     Raises:

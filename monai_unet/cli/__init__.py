@@ -22,6 +22,7 @@ from monai_unet.version import __version__
 COMMANDS: dict[str, str] = {
     "demo": "segment a volume that comes with a Python package and show the result",
     "segment": "segment a file, a DICOM folder or a folder of volumes",
+    "gather": "one table of what the parts of a large run did, what failed and what is missing",
     "info": "list the series and volumes below a path, their geometry and their problems",
     "convert": "DICOM to NIfTI, NRRD or MetaImage; masks to DICOM SEG, RTSTRUCT, report, or back",
     "evaluate": "score segmentations against references and write a report",

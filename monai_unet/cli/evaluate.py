@@ -22,7 +22,8 @@ from monai_unet.errors import InputError
 from monai_unet.generators import drain
 
 if TYPE_CHECKING:
-    from monai_unet.evaluation import CaseResult, Pair, Pairing, Refusal, ScoreSettings
+    from monai_unet.batch import Part
+    from monai_unet.evaluation import CaseResult, Pair, Pairing, Recorded, Refusal, ScoreSettings
 
 _LOG_EVERY_S = 60
 _SCORED, _HOW, _RUNNING = "what is scored", "how", "running"
@@ -94,23 +95,39 @@ class EvaluateCommand(Command):
         str, Option("run on the Dask scheduler at this address instead", metavar="ADDRESS", group=_RUNNING)
     ] = ""
 
+    part: Annotated[
+        str | None,
+        Option(
+            "only part I of N of the cases, by their names; auto in a job array (then: monai-unet gather)",
+            metavar="I/N",
+            group=_RUNNING,
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        Option("give a case up that takes longer; it is named, the others go on", metavar="SECONDS", group=_RUNNING),
+    ] = None
+
     def run(self) -> int:
         """Pair, score, write; 0 all scored, 2 some cases failed, 1 none was scored."""
+        from monai_unet.batch import part_of
         from monai_unet.evaluation import (
             Evaluation,
             ScoreSettings,
             Surface,
+            journal_name,
             lesion_values,
             listed,
             provenance,
             run_recorded,
             text_table,
             write_outputs,
+            write_part,
         )
 
-        started = provenance.now()
+        started, part = provenance.now(), part_of(self.part)
         pairing = self._pairing()
-        self._claim()
+        self._claim(part)
         if not pairing.pairs:
             _name_refusals(pairing.refusals)
             raise InputError("No prediction has a reference; see the list above.")
@@ -122,26 +139,39 @@ class EvaluateCommand(Command):
             lesion_labels=lesion_values(labels, self.lesions),
         )
         depends_on = {"settings": asdict(settings), "model": model}
+        made = {
+            "title": f"Evaluation of {self.bundle or self.predictions or self.pairs}",
+            "started": started,
+            "inputs": self._inputs(),
+        }
+        mine = part.of(pairing.pairs)
+        if part.count > 1:
+            write_part(
+                self.output,
+                part,
+                cases=pairing.pairs,
+                refusals=pairing.refusals,
+                settings=settings,
+                model=model,
+                made=made,
+            )
         steps = run_recorded(
-            pairing.pairs,
+            mine,
             self._runner(settings),
             self.output,
             settings=depends_on,
             resume=self.resume,
             makes_predictions=bool(self.bundle),
+            journal_file=journal_name(part),
         )
-        with _stop_on_sigterm(), closing(_Bar(len(pairing.pairs))) as bar:
+        with _stop_on_sigterm(), closing(_Bar(len(mine))) as bar:
             scored = drain(steps, bar.show)
         for note in scored.notes:
             say(note, file=sys.stderr)
+        if part.count > 1:
+            return self._end_part(part, scored)
         refusals = [*pairing.refusals, *scored.failed]
-        made = provenance.environment() | {
-            "title": f"Evaluation of {self.bundle or self.predictions or self.pairs}",
-            "started": started,
-            "finished": provenance.now(),
-            "inputs": self._inputs(),
-            "bundle": model,
-        }
+        made = provenance.environment() | made | {"finished": provenance.now(), "bundle": model}
         evaluation = Evaluation(settings, scored.results, refusals, made)
         summary = write_outputs(evaluation, self.output)
         say_notes(f"{listed(cases)}: {note}" for note, cases in evaluation.notes().items())
@@ -151,6 +181,18 @@ class EvaluateCommand(Command):
         cases = len(scored.results)
         say(f"{cases} of {cases + len(refusals)} cases scored; report: {self.output / 'report.html'}")
         return FAILURE if summary is None else SOME_FAILED if refusals else SUCCESS
+
+    def _end_part(self, part: Part, scored: Recorded) -> int:
+        """Say what became of a part; the report is of all parts."""
+        _name_refusals(scored.failed)
+        cases = len(scored.results)
+        say(
+            f"part {part}: {cases} of {cases + len(scored.failed)} cases scored; when all parts are done: "
+            f"monai-unet gather {self.output}"
+        )
+        if scored.failed:
+            return SOME_FAILED if cases else FAILURE
+        return SUCCESS
 
     def _pairing(self) -> Pairing:
         from monai_unet.evaluation import pairs
@@ -171,13 +213,18 @@ class EvaluateCommand(Command):
             given["predictions"], given["references"], images=self.images, probabilities=probabilities, named=named
         )
 
-    def _claim(self) -> None:
+    def _claim(self, part: Part) -> None:
         """Refuse a folder whose files are not those of this evaluation, or are its inputs."""
-        from monai_unet.evaluation import JOURNAL, OUTPUT_NAMES
+        from monai_unet.evaluation import JOURNAL, OUTPUT_NAMES, has_parts
         from monai_unet.io import claim_names, input_at
 
         path = self.output / JOURNAL
         begun = path.is_file() and path.stat().st_size > 0
+        if part.count > 1:
+            # other parts may have begun, and have been gathered before
+            begun = has_parts(self.output)
+        elif has_parts(self.output):
+            raise InputError(f"{self.output} holds parts of an evaluation; name another folder, or give --part again.")
         files = [self.pairs, self.checkpoint, Path(self.dataset) / "dataset.json" if self.dataset else None]
         names = [*OUTPUT_NAMES, JOURNAL, *(["predictions"] if self.bundle else [])]
         if not begun:
@@ -213,13 +260,16 @@ class EvaluateCommand(Command):
 
     def _runner(self, settings: ScoreSettings) -> Callable[[Sequence[Pair]], Generator[CaseResult]]:
         """What scores cases: with a bundle one process, where the user does not say how many."""
-        from monai_unet.evaluation import ScoreFiles, SegmentAndScore, run_pairs
+        from monai_unet.batch import run_cases
+        from monai_unet.evaluation import ScoreFiles, SegmentAndScore
 
         if not self.bundle:
-            return partial(run_pairs, work=ScoreFiles(settings), workers=self.workers, cluster=self.cluster)
+            return partial(
+                run_cases, work=ScoreFiles(settings), workers=self.workers, cluster=self.cluster, timeout_s=self.timeout
+            )
         workers = 1 if self.workers is None else self.workers
         work = SegmentAndScore(settings, self.bundle, self.device, self.checkpoint)
-        return partial(run_pairs, work=work, workers=workers, cluster=self.cluster)
+        return partial(run_cases, work=work, workers=workers, cluster=self.cluster, timeout_s=self.timeout)
 
     def _inputs(self) -> dict[str, str]:
         """What was scored, for the provenance."""

@@ -1,4 +1,4 @@
-from . import pairs, provenance, runner
+from . import pairs, provenance
 from .case_work import CaseResult, CaseWork, ScoreFiles, ScoreSettings
 from .compare import compare, read_result, text_rows, write_comparison_json
 from .compare_report import write_comparison_report
@@ -8,9 +8,9 @@ from .label_maps import LabelMap, labels_in, labels_of, read_label_map, require_
 from .lesion_classes import LESION_WORDS, lesion_values
 from .outputs import OUTPUT_NAMES, Evaluation, listed, write_outputs
 from .pairs import Pair, Pairing, Refusal
+from .parts import GatheredEvaluation, gather_evaluation, has_parts, write_part
 from .pictures import case_picture
-from .recorded_run import JOURNAL, run_recorded
-from .runner import run_here, run_pairs
+from .recorded_run import JOURNAL, Recorded, journal_name, run_recorded
 from .scores import ClassScore, Status, score_case
 from .segment_work import SegmentAndScore
 from .summary import ClassSummary, Summary, summarise
@@ -27,9 +27,11 @@ __all__ = [
     "ClassSummary",
     "Evaluation",
     "EvaluationJournal",
+    "GatheredEvaluation",
     "LabelMap",
     "Pair",
     "Pairing",
+    "Recorded",
     "Refusal",
     "ScoreFiles",
     "ScoreHandler",
@@ -41,6 +43,9 @@ __all__ = [
     "Surface",
     "case_picture",
     "compare",
+    "gather_evaluation",
+    "has_parts",
+    "journal_name",
     "labels_in",
     "labels_of",
     "lesion_values",
@@ -50,10 +55,7 @@ __all__ = [
     "read_label_map",
     "read_result",
     "require_same_grid",
-    "run_here",
-    "run_pairs",
     "run_recorded",
-    "runner",
     "score_case",
     "summarise",
     "text_rows",
@@ -62,5 +64,6 @@ __all__ = [
     "write_comparison_json",
     "write_comparison_report",
     "write_outputs",
+    "write_part",
     "write_summary_json",
 ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,20 +115,25 @@ def score_from_json(row: Json) -> ClassScore:
     return ClassScore(**{**row, **lists, "status": Status(row["status"])})
 
 
-class CaseWork(Protocol):
-    """What the runner calls for each case; it must be picklable, and must not raise."""
+class CaseWork(ABC):
+    """What `monai_unet.batch.run_cases` calls for each case; it must be picklable, and must not raise."""
 
-    def __call__(self, pair: Pair) -> CaseResult:
+    @abstractmethod
+    def __call__(self, pair: Pair, /) -> CaseResult:
         """Result of one case."""
+
+    def given_up(self, pair: Pair, reason: str, /) -> CaseResult:
+        """Result of a case that killed its worker every time."""
+        return CaseResult(pair, failure=reason)
 
 
 @dataclass(frozen=True)
-class ScoreFiles:
+class ScoreFiles(CaseWork):
     """`CaseWork` that scores files that exist."""
 
     settings: ScoreSettings
 
-    def __call__(self, pair: Pair) -> CaseResult:
+    def __call__(self, pair: Pair, /) -> CaseResult:
         """Read, check, score; whatever goes wrong becomes the case's `failure`."""
         start = time.process_time()
         try:

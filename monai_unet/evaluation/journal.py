@@ -20,7 +20,7 @@ import numpy as np
 from monai_unet.errors import InputError
 from monai_unet.evaluation.case_work import CaseResult
 from monai_unet.evaluation.lock import lock
-from monai_unet.evaluation.pairs import Pair
+from monai_unet.evaluation.pairs import Pair, Refusal
 from monai_unet.io import atomic_path, sync_folder
 
 _HEAD = b'{"crc32":"'
@@ -87,6 +87,17 @@ class EvaluationJournal:
                 if not result.failure and entry_stamp == stamp(result.pair):
                     yield place, result
                 place += len(line)
+
+    def failures(self) -> list[Refusal]:
+        """Cases whose last line says that they failed."""
+        self._file.flush()
+        found: dict[str, str] = {}
+        with self.path.open("rb") as lines:
+            lines.readline()
+            for line in lines:
+                result, _ = _parsed(line)
+                found[result.pair.case] = result.failure
+        return [Refusal(case, reason) for case, reason in found.items() if reason]
 
     def altered(self) -> list[str]:
         """Predictions of scored cases that were changed since: somebody's work, that is not to be made anew."""

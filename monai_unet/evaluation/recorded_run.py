@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monai_unet.batch import Part
 from monai_unet.errors import InputError
 from monai_unet.evaluation.case_work import CaseResult
 from monai_unet.evaluation.journal import EvaluationJournal, StoredResults
@@ -15,6 +16,15 @@ from monai_unet.evaluation.pairs import Pair, Refusal
 
 JOURNAL = "journal.jsonl"
 """Its name in the folder of an evaluation."""
+
+
+def journal_name(part: Part) -> str:
+    """The journal of a part, which shares the folder with those of the others.
+
+    >>> journal_name(Part(2, 3))
+    'journal.part-2-of-3.jsonl'
+    """
+    return JOURNAL.replace(".", f"{part.suffix}.", 1) if part.suffix else JOURNAL
 
 
 @dataclass(frozen=True)
@@ -35,15 +45,18 @@ def run_recorded(
     settings: Mapping[str, Any],
     resume: bool = False,
     makes_predictions: bool = False,
+    journal_file: str = JOURNAL,
 ) -> Generator[int, None, Recorded]:
     """Score what the journal in `folder` does not hold yet; closing the generator keeps every finished case.
 
     Args:
         pairs: the cases.
-        run: scores cases, see `monai_unet.evaluation.runner`.
+        run: scores cases, see `monai_unet.batch.runner`.
         settings: what the results depend on, as plain values.
         resume: take over the cases of an earlier run with the same settings whose files have not changed.
         makes_predictions: `run` writes the predictions too; one that somebody changed since is not made anew.
+
+        journal_file: name of the journal in the folder.
 
     Yields:
         How many cases are done: first those of an earlier run, then one more each time.
@@ -52,7 +65,7 @@ def run_recorded(
         InputError: the folder holds an evaluation and `resume` is not asked for, it was made with other settings, or
             another process writes it.
     """
-    path = Path(folder) / JOURNAL
+    path = Path(folder) / journal_file
     wanted = {pair: index for index, pair in enumerate(pairs)}
     places, failed = [-1] * len(pairs), dict[int, Refusal]()
     with EvaluationJournal(path, settings, resume=resume) as journal:

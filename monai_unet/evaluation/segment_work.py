@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from monai_unet.batch import worker_device
 from monai_unet.errors import InputError, system_sentence
-from monai_unet.evaluation.case_work import CaseResult, ScoreFiles, ScoreSettings
+from monai_unet.evaluation.case_work import CaseResult, CaseWork, ScoreFiles, ScoreSettings
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.io import notes_of, read_volume, write_label_map
 
@@ -16,8 +17,8 @@ _MODEL = threading.Lock()
 
 
 @dataclass(frozen=True)
-class SegmentAndScore:
-    """`Work` that writes the prediction of a bundle to `pair.prediction` and scores that file.
+class SegmentAndScore(CaseWork):
+    """`CaseWork` that writes the prediction of a bundle to `pair.prediction` and scores that file.
 
     The file is scored, not the array in memory, so that the numbers are those of what lies on the disk.
     """
@@ -27,7 +28,7 @@ class SegmentAndScore:
     device: str | None = None
     checkpoint: str | None = None
 
-    def __call__(self, pair: Pair) -> CaseResult:
+    def __call__(self, pair: Pair, /) -> CaseResult:
         """Segment, write, read, score; whatever goes wrong becomes the case's `failure`."""
         try:
             # a cluster may run several threads per worker; the model is one and the device too
@@ -49,7 +50,7 @@ class SegmentAndScore:
         images: Any = pair.images[0] if len(pair.images) == 1 else list(pair.images)
         if pair.series:
             images = read_volume(pair.images[0], series=pair.series)
-        segmentation = load_model(self.bundle, self.device, self.checkpoint).segment(images)
+        segmentation = load_model(self.bundle, worker_device() or self.device, self.checkpoint).segment(images)
         write_label_map(segmentation.labels.cpu().numpy(), pair.prediction, like=segmentation.labels.meta)
         return tuple(f"image: {note}" for note in notes_of(segmentation.provenance))
 

@@ -26,7 +26,7 @@ from .mask_split import files_of_structures, write_each_structure
 from .monai_reader import LoadChannelsd, LoadVolumed, SaveLabelMapd, VolumeReader
 from .notes import NOTES, notes_of
 from .numba_cache import njit
-from .outputs import claim_file, claim_folder, claim_names, input_at, unused_folder
+from .outputs import InputFiles, claim_file, claim_folder, claim_names, input_at, unused_folder
 from .palette import Color, label_color, unit_rgb
 from .results import RESEARCH_USE, AlgorithmIdentity, LesionMeasurements, Segment, StoredSegmentation
 from .save_handler import SaveHandler
@@ -50,6 +50,7 @@ __all__ = [
     "Color",
     "DicomSeries",
     "FileBatch",
+    "InputFiles",
     "LabelEntry",
     "LesionMeasurements",
     "LoadChannelsd",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from monai_unet.errors import InputError
@@ -99,7 +100,29 @@ def input_at(path: str | Path, inputs: Iterable[str | Path | None]) -> Path | No
         there = os.stat(path if os.path.lexists(path) else os.path.realpath(path))
     except OSError:
         return None
+    if isinstance(inputs, InputFiles):
+        return inputs.at(path, there)
     return next((file for file in _files(inputs) if _same(path, there, file)), None)
+
+
+class InputFiles:
+    """The files of many inputs (files, or files in folders), looked at once, when first asked; for `input_at`."""
+
+    def __init__(self, inputs: Iterable[str | Path | None]) -> None:
+        self._inputs = list(inputs)
+        self._known: dict[object, Path] | None = None
+
+    def __iter__(self) -> Iterator[str | Path | None]:
+        return iter(self._inputs)
+
+    def at(self, path: str | Path, there: os.stat_result) -> Path | None:
+        """Which of them the file `there` at a path is, None for another file."""
+        if self._known is None:
+            self._known = {}
+            for file in _files(self._inputs):
+                with suppress(OSError):
+                    self._known.setdefault(_identity(file, os.stat(file)), file)
+        return self._known.get(_identity(path, there))
 
 
 def unused_folder(folder: str | Path, names: Iterable[str]) -> Path:
@@ -121,9 +144,12 @@ def _same(path: str | Path, there: os.stat_result, other: Path) -> bool:
         found = os.stat(other)
     except OSError:
         return False
-    if there.st_ino and found.st_ino:
-        return (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)
-    return os.path.normcase(os.path.realpath(path)) == os.path.normcase(os.path.realpath(other))
+    return _identity(path, there) == _identity(other, found)
+
+
+def _identity(path: str | Path, state: os.stat_result) -> object:
+    """What two spellings of one file have in common; a file system without numbers has its real paths."""
+    return (state.st_dev, state.st_ino) if state.st_ino else os.path.normcase(os.path.realpath(path))
 
 
 def _files(inputs: Iterable[str | Path | None]) -> Iterator[Path]:

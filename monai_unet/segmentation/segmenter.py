@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import monai
+import numpy as np
 import torch
 from monai.data import MetaTensor
+from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_unet.bundle_format import (
@@ -274,7 +276,8 @@ class Segmenter:
         seconds: dict[str, float],
     ) -> Segmentation:
         parts, description = self.parts, self.parts.bundle.description
-        found = [int(value) for value in torch.unique(labels.as_tensor()).tolist() if value]
+        voxels = _label_voxels(labels)
+        found = [value for value in voxels if value]
         table = [*description.labels, *(description.label(v) for v in found if v not in description.label_names)]
         names = {label.value: label.name for label in table}
         provenance = {
@@ -287,11 +290,28 @@ class Segmenter:
             "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
             "source": case.source.name,
             "labels": {str(value): name for value, name in sorted(names.items())},
+            "volumes_ml": {str(value): _ml(voxels.get(value, 0), labels) for value in sorted(names)},
             "notes": [note for note in notes if note],
             "versions": {"monai-unet": __version__, "monai": monai.__version__, "torch": torch.__version__},
             "use": "For research use; not a medical device",
         }
         return Segmentation(labels, names, {label.value: label.color for label in table}, provenance, uncertainty)
+
+
+def _label_voxels(labels: MetaTensor) -> dict[int, int]:
+    """Voxels of each value that a label map (1, S, A, R) holds, the background with it."""
+    array = labels.as_tensor().numpy(force=True)
+    counts: NDArray[np.int64] = np.zeros(256, dtype=np.int64)
+    for plane in array.reshape(-1, array.shape[-2] * array.shape[-1]):
+        # plane by plane: a whole volume would be copied as 64-bit numbers
+        here = np.bincount(plane, minlength=len(counts))
+        counts = np.pad(counts, (0, len(here) - len(counts)))
+        counts += here
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def _ml(voxels: int, labels: MetaTensor) -> float:
+    return round(voxels * float(abs(np.linalg.det(np.asarray(labels.affine)[:3, :3]))) / 1000, 3)
 
 
 def _finite(image: MetaTensor, name: str) -> tuple[MetaTensor, list[str]]:

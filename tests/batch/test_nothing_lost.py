@@ -214,7 +214,7 @@ def test_a_receipt_that_cannot_be_written_leaves_no_mask(
     def full(path: Path, text: str) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("monai_unet.batch.study.write_text", full)
+    monkeypatch.setattr("monai_unet.batch.segment_cases.write_text", full)
     assert all("the disk is full" in error for error in errors(run(root, find_jobs([images], out))))
     assert list(out.iterdir()) == []
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from monai_unet.batch.runner import run_cases
 from monai_unet.errors import InputError
-from monai_unet.evaluation.case_work import CaseResult
+from monai_unet.evaluation.case_work import CaseResult, CaseWork
 from monai_unet.evaluation.pairs import Pair
 from monai_unet.evaluation.recorded_run import run_recorded
-from monai_unet.evaluation.runner import run_pairs
 from monai_unet.generators import WithResult, drain
 
 
@@ -62,12 +62,19 @@ def test_a_stopped_run_goes_on_with_what_is_left(pairs: list[Pair], tmp_path: Pa
     assert [result.pair.case for result in again.result.results] == ["a", "b", "c", "d"]
 
 
+class Unscored(CaseWork):
+    """Gives nothing."""
+
+    def __call__(self, pair: Pair, /) -> CaseResult:
+        return CaseResult(pair)
+
+
 @pytest.mark.parametrize("workers", [0, -1])
 def test_no_worker_at_all_is_refused(pairs: list[Pair], workers: int) -> None:
     with pytest.raises(InputError, match="--workers must be 1 or more"):
-        run_pairs(pairs, lambda pair: CaseResult(pair), workers=workers)
+        run_cases(pairs, Unscored(), workers=workers)
 
 
 def test_one_worker_scores_in_this_process_in_order(pairs: list[Pair]) -> None:
-    found = run_pairs(pairs, lambda pair: CaseResult(pair), workers=1)
+    found = run_cases(pairs, Unscored(), workers=1)
     assert [result.pair.case for result in found] == ["a", "b", "c", "d"]

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from monai_unet.batch.runner import run_here, run_in_processes, run_on_cluster
 from monai_unet.errors import InputError
-from monai_unet.evaluation.case_work import CaseResult, ScoreSettings
+from monai_unet.evaluation.case_work import CaseResult, CaseWork, ScoreSettings
 from monai_unet.evaluation.journal import EvaluationJournal, StoredResults
 from monai_unet.evaluation.outputs import Evaluation
 from monai_unet.evaluation.pairs import Pair
-from monai_unet.evaluation.runner import run_here, run_in_processes, run_on_cluster
 from monai_unet.evaluation.scores import ClassScore, Status
 from monai_unet.evaluation.tables import write_cases_csv
 
@@ -32,13 +32,13 @@ def result(pair: Pair) -> CaseResult:
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(CaseWork):
     """Gives a result; dies on `deadly` cases, always or only the first time (then a file remembers it)."""
 
     deadly: tuple[str, ...] = ()
     once: str = ""
 
-    def __call__(self, pair: Pair) -> CaseResult:
+    def __call__(self, pair: Pair, /) -> CaseResult:
         if pair.case in self.deadly:
             mark = Path(self.once) / pair.case if self.once else None
             if mark is None or not mark.exists():

@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from monai_unet.batch.jobs import Job
@@ -28,6 +27,7 @@ from monai_unet.errors import InputError, system_sentence
 from monai_unet.generators import drain
 from monai_unet.io import (
     FileBatch,
+    InputFiles,
     notes_of,
     read_volume,
     remove_abandoned,
@@ -70,6 +70,7 @@ def segment_jobs(
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[Job, Progress], None] | None = None,
+    sweep: bool = True,
 ) -> Generator[JobOutcome, None, None]:
     """Segment the jobs in order and yield what became of each, once its files are on the disk.
 
@@ -79,10 +80,11 @@ def segment_jobs(
         resume: skip a job whose files stand there, whole, made from the same input by the same bundle, weights and
             options; masks of the same cases that were made otherwise are made anew.
         overwrite: replace also what an earlier or another program left in the place of the results; never an input.
+        sweep: remove what a killed run left unfinished in the folders of the results.
     """
     if segmenter.uncertainty:
         refuse_shared(jobs)
-    for folder in {job.target.parent for job in jobs}:
+    for folder in {job.target.parent for job in jobs} if sweep else ():
         remove_abandoned(folder)
     run = _Run(segmenter, key_of(segmenter), _inputs(segmenter, jobs), resume, overwrite)
     with ExitStack() as leaving:
@@ -117,7 +119,7 @@ class _Run:
 
     segmenter: Segmenter
     key: dict[str, Any]
-    inputs: list[Path]
+    inputs: InputFiles
     resume: bool
     overwrite: bool
 
@@ -238,10 +240,9 @@ def _write_files(batch: FileBatch, job: Job, result: Segmentation, key: dict[str
             batch.remove(older)
 
 
-def _inputs(segmenter: Segmenter, jobs: Sequence[Job]) -> list[Path]:
+def _inputs(segmenter: Segmenter, jobs: Sequence[Job]) -> InputFiles:
     """What is read in a run: images and weights."""
-    files = [file for job in jobs for file in job.files]
-    return [*files, segmenter.parts.bundle.root]
+    return InputFiles([*(file for job in jobs for file in job.files), segmenter.parts.bundle.root])
 
 
 def _sentence(error: Exception) -> str:
