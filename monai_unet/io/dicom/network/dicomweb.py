@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote, urlencode
 
 import requests
 from pydicom.dataset import Dataset
@@ -136,7 +137,9 @@ class WebArchive:
         for _ in range(_MOST_PAGES):
             query = [*asked.items(), *(("includefield", field) for field in fields)]
             query += [("offset", str(len(found)))] if found else []
-            with self._asked("GET", path, headers={"Accept": "application/dicom+json"}, params=query) as answer:
+            # Orthanc takes an asterisk for one only where it is not escaped
+            words = urlencode(query, quote_via=quote, safe="*?")
+            with self._asked("GET", path, headers={"Accept": "application/dicom+json"}, params=words) as answer:
                 if answer.status_code == 204:
                     return found
                 self._refuse(answer, path)
