@@ -28,6 +28,11 @@ def trusted_file() -> Path:
     return own_folder() / "trusted.json"
 
 
+def pacs_file() -> Path:
+    """Which PACS there are, with passwords."""
+    return own_folder() / "pacs.yaml"
+
+
 def sessions_folder() -> Path:
     """Journals of edit sessions."""
     return own_folder() / "sessions"

@@ -32,6 +32,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
     "plan": "plan a model for a labelled data set",
+    "pacs": "find studies in a PACS, fetch them, send results to it",
+    "listen": "receive studies, segment them by rules, send results where a rule says",
     "train": "train a model for a labelled data set, from data to a model that the other commands use",
 }
 """Command name (also its module in `monai_unet.cli`) and what it does, in the order of the help page."""

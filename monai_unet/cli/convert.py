@@ -24,10 +24,11 @@ class ConvertCommand(Command):
         Path, Positional(".nii.gz, .nii, .nrrd or .mha; .dcm with --to; a folder with --split", metavar="OUT")
     ]
     to: Annotated[
-        Literal["seg", "rtstruct", "sr", "dicom"] | None,
+        Literal["seg", "rtstruct", "sr", "viewers", "dicom"] | None,
         Option(
             "write a DICOM segmentation, an RT structure set, a report of every lesion's size with its segmentation "
-            "beside it, or (with --deidentify) a copy of the series"
+            "beside it, a folder with both and with what any viewer shows (pictures, key objects, PDF, outlines), or "
+            "(with --deidentify) a copy of the series"
         ),
     ] = None
     source: Annotated[Path | None, Option("the series the mask was drawn on", metavar="DICOM_DIR")] = None
@@ -59,6 +60,8 @@ class ConvertCommand(Command):
         """Convert and name what was written."""
         if self.to == "dicom":
             self._copy_series()
+        elif self.to == "viewers":
+            self._mask_for_viewers()
         elif self.to is not None:
             self._mask_to_dicom()
         elif self.output.suffix.lower() == ".dcm":
@@ -132,6 +135,30 @@ class ConvertCommand(Command):
             mask = replace(mask, segments=deidentifier.segments(mask.segments))
         self._write_dicom(mask, self.source, series, target)
         say(self.output)
+
+    def _mask_for_viewers(self) -> None:
+        from monai_unet.io import claim_folder
+        from monai_unet.io.dicom import DeidentifiedSeries, find_usable_series
+        from monai_unet.measurement import write_viewer_results
+
+        if self.source is None:
+            raise InputError("--to viewers needs the images the mask was drawn on; give --source DICOM_DIR.")
+        claim_folder(self.output, inputs=self._inputs())
+        series = find_usable_series(self.source, self.series)
+        mask = self._read_mask(series)
+        self._refuse_fractions(mask)
+        if not mask.segments:
+            raise InputError(f"{self.input} gives its labels no names; name them: --names 1=tumour.")
+        target: SourceSeries = series
+        if self.deidentify:
+            deidentifier = self._deidentifier()
+            target = DeidentifiedSeries(series, deidentifier)
+            mask = replace(mask, segments=deidentifier.segments(mask.segments))
+        done = write_viewer_results(
+            mask, self.output, images=self.source, series=series, target=target, algorithm=_algorithm(mask)
+        )
+        say(f"{self.output} ({sum(map(len, done.files.values()))} files)")
+        say_notes(done.notes)
 
     def _write_dicom(self, mask: MaskFile, images: Path, series: DicomSeries, target: SourceSeries) -> None:
         from monai_unet.io.dicom import write_rtstruct, write_seg

@@ -17,10 +17,13 @@ from .pictures import (
     grey_window,
     plane_slice,
 )
+from .viewer_results import KINDS, ViewerResults, write_viewer_results
 
 __all__ = [
+    "KINDS",
     "Lesion",
     "MeasuredParts",
+    "ViewerResults",
     "acquisition_axis",
     "box_with_margin",
     "component_map",
@@ -37,4 +40,5 @@ __all__ = [
     "plane_slice",
     "segmentation_beside",
     "write_lesion_report",
+    "write_viewer_results",
 ]

@@ -1,4 +1,4 @@
-from . import exporting, models, zoo
+from . import exporting, models, pacs, zoo
 from .controller import ERROR, WARNING, Controller
 from .editing import Editing
 from .findings import (
@@ -41,6 +41,7 @@ __all__ = [
     "models",
     "once",
     "open_image",
+    "pacs",
     "prompted_by",
     "recognised_entries",
     "refusal",

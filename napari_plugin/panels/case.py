@@ -15,6 +15,7 @@ from monai_unet.io.datasets import Entry
 from monai_unet.io.formats import VOLUME_SUFFIXES
 from napari_plugin.case import Controller, details, refusal, title
 from napari_plugin.panels.layout import Panel, button, sentence, tip
+from napari_plugin.panels.pacs import PacsPicker
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
 from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane, upright
@@ -33,6 +34,8 @@ class CasePanel(Panel):
         self.controller = controller
         self.file_button = button("Open file…", "Open a NIfTI, NRRD, MHA or DICOM file, or a zip", self._ask_file)
         self.folder_button = button("Open folder…", "Open a folder with a DICOM study", self._ask_folder)
+        self.pacs = PacsPicker(controller)
+        self.pacs_button = button("PACS…", "Find a study in a PACS and fetch it (network)", self.pacs.open)
         self.series = QListWidget()
         self.series.setToolTip("Double click or Return: show this series. Tick: show it together with the first.")
         # a long name is cut, and its tooltip has all of it; a bar would hide the last row
@@ -58,7 +61,8 @@ class CasePanel(Panel):
         for name in (AUTOMATIC, *CT_WINDOWS):
             self.grey_window.addItem(f"Window: {name}  {key_of(f'window {name}')}", name)
         self.grey_window.activated.connect(lambda index: self.set_window(self.grey_window.itemData(index)))
-        self.add(self.file_button, self.folder_button)
+        self.add(self.file_button, self.folder_button, self.pacs_button, stretch=(3, 3, 2))
+        self.add(self.pacs)
         self.add(self.series)
         self.add(self.geometry_line)
         self.add(*self.plane_buttons.values())

@@ -6,19 +6,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMenu, QPushButton
 
+from monai_unet.errors import InputError
 from monai_unet.io import RESEARCH_USE
-from napari_plugin.case import WARNING, Editing, exporting, once, prompted_by, save_html
+from monai_unet.io.dicom.network import Server
+from napari_plugin.case import WARNING, Editing, exporting, once, pacs, prompted_by, save_html
 from napari_plugin.panels.layout import Panel, button
 from napari_plugin.settings import remember, setting
 
 MASK, SEG, RTSTRUCT, SR, TABLE, PAGE, TRAINING = "mask", "SEG", "RTSTRUCT", "SR", "table", "page", "training"
+VIEWERS = "viewers"
+_SEND = "Send DICOM results to a PACS…"
 KINDS: dict[str, tuple[str, str, str, Callable[[exporting.EditedCase, Path], list[Path]]]] = {
     MASK: ("Mask (NIfTI, NRRD, MHA)…", "_mask.nii.gz", "Masks (*.nii.gz *.nii *.nrrd *.mha)", exporting.save_mask),
     SEG: ("DICOM SEG…", "_seg.dcm", "DICOM (*.dcm)", exporting.save_seg),
     RTSTRUCT: ("DICOM RTSTRUCT…", "_rtstruct.dcm", "DICOM (*.dcm)", exporting.save_rtstruct),
     SR: ("DICOM report with measurements (SR)…", "_report.dcm", "DICOM (*.dcm)", exporting.save_sr),
+    VIEWERS: ("DICOM for any viewer (a folder)…", "_results", "Folders (*)", pacs.save_for_viewers),
     TABLE: ("Table of measurements (CSV)…", "_findings.csv", "Tables (*.csv)", exporting.save_csv),
     PAGE: ("Summary page with pictures (HTML)…", "_summary.html", "Pages (*.html)", save_html),
 }
@@ -34,6 +39,7 @@ class SavePanel(Panel):
         self.actions_of = {kind: self.menu.addAction(title, self._asker(kind)) for kind, (title, *_) in KINDS.items()}
         self.menu.addSeparator()
         self.menu.addAction("Add to a training set…", self._ask_training)
+        self.send_action = self.menu.addAction(_SEND, self._ask_pacs)
         self.button = button("Save…", f"Save the result. {RESEARCH_USE}", self.open_menu, name="save")
         self.load_button = button("Load mask…", "Go on with a mask, SEG or RTSTRUCT of this image", self._ask_mask)
         self.uncertain = button(
@@ -60,6 +66,20 @@ class SavePanel(Panel):
 
         editing.controller.say(f"Saving {path.name} …")
         editing.controller.run(once(lambda: writer(outcome, path)), done=done)
+
+    def send(self, server: Server) -> None:
+        """Send SEG, SR and what every viewer shows to a PACS, in the background from a snapshot."""
+        outcome = self._outcome()
+        if outcome is None:
+            return
+        controller = self.editing.controller
+        controller.say(f"Sending to {server.name} …")
+        controller.run(
+            lambda: pacs.send(outcome, server),
+            done=controller.say,
+            progress=lambda step: controller.progressed.emit(*step),
+            stopped="Stopped; look in the PACS what has arrived.",
+        )
 
     def load(self, path: Path) -> None:
         """Replace the segmentation by a mask from a file, as one step that undo takes back."""
@@ -111,8 +131,10 @@ class SavePanel(Panel):
         if self._refused():
             return
         image = self.editing.controller.reference
-        for kind in (SEG, RTSTRUCT, SR):
-            refers = image is not None and bool(image.entry.series)
+        refers = image is not None and bool(image.entry.series)
+        self.send_action.setEnabled(refers)
+        self.send_action.setText(_SEND if refers else f"{_SEND}  (needs DICOM images)")
+        for kind in (SEG, RTSTRUCT, SR, VIEWERS):
             self.actions_of[kind].setEnabled(refers)
             self.actions_of[kind].setText(KINDS[kind][0] if refers else f"{KINDS[kind][0]}  (needs DICOM images)")
         made: QPushButton = self.button
@@ -137,6 +159,18 @@ class SavePanel(Panel):
         folder = QFileDialog.getExistingDirectory(self, "Folder of the training set", str(setting("folder")))
         if folder:
             self.save(TRAINING, Path(folder))
+
+    def _ask_pacs(self) -> None:
+        try:
+            found = pacs.servers()
+        except InputError as error:
+            self.editing.controller.fail(str(error))
+            return
+        name, agreed = QInputDialog.getItem(
+            self, "Send to a PACS", "Which PACS gets the results?", list(found), 0, False
+        )
+        if agreed:
+            self.send(found[name])
 
     def _ask_mask(self) -> None:
         pattern = "Masks (*.nii *.nii.gz *.nrrd *.mha *.dcm);;All files (*)"

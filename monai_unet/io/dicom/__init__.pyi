@@ -1,14 +1,18 @@
 from .codes import Meaning, meaning_of
 from .deidentify import DeidentifiedSeries, Deidentifier, write_deidentified
+from .encapsulated_pdf import write_encapsulated_pdf
 from .files import DICOM_SUFFIXES, FileHeader, ZipAwareOpener, is_dicom, read_headers
 from .geometry import LPS_TO_RAS
+from .key_objects import write_key_objects
 from .own_result import is_own_result
-from .patients import by_patient
+from .patients import Patient, by_patient, take_patient
+from .presentation_state import Outline, write_presentation_state
 from .provenance import new_uid
 from .read import choose_series, read_series
 from .result_file import kind_of
 from .rtstruct import write_rtstruct
 from .rtstruct_read import read_rtstruct
+from .secondary_capture import Slide, write_secondary_captures
 from .seg import write_seg
 from .seg_read import read_seg
 from .series import NOT_IMAGES, DicomSeries, find_series
@@ -25,6 +29,9 @@ __all__ = [
     "DicomSeries",
     "FileHeader",
     "Meaning",
+    "Outline",
+    "Patient",
+    "Slide",
     "SourceSeries",
     "ZipAwareOpener",
     "by_patient",
@@ -40,8 +47,13 @@ __all__ = [
     "read_rtstruct",
     "read_seg",
     "read_series",
+    "take_patient",
     "write_deidentified",
+    "write_encapsulated_pdf",
+    "write_key_objects",
+    "write_presentation_state",
     "write_rtstruct",
+    "write_secondary_captures",
     "write_seg",
     "write_sr",
 ]

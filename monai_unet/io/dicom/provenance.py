@@ -14,7 +14,7 @@ from monai_unet.io.results import RESEARCH_USE, AlgorithmIdentity
 from monai_unet.version import __version__
 
 MANUFACTURER = "monai-unet"
-SERIES_NUMBERS = {"SEG": 9001, "RTSTRUCT": 9002, "SR": 9003}
+SERIES_NUMBERS = {"SEG": 9001, "RTSTRUCT": 9002, "SR": 9003, "SC": 9004, "KO": 9005, "DOC": 9006, "PR": 9007}
 
 
 def new_uid() -> UID:
@@ -33,10 +33,10 @@ def series_description(algorithm: AlgorithmIdentity, kind: str) -> str:
 
 
 def header(algorithm: AlgorithmIdentity, kind: str) -> dict[str, Any]:
-    """What a SEG and an SR of ours say alike about themselves, as arguments of highdicom's classes.
+    """What results of ours say alike about themselves, as arguments of highdicom's classes.
 
     Args:
-        kind: "SEG" or "SR".
+        kind: of `SERIES_NUMBERS`.
     """
     return {
         "series_instance_uid": new_uid(),
