@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "score segmentations against references and write a report",
     "interact": "measure how good a mask becomes with how many clicks",
     "compare": "compare two evaluations of the same cases",
-    "bundles": "list the models found",
+    "bundles": "list the models found, or download one of MONAI's Model Zoo",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
     "plan": "plan a model for a labelled data set",

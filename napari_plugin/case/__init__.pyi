@@ -1,4 +1,4 @@
-from . import exporting, models, zoo
+from . import exporting, models
 from .controller import ERROR, WARNING, Controller
 from .editing import Editing
 from .findings import (
@@ -17,7 +17,6 @@ from .prompted import prompted_by
 from .suitability import recognised_entries, unsuited, wanted
 from .summary import save_html
 from .work import BackgroundWork, once
-from .zoo import licence_of
 
 __all__ = [
     "ERROR",
@@ -34,7 +33,6 @@ __all__ = [
     "editor_bundles",
     "exporting",
     "in_parts",
-    "licence_of",
     "list_images",
     "measure_objects",
     "measure_wholes",
@@ -51,5 +49,4 @@ __all__ = [
     "unsuited",
     "wanted",
     "wholes_of",
-    "zoo",
 ]
