@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
     "plan": "plan a model for a labelled data set",
+    "serve": "answer prompts of 3D Slicer's and napari's nnInteractive clients",
     "train": "train a model for a labelled data set, from data to a model that the other commands use",
 }
 """Command name (also its module in `monai_unet.cli`) and what it does, in the order of the help page."""
