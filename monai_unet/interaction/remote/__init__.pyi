@@ -1,7 +1,7 @@
 from .answerer import RemoteAnswerer
 from .connection import Connection, ServerFacts, is_address
 from .protocol import ANSWERED, KEY_VARIABLE, LEASE_HEADER, META_HEADER, PORT, POSTS, READS
-from .wire import Stated, WireError, pack_array, stated, unpack_array, unpack_into
+from .wire import Stated, WireError, pack_array, packer, stated, unpack_array, unpack_into
 
 __all__ = [
     "ANSWERED",
@@ -18,6 +18,7 @@ __all__ = [
     "WireError",
     "is_address",
     "pack_array",
+    "packer",
     "stated",
     "unpack_array",
     "unpack_into",

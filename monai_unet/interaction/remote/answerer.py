@@ -19,7 +19,7 @@ from monai_unet.interaction.answering import Drawn, obey, prompt_drawn
 from monai_unet.interaction.prompts import Answer, Prompt
 from monai_unet.interaction.remote.connection import UPLOAD_S, Connection, LostLeaseError, Reply, ServerFacts
 from monai_unet.interaction.remote.protocol import ANSWERED
-from monai_unet.interaction.remote.wire import WireError, pack_array, unpack_array
+from monai_unet.interaction.remote.wire import WireError, pack_array, packer, unpack_array
 
 _MARKS = {"point": "points", "scribble": "scribble", "lasso": "lasso"}
 
@@ -36,6 +36,7 @@ class RemoteAnswerer:
     """
 
     def __init__(self, address: str, *, key: str | None = None) -> None:
+        packer()
         self._connection = Connection(address, key=key)
         self.name = self._connection.address
         self.facts: ServerFacts = self._connection.facts()
@@ -43,6 +44,15 @@ class RemoteAnswerer:
         self._grid: Grid | None = None
         self._sent: list[Prompt] | None = None
         self._mask: NDArray[np.bool_] | None = None
+
+    @staticmethod
+    def check_address(address: str) -> None:
+        """Whether an address could be a server's; nothing is asked of it.
+
+        Raises:
+            InputError: it could not.
+        """
+        Connection(address, key="")
 
     def start(self, image: NDArray[np.number], grid: Grid) -> None:
         """Send the image (S, A, R); what is no number is sent as the image's lowest value.

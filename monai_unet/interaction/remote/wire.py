@@ -12,6 +12,7 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,20 @@ class Stated:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+def packer() -> ModuleType:
+    """The package that packs arrays.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import blosc2
+    except ImportError as error:
+        raise InputError('nnInteractive\'s protocol needs blosc2: pip install "monai-unet[nninteractive]".') from error
+    module: ModuleType = blosc2
+    return module
+
+
 def pack_array(array: NDArray[np.generic], *, threads: int = 1) -> bytes:
     """An array (any shape of up to four axes, numbers or bool) as bytes.
 
@@ -71,8 +86,7 @@ def pack_array(array: NDArray[np.generic], *, threads: int = 1) -> bytes:
     array([[[0, 1, 2],
             [3, 4, 5]]], dtype=int16)
     """
-    import blosc2
-
+    blosc2 = packer()
     array = np.ascontiguousarray(array)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
     name = array.dtype.name.encode("ascii")
@@ -141,8 +155,7 @@ def unpack_into(packed: Packed, array: NDArray[np.generic]) -> None:
     Raises:
         WireError: no packed array, of another shape or type, or not of the size that it states.
     """
-    import blosc2
-
+    blosc2 = packer()
     says = stated(packed)
     if array.shape != says.shape or array.dtype != says.dtype:
         raise WireError(f"an array of {says.shape} {says.dtype} was sent instead of {array.shape} {array.dtype}.")

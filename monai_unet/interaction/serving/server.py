@@ -16,6 +16,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
 from monai_unet.interaction.prompts import Answerer, Prompt
+from monai_unet.interaction.remote import packer
 from monai_unet.interaction.serving.audit import Audit
 from monai_unet.interaction.serving.handler import ProtocolHandler
 from monai_unet.interaction.serving.kept import MemoryBudget
@@ -47,6 +48,7 @@ class PromptServer(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, settings: ServeSettings) -> None:
+        packer()
         self.settings, self.key, self.ready = settings, read_key(settings), False
         self.audit = Audit(settings.audit)
         self.budget = MemoryBudget(int(settings.memory_gib * 2**30))

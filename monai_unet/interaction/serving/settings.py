@@ -15,7 +15,7 @@ from types import UnionType
 from typing import Literal, get_args, get_origin
 
 from monai_unet.errors import InputError
-from monai_unet.interaction.remote import KEY_VARIABLE, PORT
+from monai_unet.interaction.remote import KEY_VARIABLE, PORT, packer
 
 LEAST_KEY = 16
 """Letters of a key: less can be guessed."""
@@ -128,6 +128,7 @@ def check_settings(settings: ServeSettings) -> list[str]:
     from monai_unet.bundle_format import find_bundle, is_trusted
     from monai_unet.interaction.answering import CLASSICAL
 
+    packer()
     key = read_key(settings)
     said = [f"listens on {settings.host}:{settings.port}, {'with' if key else 'without'} a key"]
     if settings.bundle != CLASSICAL:

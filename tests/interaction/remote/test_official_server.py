@@ -16,6 +16,8 @@ from monai_unet.geometry import Grid
 from monai_unet.interaction import EditSession, Prompt, build_answerer
 from monai_unet.interaction.remote import RemoteAnswerer
 
+pytest.importorskip("blosc2")
+
 pytestmark = pytest.mark.slow
 SHAPE = (40, 60, 64)
 GRID = Grid(SHAPE, AFFINE)

@@ -21,6 +21,8 @@ from monai_unet.interaction import Answerer, EditSession, Prompt, build_answerer
 from monai_unet.interaction.remote import RemoteAnswerer, connection, pack_array
 from monai_unet.interaction.serving import PromptServer, ServeSettings
 
+pytest.importorskip("blosc2")
+
 SHAPE = (16, 40, 44)
 GRID = Grid(SHAPE, AFFINE)
 KEY = "a key of many letters"

@@ -18,6 +18,8 @@ from monai_unet.interaction.remote import pack_array
 from monai_unet.interaction.serving import PromptServer, kept, leases, patience
 from monai_unet.interaction.serving import server as server_module
 
+pytest.importorskip("blosc2")
+
 IMAGE = two_balls((12, 24, 24))
 
 

@@ -13,6 +13,8 @@ from monai_unet.errors import InputError
 from monai_unet.interaction.serving import ServeSettings, check_settings, read_settings
 from monai_unet.interaction.serving.settings import read_key
 
+pytest.importorskip("blosc2")
+
 DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
 
 
