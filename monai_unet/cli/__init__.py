@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "interact": "measure how good a mask becomes with how many clicks",
     "compare": "compare two evaluations of the same cases",
     "bundles": "list the models found, or download one of MONAI's Model Zoo",
+    "export": "write a model's network as ONNX, TorchScript or OpenVINO, compared with PyTorch",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
     "plan": "plan a model for a labelled data set",
