@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
 import torch
 
-from monai_unet.bundle_format import find_bundle
+from monai_unet.bundle_format import build_parts, find_bundle
 from monai_unet.cli import main
 from monai_unet.errors import InputError
 from monai_unet.inferers import openvino_installed
