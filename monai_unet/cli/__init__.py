@@ -28,13 +28,15 @@ COMMANDS: dict[str, str] = {
     "evaluate": "score segmentations against references and write a report",
     "interact": "measure how good a mask becomes with how many clicks",
     "compare": "compare two evaluations of the same cases",
-    "bundles": "list the models found",
+    "bundles": "list the models found, or download one of MONAI's Model Zoo",
+    "export": "write a model's network as ONNX, TorchScript or OpenVINO, compared with PyTorch",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
     "plan": "plan a model for a labelled data set",
+    "train": "train a model for a labelled data set, from data to a model that the other commands use",
     "pacs": "find studies in a PACS, fetch them, send results to it",
     "listen": "receive studies, segment them by rules, send results where a rule says",
-    "train": "train a model for a labelled data set, from data to a model that the other commands use",
+    "serve": "answer prompts of 3D Slicer's and napari's nnInteractive clients",
 }
 """Command name (also its module in `monai_unet.cli`) and what it does, in the order of the help page."""
 

@@ -25,6 +25,7 @@ OPTIONAL = (
     ("openvino", "about twice as fast on a CPU", 'pip install "monai-unet[openvino]"'),
     ("napari", "the window for radiologists", 'pip install "monai-unet[napari]"'),
     ("pynetdicom", "send to and fetch from a PACS", 'pip install "monai-unet[dicom-network]"'),
+    ("blosc2", "serve, and servers of nnInteractive's protocol", 'pip install "monai-unet[nninteractive]"'),
     ("distributed", "evaluation on a cluster", 'pip install "monai-unet[cluster]"'),
     ("gdcm", "compressed DICOM (JPEG lossless)", "pip install python-gdcm"),
     ("openjpeg", "compressed DICOM (JPEG 2000)", "pip install pylibjpeg-openjpeg"),

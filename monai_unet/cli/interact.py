@@ -52,9 +52,14 @@ class InteractCommand(Command):
             group=_WHAT,
         ),
     ] = None
-    method: Annotated[str, Option(f"a bundle, or classical (default {DEFAULT_METHOD})", metavar="NAME", group=_HOW)] = (
-        DEFAULT_METHOD
-    )
+    method: Annotated[
+        str,
+        Option(
+            f"a bundle, classical, or a server of nnInteractive's protocol: http://host:1527 ({DEFAULT_METHOD})",
+            metavar="NAME",
+            group=_HOW,
+        ),
+    ] = DEFAULT_METHOD
     clicks: Annotated[int, Option("clicks per object (10)", metavar="N", group=_HOW)] = 10
     tolerance: Annotated[float, Option("of the surface Dice (1 mm)", metavar="MM", group=_HOW)] = 1.0
     seed: Annotated[int | None, Option("of the choice between equally good clicks", metavar="N", group=_HOW)] = None
@@ -72,7 +77,6 @@ class InteractCommand(Command):
     def run(self) -> int:
         """Measure and print; 0 all measured, 2 some cases failed, 1 none was measured."""
         from monai_unet.evaluation.clicks import SEED, ClickSettings
-        from monai_unet.interaction.answering import build_answerer
         from monai_unet.io import claim_names
 
         seed = SEED if self.seed is None else self.seed
@@ -86,11 +90,20 @@ class InteractCommand(Command):
                 raise InputError("A data set needs a folder for its report; name one: --output DIR.")
             names = ["cases.csv", "curves.png", "summary.json", "report.html"]
             claim_names(self.output, names, overwrite=self.overwrite, hint="or say --overwrite")
-            answerer = build_answerer(self.method, trust=self.trust)
+            answerer = self._answerer()
             return self._data_set(self.dataset, self.output, answerer, settings)
         if not self.image or not self.reference:
             raise InputError("One case needs both --image FILE and --reference FILE.")
-        return self._one(self.image, self.reference, build_answerer(self.method, trust=self.trust), settings)
+        return self._one(self.image, self.reference, self._answerer(), settings)
+
+    def _answerer(self) -> Answerer:
+        from monai_unet.interaction.answering import build_answerer
+        from monai_unet.interaction.remote import RemoteAnswerer
+
+        answerer = build_answerer(self.method, trust=self.trust)
+        if isinstance(answerer, RemoteAnswerer):
+            say_notes([answerer.facts.sentence])  # before the first image is sent
+        return answerer
 
     def _one(self, image: str, reference: str, answerer: Answerer, settings: ClickSettings) -> int:
         from monai_unet.evaluation.clicks import measure_object, read_case

@@ -5,6 +5,7 @@ from .labels import Interpolation, LabelSink, RegionSink, in_pieces, require_num
 from .localised import LocalisedInferer
 from .memory import activation_bytes_per_voxel, fitted
 from .onednn import OneDNNForSingleImages
+from .openvino_core import compiled_file, openvino_module
 from .out_of_memory import is_out_of_memory
 from .runtime import OpenVINONetwork, Precision, TorchNetwork, cpu_has_bf16, openvino_installed
 from .sliding_window import StreamingSlidingWindowInferer, batches_by_plane, plan_windows
@@ -37,11 +38,13 @@ __all__ = [
     "agreeing_openvino",
     "as_streaming",
     "batches_by_plane",
+    "compiled_file",
     "cpu_has_bf16",
     "fitted",
     "in_pieces",
     "is_out_of_memory",
     "openvino_installed",
+    "openvino_module",
     "plan_windows",
     "require_numbers",
     "require_runtime",

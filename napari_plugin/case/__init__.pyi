@@ -1,16 +1,7 @@
 from . import exporting, models, pacs, zoo
-from .controller import ERROR, WARNING, Controller
+from .controller import Controller, ERROR, WARNING
 from .editing import Editing
-from .findings import (
-    Findings,
-    Wholes,
-    centre_voxel,
-    in_parts,
-    measure_objects,
-    measure_wholes,
-    sum_of_targets,
-    wholes_of,
-)
+from .findings import Findings, Wholes, centre_voxel, in_parts, measure_objects, measure_wholes, sum_of_targets, wholes_of
 from .models import editor_bundles, region_of
 from .opening import OpenImage, best_of, details, list_images, open_image, refusal, title
 from .prompted import prompted_by
@@ -20,13 +11,13 @@ from .work import BackgroundWork, once
 from .zoo import licence_of
 
 __all__ = [
-    "ERROR",
-    "WARNING",
     "BackgroundWork",
     "Controller",
+    "ERROR",
     "Editing",
     "Findings",
     "OpenImage",
+    "WARNING",
     "Wholes",
     "best_of",
     "centre_voxel",

@@ -12,6 +12,7 @@ from typing import Any
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QPlainTextEdit, QWidget
 
 from monai_unet.bundle_format import Bundle, find_bundle, is_trusted, trust
+from monai_unet.bundle_format.zoo import licence_of
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box
 from monai_unet.io import plain
@@ -22,7 +23,6 @@ from napari_plugin.case import (
     Controller,
     Editing,
     OpenImage,
-    licence_of,
     models,
     recognised_entries,
     title,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from qtpy.QtCore import Qt
@@ -9,9 +10,11 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem, Q
 
 from monai_unet.interaction import Answerer, Prompt, PromptKind
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
+from monai_unet.io import plain
 from napari_plugin.case import Editing
 from napari_plugin.panels.icons import swatch
 from napari_plugin.panels.layout import NumberBox, Panel, button, tip
+from napari_plugin.panels.server import ServerPicker
 from napari_plugin.settings import remember, setting
 from napari_plugin.viewer import EXCLUDE, INCLUDE, TOOLS, Tool, ToolState
 
@@ -27,6 +30,7 @@ _TIPS = {
 }
 _NAMES = {"pan": "Pan  Esc"}
 _NUMBER = Qt.ItemDataRole.UserRole
+_SERVER = "server…"
 
 
 class RefinePanel(Panel):
@@ -62,6 +66,9 @@ class RefinePanel(Panel):
         for name, title in _methods():
             self.method.addItem(title, name)
         self.method.activated.connect(lambda index: self._on_method())
+        self.method.addItem("Server…", _SERVER)
+        self._answerers: dict[str, Callable[[], Answerer]] = {}
+        self.server = ServerPicker(editing.controller, self._use_server)
         self.at_once = QCheckBox("Answer after each prompt")
         self.at_once.setToolTip("Otherwise prompts wait, several of them, until Answer is pressed")
         self.at_once.setChecked(bool(setting("run_after_prompt")))
@@ -80,6 +87,7 @@ class RefinePanel(Panel):
         self.add(self.tools["lasso"], self.tools["brush"], self.tools["eraser"], stretch=(4, 4, 5))
         self.add(self.tools["fill"], self.tools["pan"], self.brush_size, self.ball, stretch=(3, 4, 5, 3))
         self.add(self.method)
+        self.add(self.server)
         self.add(self.at_once, self.answer)
         self.add(self.list, self.remove, stretch=(3, 2))
         self.add(self.accept, self.drop)
@@ -143,7 +151,19 @@ class RefinePanel(Panel):
 
     def _on_method(self) -> None:
         name = self.method.currentData()
-        self.editing.set_answerer(lambda: build_answerer(name), name)
+        self.server.setVisible(name == _SERVER)
+        if name == _SERVER:  # until the user has agreed, the former method answers
+            self.method.setCurrentIndex(max(0, self.method.findData(self.editing.method)))
+            self.server.address.setFocus()
+            return
+        self.editing.set_answerer(self._answerers.get(name, lambda: build_answerer(name)), name)
+
+    def _use_server(self, build: Callable[[], Answerer], address: str) -> None:
+        self._answerers[address] = build
+        if self.method.findData(address) < 0:
+            self.method.insertItem(self.method.count() - 1, plain(f"Server: {address}"), address)
+        self.method.setCurrentIndex(self.method.findData(address))
+        self._on_method()
 
     def _on_at_once(self, checked: bool) -> None:
         self.editing.answer_at_once = checked

@@ -7,9 +7,12 @@ from collections.abc import Callable, Generator
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from monai_unet.bundle_format import Bundle
+from monai_unet.bundle_format.zoo import Fetched, ZooModel, download, list_models
 from monai_unet.io import plain
-from napari_plugin.case import Controller, once, zoo
+from napari_plugin.case import Controller, once
 from napari_plugin.panels.layout import button
+
+_STOPPED = "Stopped; nothing was installed. What was fetched is kept: Download goes on there."
 
 
 class ZooPicker(QWidget):
@@ -39,25 +42,29 @@ class ZooPicker(QWidget):
             self.hide()
             return
         self.controller.say("Asking MONAI's Model Zoo what there is …")
-        self.controller.run(once(zoo.list_models), done=self._show)
+        self.controller.run(once(list_models), done=self._show)
 
-    def _show(self, models: list[zoo.ZooModel]) -> None:
+    def _show(self, models: list[ZooModel]) -> None:
         self.models.clear()
         for model in models:
-            self.models.addItem(plain(f"{model.name}  {model.version}"), model)
+            self.models.addItem(
+                plain("  ".join(filter(None, [model.name, model.version or "newest", model.licence]))), model
+            )
         self.setVisible(bool(models))
         self.controller.say(f"{len(models)} models; choose one, press Download. Its licence is shown before it runs.")
 
     def _download(self) -> None:
-        model: zoo.ZooModel | None = self.models.currentData()
+        model: ZooModel | None = self.models.currentData()
         if model is None:
             return
 
-        def work() -> Generator[tuple[int, int], None, Bundle]:
-            return (yield from zoo.download(model))
+        wanted = f"{model.name}@{model.version}" if model.version else model.name
+
+        def work() -> Generator[tuple[int, int], None, Fetched]:
+            return (yield from download(wanted))
 
         self.controller.say(f"Downloading {model.name} …")
-        self.controller.run(work, done=self._got, progress=self._progress, stopped="Stopped; nothing was installed.")
+        self.controller.run(work, done=self._got, progress=self._progress, stopped=_STOPPED)
 
     def _progress(self, step: tuple[int, int]) -> None:
         done, total = step
@@ -65,7 +72,8 @@ class ZooPicker(QWidget):
         of = f" of {total / 1e6:.0f}" if total else ""
         self.controller.say(f"Downloading: {done / 1e6:.0f}{of} MB")
 
-    def _got(self, bundle: Bundle) -> None:
+    def _got(self, fetched: Fetched) -> None:
         self.hide()
-        self._use(bundle)
-        self.controller.say(f"'{bundle.name}' is here; read its licence, then allow it.")
+        self._use(fetched.bundle)
+        said = [f"'{fetched.bundle.name}' {fetched.version} is here; read its licence, then allow it.", *fetched.notes]
+        self.controller.say(" ".join(said))

@@ -20,7 +20,9 @@ from plugin_cases import write_volume_file
 from qtpy.QtCore import Qt
 
 from monai_unet.bundle_format.catalogue import Bundle
-from napari_plugin.case import exporting, zoo
+from monai_unet.bundle_format.zoo import list_models
+from napari_plugin.case import exporting
+from napari_plugin.panels import zoo
 from napari_plugin.viewer.hanging import plane_of
 
 pytestmark = pytest.mark.display
@@ -223,19 +225,18 @@ def test_full_disk_while_saving_is_a_sentence_and_the_work_stays(
 def test_bundle_of_the_model_zoo_shows_its_licence_before_it_may_run(
     dock: Any, tmp_path: Path, wait: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from local_server import served
-    from test_zoo import write_archive
+    from zoo_server import Zoo, bundle_files, zoo_served
 
     opened(dock, write_volume_file(tmp_path / "volume.nii.gz", "RAS"), wait)
-    (tmp_path / "zoo").mkdir()
-    sha1 = write_archive(tmp_path / "zoo" / "spleen.zip", "spleen_ct_segmentation")
-    with served(tmp_path / "zoo") as address:
-        model = zoo.ZooModel("spleen_ct_segmentation", "0.5.9", f"{address}/spleen.zip", sha1)
-        monkeypatch.setattr(zoo, "list_models", lambda: [model])
+    monkeypatch.setenv("MONAI_UNET_CACHE", str(tmp_path / "cache"))
+    with zoo_served(Zoo(hub={"spleen_ct_segmentation": {"0.5.9": bundle_files()}})) as addresses:
+        monkeypatch.setenv("HF_ENDPOINT", addresses.hugging_face)
+        monkeypatch.setattr(zoo, "list_models", lambda: list_models(addresses))
         dock.model.setChecked(True)
         dock.model.zoo_button.click()
         settled(dock, wait)
         assert dock.model.zoo.isVisibleTo(dock)
+        assert dock.model.zoo.models.itemText(0) == "spleen_ct_segmentation  newest  apache-2.0"
         dock.model.zoo.get.click()
         settled(dock, wait)
     assert dock.model.chosen.name == "spleen_ct_segmentation"

@@ -1,4 +1,4 @@
-from .guidance import DrawnPrompts, network_input, obey, prompt_drawn
+from .guidance import Drawn, DrawnPrompts, network_input, obey, prompt_drawn
 from .network import NetworkAnswerer
 from .plausibility import first_answer_doubt
 from .registry import CLASSICAL, build_answerer
@@ -6,6 +6,7 @@ from .window import ImageWindow
 
 __all__ = [
     "CLASSICAL",
+    "Drawn",
     "DrawnPrompts",
     "ImageWindow",
     "NetworkAnswerer",
