@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from keyword import iskeyword
 
 from monai_unet.cli.arguments import Command, add_arguments, from_values
 from monai_unet.cli.letters import print_anything, say
@@ -28,12 +29,16 @@ COMMANDS: dict[str, str] = {
     "interact": "measure how good a mask becomes with how many clicks",
     "compare": "compare two evaluations of the same cases",
     "bundles": "list the models found",
+    "import": "take over a model that nnU-Net trained",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
     "plan": "plan a model for a labelled data set",
     "train": "train a model for a labelled data set, from data to a model that the other commands use",
 }
-"""Command name (also its module in `monai_unet.cli`) and what it does, in the order of the help page."""
+"""Command name and what it does, in the order of the help page.
+
+The name is also its module in `monai_unet.cli`, with an underscore where Python keeps the word to itself (`import_`).
+"""
 
 SUCCESS, FAILURE, SOME_FAILED = 0, 1, 2
 
@@ -55,7 +60,8 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def command_class(name: str) -> type[Command]:
     """The arguments of a command: `SegmentCommand` of the module `segment`, imported only now."""
-    found: type[Command] = getattr(importlib.import_module(f"{__name__}.{name}"), f"{name.capitalize()}Command")
+    module = f"{__name__}.{name}{'_' if iskeyword(name) else ''}"
+    found: type[Command] = getattr(importlib.import_module(module), f"{name.capitalize()}Command")
     return found
 
 

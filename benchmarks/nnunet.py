@@ -1,0 +1,198 @@
+"""Imported models against nnU-Net itself: the same labels, CPU seconds, peak memory.
+
+    python benchmarks/nnunet.py compare --peer nnunet_env/bin/python --models WORK/results --raw WORK/raw [--mirroring]
+    python benchmarks/nnunet.py dice --models WORK/results --raw WORK/raw   # cheaper settings against the labels
+    python benchmarks/nnunet.py classes --peer nnunet_env/bin/python        # 100 classes at 256³, random weights
+
+--peer is the Python of an environment with `nnunetv2` 2.8.1 (no monai-unet in it), WORK the folder that
+benchmarks/nnunet_models.py filled. Both programs run in processes of their own with one thread, nnU-Net by
+`nnUNetPredictor.predict_from_files_sequential` (what `nnUNetv2_predict` runs without its worker processes, so that its
+CPU seconds can be counted in one process). Each segments the test cases twice and the second pass counts: CPU seconds
+(user + system) of file → file, without imports, loading and compiling of the network, which stand apart. Memory is the
+peak of the process's resident set. Equality is the share of voxels with the same label, and the Dice of the two label
+maps over all labels that either has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.update(nnUNet_def_n_proc="1", nnUNet_compile="f")
+
+
+def cases(folder: Path) -> dict[str, list[str]]:
+    """Case → its files, in the order of the channels."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*_????.nii.gz")):
+        found.setdefault(path.name[: -len("_0000.nii.gz")], []).append(str(path))
+    return found
+
+
+def peak_mib() -> float:
+    """Peak resident memory of this process so far."""
+    status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
+    return int(status.split()[0]) / 1024
+
+
+def run_peer(given: dict[str, Any]) -> dict[str, Any]:
+    """nnU-Net in this process."""
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    torch.set_num_threads(1)
+    predictor = nnUNetPredictor(
+        tile_step_size=0.5, use_gaussian=True, use_mirroring=given["mirroring"], device=torch.device("cpu"),
+        allow_tqdm=False,
+    )  # fmt: skip
+    folds = tuple(fold if fold == "all" else int(fold) for fold in given["folds"])
+    predictor.initialize_from_trained_model_folder(given["model"], folds, "checkpoint_final.pth")
+    listed = cases(Path(given["images"]))
+    base = peak_mib()
+    seconds = []
+    for _ in range(given["passes"]):
+        start = time.process_time()
+        predictor.predict_from_files_sequential(list(listed.values()), given["out"], False, True, None)
+        seconds.append(time.process_time() - start)
+    return {"seconds": seconds, "peak": peak_mib(), "base": base}
+
+
+def run_ours(given: dict[str, Any]) -> dict[str, Any]:
+    """The imported bundle in this process."""
+    import torch
+
+    from monai_unet.io import write_label_map
+    from monai_unet.segmentation import Segmenter
+
+    torch.set_num_threads(1)
+    segmenter = Segmenter.load(given["bundle"], device="cpu", runtime=given["runtime"])
+    base = peak_mib()
+    seconds, stages = [], {}
+    for _ in range(given["passes"]):
+        start, stages = time.process_time(), {}
+        for name, files in cases(Path(given["images"])).items():
+            found = segmenter.segment(files)
+            path = Path(given["out"]) / f"{name}.nii.gz"
+            path.unlink(missing_ok=True)
+            write_label_map(found.labels, path, like=found.labels.meta, table=found.table)
+            for stage, value in found.provenance["seconds"].items():
+                stages[stage] = stages.get(stage, 0) + value
+        seconds.append(time.process_time() - start)
+    return {
+        "seconds": seconds, "peak": peak_mib(), "base": base, "stages": stages,
+        "runtime": found.provenance["runtime"],
+    }  # fmt: skip
+
+
+def measured(python: str, what: str, given: dict[str, Any]) -> dict[str, Any]:
+    """`run_peer` or `run_ours` in a process of its own."""
+    Path(given["out"]).mkdir(parents=True, exist_ok=True)
+    answer = Path(given["out"]).with_suffix(".json")
+    command = [python, __file__, what, json.dumps(given), str(answer)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{what} failed:\n{done.stderr[-3000:]}")
+    return dict(json.loads(answer.read_text()))
+
+
+def agreement(first: Path, second: Path) -> tuple[float, float, int]:
+    """Share of equal voxels, smallest Dice of a label, and voxels that differ, over all cases of two folders."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    equal = total = 0
+    overlap: dict[int, list[int]] = {}
+    for path in sorted(first.glob("*.nii.gz")):
+        a, b = (sitk.GetArrayFromImage(sitk.ReadImage(str(folder / path.name))) for folder in (first, second))
+        equal, total = equal + int((a == b).sum()), total + a.size
+        for label in np.union1d(np.unique(a), np.unique(b)):
+            if label:
+                sums = overlap.setdefault(int(label), [0, 0])
+                sums[0] += 2 * int(((a == label) & (b == label)).sum())
+                sums[1] += int((a == label).sum()) + int((b == label).sum())
+    dice = min((both / every for both, every in overlap.values() if every), default=1.0)
+    return equal / total, dice, total - equal
+
+
+def imported(model: Path, bundle: Path, folds: list[str], *, mirroring: bool) -> str:
+    """The bundle of a model, imported anew."""
+    from monai_unet.bundle_format.nnunet import import_nnunet
+
+    import_nnunet(model, bundle, folds=folds, mirroring=mirroring)
+    return str(bundle)
+
+
+ROWS = (
+    ("hippocampus 3d_fullres", "Dataset901_hippocampus", "nnUNetPlans__3d_fullres", ["0"]),
+    ("hippocampus, two folds", "Dataset901_hippocampus", "nnUNetPlans__3d_fullres", ["0", "1"]),
+    ("hippocampus 2d", "Dataset901_hippocampus", "nnUNetPlans__2d", ["0"]),
+    ("hippocampus ResEnc M", "Dataset901_hippocampus", "nnUNetResEncUNetMPlans__3d_fullres", ["0"]),
+    ("head and neck CT", "Dataset904_head_neck", "nnUNetPlans_small__3d_fullres", ["0"]),
+    ("sarcoma T1 (thick slices)", "Dataset905_sarcoma", "nnUNetPlans_small__3d_fullres", ["0"]),
+    ("glioma, 2 channels, regions", "Dataset902_glioma", "nnUNetPlans_small__3d_fullres", ["0"]),
+    ("lesions, 2 channels, fold all", "Dataset903_lesions", "nnUNetPlans_small__3d_fullres", ["all"]),
+)
+
+
+def compare(given: argparse.Namespace) -> None:
+    """A table: one row per model."""
+    print("| model | voxels equal | lowest Dice | nnU-Net, CPU s | ours | ratio | nnU-Net, MiB | ours |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as temporary:
+        for number, (title, dataset, plans, folds) in enumerate(ROWS):
+            model = given.models / dataset / f"nnUNetTrainer__{plans}"
+            there = all((model / f"fold_{fold}" / "checkpoint_final.pth").is_file() for fold in folds)
+            if given.only not in title or not there:
+                continue
+            folder = Path(temporary) / str(number)
+            images = str(given.raw / dataset / "imagesTs")
+            peer: dict[str, Any] = {
+                "model": str(model), "folds": folds, "images": images, "out": str(folder / "peer"),
+                "mirroring": given.mirroring, "passes": given.passes,
+            }  # fmt: skip
+            bundle = imported(model, folder / "bundle", folds, mirroring=given.mirroring)
+            ours = {
+                "bundle": bundle, "images": images, "out": str(folder / "ours"), "runtime": given.runtime,
+                "passes": given.passes,
+            }  # fmt: skip
+            theirs = measured(given.peer, "_peer", peer)
+            mine = measured(sys.executable, "_ours", ours)
+            equal, dice, differing = agreement(folder / "peer", folder / "ours")
+            a, b = theirs["seconds"][-1], mine["seconds"][-1]
+            print(
+                f"| {title} | {100 * equal:.4f} % ({differing}) | {dice:.5f} | {a:.2f} | {b:.2f} | {b / a:.2f} | "
+                f"{theirs['peak']:.0f} | {mine['peak']:.0f} |",
+                flush=True,
+            )
+            print(json.dumps({"peer": theirs, "ours": mine}), file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run one comparison."""
+    if sys.argv[1] in ("_peer", "_ours"):
+        answer = {"_peer": run_peer, "_ours": run_ours}[sys.argv[1]](json.loads(sys.argv[2]))
+        Path(sys.argv[3]).write_text(json.dumps(answer))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["compare"])
+    parser.add_argument("--peer", default="python")
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--raw", type=Path)
+    parser.add_argument("--mirroring", action="store_true", help="both mirror, as nnU-Net does by itself")
+    parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--only", default="")
+    compare(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
