@@ -128,7 +128,7 @@ def _glioma(data: Path):  # type: ignore[no-untyped-def]
     cases = [(p.name, [p / "flair.nii.gz", p / "t1c.nii.gz"], p / "label.nii.gz") for p in sorted(folder.iterdir())
              if p.is_dir()]  # fmt: skip
     labels = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}
-    return ["FLAIR", "T1c"], labels, {"regions_class_order": [1, 2, 3]}, cases, cases[:2]
+    return ["FLAIR", "T1c"], labels, {"regions_class_order": [1, 2, 3]}, cases, cases[:1]
 
 
 def _lesions(data: Path):  # type: ignore[no-untyped-def]

@@ -117,7 +117,7 @@ def weights_of(network, *, seed=0, dims=3):
 
 def write_model(
     root, *, stated=None, described=None, folds=("0",), dims=3, residual=False, outputs=3, channels=1,
-    trainer="nnUNetTrainer", mirror=(0, 1, 2), **more,
+    trainer="nnUNetTrainer", mirror=(0, 1, 2), seed=0, **more,
 ):  # fmt: skip
     """A trained model's folder; gives it."""
     stated = stated or plans(residual=residual, dims=dims, channels=channels)
@@ -129,7 +129,7 @@ def write_model(
         (root / f"fold_{fold}").mkdir()
         network = network_of(outputs, residual=residual, channels=channels)
         checkpoint = {
-            "network_weights": weights_of(network, seed=number, dims=dims),
+            "network_weights": weights_of(network, seed=seed + number, dims=dims),
             "optimizer_state": {},
             "grad_scaler_state": None,
             "logging": {"mean_fg_dice": [np.float64(0.5), np.float32(0.25)], "epoch": [np.int64(3)]},
@@ -159,3 +159,31 @@ def write_image(path, *, shape=(24, 30, 9), spacing=(1.3, 1.2, 4.0), axes="LPS",
     image.header.set_xyzt_units("mm")
     nib.save(image, path)
     return path
+
+
+def write_example(root, name):
+    """One of `EXAMPLES`: model and image files for it, in the order of the channels."""
+    root = Path(root) / name
+    (root / "in").mkdir(parents=True)
+    channels = 1
+    if name == "thick slices, mirrored":
+        model = write_model(root, seed=2)
+    elif name == "two folds, residual":
+        model = write_model(root, seed=2, folds=("0", "1"), residual=True, mirror=None)
+    elif name == "slices":
+        model = write_model(root, seed=2, dims=2)
+    else:
+        channels = 2
+        labels = {"background": 0, "whole": [1, 2], "core": [2]}
+        described = dataset(labels, channels=("FLAIR", "CT"), regions_class_order=[1, 2])
+        stated = plans(
+            channels=2, spacing=[2.0, 1.5, 1.5], use_mask_for_norm=[True, False],
+            normalization_schemes=["ZScoreNormalization", "CTNormalization"],
+        )  # fmt: skip
+        stated["transpose_forward"], stated["transpose_backward"] = [2, 0, 1], [1, 2, 0]
+        model = write_model(root, seed=1, stated=stated, described=described, outputs=2, channels=2, mirror=(0, 1))
+    images = [write_image(root / "in" / f"case_{n:04d}.nii.gz", phase=float(n)) for n in range(channels)]
+    return model, images
+
+
+EXAMPLES = ("thick slices, mirrored", "two folds, residual", "slices", "regions of two channels, transposed")
