@@ -1,8 +1,7 @@
 """Imported models against nnU-Net itself: the same labels, CPU seconds, peak memory.
 
     python benchmarks/nnunet.py compare --peer nnunet_env/bin/python --models WORK/results --raw WORK/raw [--mirroring]
-    python benchmarks/nnunet.py dice --models WORK/results --raw WORK/raw   # cheaper settings against the labels
-    python benchmarks/nnunet.py classes --peer nnunet_env/bin/python        # 100 classes at 256³, random weights
+    python benchmarks/nnunet.py classes --peer nnunet_env/bin/python [--size 256]   # 100 classes, random weights
 
 --peer is the Python of an environment with `nnunetv2` 2.8.1 (no monai-unet in it), WORK the folder that
 benchmarks/nnunet_models.py filled. Both programs run in processes of their own with one thread, nnU-Net by
@@ -176,6 +175,85 @@ def compare(given: argparse.Namespace) -> None:
             print(json.dumps({"peer": theirs, "ours": mine}), file=sys.stderr, flush=True)
 
 
+def classes(given: argparse.Namespace) -> None:
+    """Peak memory of a model of 100 classes on a cube of 1 mm whose network's grid has 1.5 mm."""
+    import nibabel as nib
+    import numpy as np
+    import torch
+
+    from monai_unet.networks import PlansUNet
+
+    stages = {"strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]], "kernel_sizes": [[3, 3, 3]] * 3}
+    kwargs = {"is_seg": False, "order_z": 0, "force_separate_z": None}
+    built = {
+        "n_stages": 3, "features_per_stage": [8, 16, 32], "conv_op": "torch.nn.modules.conv.Conv3d", **stages,
+        "n_conv_per_stage": [2, 2, 2], "n_conv_per_stage_decoder": [2, 2], "conv_bias": True,
+        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d", "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "dropout_op": None, "dropout_op_kwargs": None, "nonlin": "torch.nn.LeakyReLU",
+        "nonlin_kwargs": {"inplace": True},
+    }  # fmt: skip
+    configuration = {
+        "data_identifier": "x", "preprocessor_name": "DefaultPreprocessor", "batch_size": 2, "patch_size": [64] * 3,
+        "spacing": [1.5] * 3, "normalization_schemes": ["ZScoreNormalization"], "use_mask_for_norm": [False],
+        "architecture": {
+            "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+            "arch_kwargs": built, "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+        },
+    }  # fmt: skip
+    for key, order in (("data", 3), ("seg", 1), ("probabilities", 1)):
+        configuration[f"resampling_fn_{key}"] = "resample_data_or_seg_to_shape"
+        configuration[f"resampling_fn_{key}_kwargs"] = {**kwargs, "order": order, "is_seg": key == "seg"}
+    plans = {
+        "dataset_name": "Dataset999_classes", "plans_name": "nnUNetPlans", "image_reader_writer": "SimpleITKIO",
+        "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2], "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": {"0": {}}, "configurations": {"3d_fullres": configuration},
+    }  # fmt: skip
+    labels = {"background": 0, **{f"class {n}": n for n in range(1, 100)}}
+    data = {"channel_names": {"0": "MRI"}, "labels": labels, "numTraining": 1, "file_ending": ".nii.gz"}
+    torch.manual_seed(0)
+    network = PlansUNet(
+        1, 100, channels=[8, 16, 32], kernels=stages["kernel_sizes"], strides=stages["strides"],
+        encoder_counts=[2, 2, 2], decoder_counts=[2, 2],
+    )  # fmt: skip
+    state = network.state_dict()
+    for name in list(state):
+        for part, place in ((".conv.", ".all_modules.0."), (".norm.", ".all_modules.1.")):
+            if part in name:
+                state[name.replace(part, place)] = state[name]
+    state |= {f"decoder.{name}": tensor for name, tensor in state.items() if name.startswith("encoder.")}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        model = folder / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+        (model / "fold_0").mkdir(parents=True)
+        (model / "plans.json").write_text(json.dumps(plans))
+        (model / "dataset.json").write_text(json.dumps(data))
+        checkpoint = {
+            "network_weights": state, "trainer_name": "nnUNetTrainer", "inference_allowed_mirroring_axes": None,
+            "init_args": {"configuration": "3d_fullres"}, "current_epoch": 0,
+        }  # fmt: skip
+        torch.save(checkpoint, model / "fold_0" / "checkpoint_final.pth")
+        (folder / "images").mkdir()
+        cube = np.random.default_rng(0).normal(size=(given.size,) * 3).astype(np.float32)
+        nib.save(nib.Nifti1Image(cube, np.eye(4)), folder / "images" / "cube_0000.nii.gz")
+        shared = {"images": str(folder / "images"), "passes": 1}
+        bundle = imported(model, folder / "bundle", ["0"], mirroring=False)
+        mine = measured(
+            sys.executable, "_ours",
+            {**shared, "bundle": bundle, "out": str(folder / "ours"), "runtime": given.runtime},
+        )  # fmt: skip
+        print(json.dumps({"ours": mine}), flush=True)
+        theirs = measured(
+            given.peer, "_peer",
+            {**shared, "model": str(model), "folds": ["0"], "out": str(folder / "peer"), "mirroring": False},
+        )  # fmt: skip
+        equal, _, differing = agreement(folder / "peer", folder / "ours")
+        print(
+            f"| {given.size}³, 100 classes | {100 * equal:.4f} % ({differing}) | {theirs['peak']:.0f} MiB | "
+            f"{mine['peak']:.0f} MiB | {mine['peak'] / theirs['peak']:.2f} | {theirs['seconds'][0]:.1f} s | "
+            f"{mine['seconds'][0]:.1f} s |"
+        )
+
+
 def main() -> None:
     """Run one comparison."""
     if sys.argv[1] in ("_peer", "_ours"):
@@ -183,7 +261,7 @@ def main() -> None:
         Path(sys.argv[3]).write_text(json.dumps(answer))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["compare"])
+    parser.add_argument("what", choices=["compare", "classes"])
     parser.add_argument("--peer", default="python")
     parser.add_argument("--models", type=Path)
     parser.add_argument("--raw", type=Path)
@@ -191,7 +269,9 @@ def main() -> None:
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--only", default="")
-    compare(parser.parse_args())
+    parser.add_argument("--size", type=int, default=256)
+    given = parser.parse_args()
+    {"compare": compare, "classes": classes}[given.what](given)
 
 
 if __name__ == "__main__":
