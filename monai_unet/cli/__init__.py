@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from keyword import iskeyword
 
 from monai_unet.cli.arguments import Command, add_arguments, from_values
 from monai_unet.cli.letters import print_anything, say
@@ -30,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "compare": "compare two evaluations of the same cases",
     "bundles": "list the models found, or download one of MONAI's Model Zoo",
     "export": "write a model's network as ONNX, TorchScript or OpenVINO, compared with PyTorch",
+    "import": "take over a model that nnU-Net trained",
     "doctor": "check this machine: versions, device, memory, speed, what is missing",
     "data": "download a public data set",
     "plan": "plan a model for a labelled data set",
@@ -38,7 +40,10 @@ COMMANDS: dict[str, str] = {
     "listen": "receive studies, segment them by rules, send results where a rule says",
     "serve": "answer prompts of 3D Slicer's and napari's nnInteractive clients",
 }
-"""Command name (also its module in `monai_unet.cli`) and what it does, in the order of the help page."""
+"""Command name and what it does, in the order of the help page.
+
+The name is also its module in `monai_unet.cli`, with an underscore where Python keeps the word to itself (`import_`).
+"""
 
 SUCCESS, FAILURE, SOME_FAILED = 0, 1, 2
 
@@ -62,7 +67,8 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def command_class(name: str) -> type[Command]:
     """The arguments of a command: `SegmentCommand` of the module `segment`, imported only now."""
-    found: type[Command] = getattr(importlib.import_module(f"{__name__}.{name}"), f"{name.capitalize()}Command")
+    module = f"{__name__}.{name}{'_' if iskeyword(name) else ''}"
+    found: type[Command] = getattr(importlib.import_module(module), f"{name.capitalize()}Command")
     return found
 
 

@@ -139,7 +139,11 @@ class Grid:
 
     def to_working(self) -> Grid:
         """The same voxels in the working frame (S, A, R)."""
-        ornt = _ornt(self.affine, WORKING_AXES)
+        return self.to_axes(WORKING_AXES)
+
+    def to_axes(self, axcodes: str) -> Grid:
+        """The same voxels with array axes that grow in these directions, for example "LPS"."""
+        ornt = _ornt(self.affine, axcodes)
         shape = np.empty(3, dtype=int)
         shape[ornt[:, 0].astype(int)] = self.shape
         return Grid(_three(shape), self.affine @ inv_ornt_aff(ornt, self.shape))
@@ -179,12 +183,13 @@ def meta_of(grid: Grid, *, of_file: Grid | None = None) -> dict[str, Any]:
 def crop_volume(volume: MetaTensor, box: Sequence[slice]) -> MetaTensor:
     """The part of a volume (C, S, A, R) inside a box, as a volume of its own that takes itself for the file's grid.
 
-    The box counts voxels along (S, A, R).
+    That grid keeps the axis order of the volume's file, which a model may go by. The box counts voxels along (S, A, R).
     """
     from monai.data import MetaTensor
 
-    data = volume.as_tensor()[(slice(None), *box)].clone()
-    return MetaTensor(data, meta={**volume.meta, **meta_of(grid_of(volume).crop(box))})
+    data, grid = volume.as_tensor()[(slice(None), *box)].clone(), grid_of(volume).crop(box)
+    stored = grid.to_axes(source_grid(volume.meta).orientation) if "original_affine" in volume.meta else None
+    return MetaTensor(data, meta={**volume.meta, **meta_of(grid, of_file=stored)})
 
 
 def spacing_of(affine: ArrayLike) -> tuple[float, float, float]:

@@ -1,5 +1,6 @@
 from .agreement import Runtime, agreeing_openvino, require_runtime
 from .averaging import SMALLEST, Activation, Averaged
+from .even_windows import EvenWindowInferer
 from .halo_strips import HaloStripInferer, smallest_halo
 from .labels import Interpolation, LabelSink, RegionSink, in_pieces, require_numbers
 from .localised import LocalisedInferer
@@ -18,6 +19,7 @@ __all__ = [
     "SMALLEST",
     "Activation",
     "Averaged",
+    "EvenWindowInferer",
     "HaloStripInferer",
     "InferenceStep",
     "Interpolation",

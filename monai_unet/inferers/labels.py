@@ -36,17 +36,24 @@ Taps = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 class Interpolation:
     """Linear interpolation along one axis: output index i lies at `scale` · i + `offset` of `size` input voxels.
 
-    Beyond the outermost voxel centres the outermost value goes on (MONAI's `padding_mode="border"`).
+    Beyond the outermost voxel centres the outermost value goes on (MONAI's `padding_mode="border"`). With `nearest`
+    each output takes the one input voxel that it lies in, where both grids have one extent (`offset` follows then).
     """
 
     scale: float
     offset: float
     size: int
     outputs: int
+    nearest: bool = False
 
     def taps(self) -> Taps:
         """Lower and upper input index of each output, and the weight of the upper one."""
         position = np.clip(np.arange(self.outputs) * self.scale + self.offset, 0, self.size - 1)
+        if self.nearest:
+            # the terms in scipy.ndimage's order: in another one a tie between two voxels may fall elsewhere
+            middle = self.scale * (np.arange(self.outputs) + 0.5)
+            place = np.floor(np.clip(middle, 0, self.size - 0.5)).astype(np.int64)
+            return place, place, np.zeros(self.outputs, dtype=np.float32)
         low = np.minimum(np.floor(position).astype(np.int64), max(self.size - 2, 0))
         return low, np.minimum(low + 1, self.size - 1), (position - low).astype(np.float32)
 

@@ -92,23 +92,35 @@ class StreamingSlidingWindowInferer(StreamingInferer):
         size = tuple(image.shape[1:])
         roi = fall_back_tuple(self.roi_size, size)
         image, before = self._padded(image, roi)
-        windows = plan_windows(tuple(image.shape[1:]), roi, self.overlap, mirrored=self.flips)
+        windows = self._windows(tuple(image.shape[1:]), roi)
         if self.skip_below is not None:
             windows = [w for w in windows if bool((image[(slice(None), *w)] > self.skip_below).any())] or windows[:1]
         device = torch.device(self.accumulate_on) if self.accumulate_on else image.device
-        weights = compute_importance_map(roi, mode=self.mode, sigma_scale=self.sigma_scale, device=device)
+        weights = self._weights(roi, device)
         at_once = max(self.smallest_on_cpu, self.sw_batch_size) if image.device.type == "cpu" else self.sw_batch_size
         batches = batches_by_plane(windows, at_once)
         height = max(batch[-1][0].stop - batch[0][0].start for batch in batches)
         slab = _OpenSlab(height, tuple(image.shape[2:]), weights.float(), device, before, size)
         slab.gaps = self.skip_below is not None
-        averaged = Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)
+        averaged = self._averaged(network)
         for done, batch in enumerate(batches):
             finished = slab.advance(batch[0][0].start)
             yield InferenceStep(done, len(batches), finished)
             slab.add(batch, self._infer(image, batch, averaged, *args, **kwargs))
             self.memory_fallback = self.memory_fallback or slab.memory_fallback
         yield InferenceStep(len(batches), len(batches), slab.advance(image.shape[1]))
+
+    def _windows(self, size: Sequence[int], roi: Sequence[int]) -> list[Window]:
+        """Where the windows lie, ordered by their first plane."""
+        return plan_windows(size, roi, self.overlap, mirrored=self.flips)
+
+    def _weights(self, roi: Sequence[int], device: torch.device) -> Tensor:
+        """Weight of each voxel of a window."""
+        return compute_importance_map(tuple(roi), mode=self.mode, sigma_scale=self.sigma_scale, device=device)
+
+    def _averaged(self, network: Network) -> Network:
+        """The network with its mirrored copies."""
+        return Averaged([network], flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs)
 
     def _infer(
         self, image: Tensor, batch: Sequence[Window], network: Network, *args: object, **kwargs: object

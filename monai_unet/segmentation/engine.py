@@ -22,6 +22,7 @@ from monai_unet.generators import WithResult
 from monai_unet.inferers import (
     Activation,
     Averaged,
+    EvenWindowInferer,
     InferenceStep,
     OneDNNForSingleImages,
     OpenVINONetwork,
@@ -37,9 +38,13 @@ from monai_unet.inferers import (
     require_runtime,
     stepwise,
 )
+from monai_unet.transforms import NNUNetLabelsd
 
 OPENVINO_FROM = 100**3
 """Voxels of an image from which compiling the network for OpenVINO pays, in the runtime "auto"."""
+
+OPENVINO_FROM_WINDOWS = 2**19
+"""The same for nnU-Net's wide networks, in voxels that the network sees: windows overlap, and may be mirrored."""
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +155,8 @@ class Engine:
         """What computes this image: OpenVINO where asked for, or where it pays and agrees with PyTorch."""
         on_cpu = self.parts.device.type == "cpu" and self.precision == "fp32" and openvino_installed()
         pays = on_cpu and image[0].numel() >= OPENVINO_FROM
+        if isinstance(self.streaming, EvenWindowInferer):
+            pays = on_cpu and self.streaming.computed_voxels(image.shape[1:]) >= OPENVINO_FROM_WINDOWS
         if self.runtime == "torch" or (self.runtime == "auto" and not pays):
             return self._torch
         if self._openvino is None:
@@ -182,6 +189,9 @@ class Engine:
 
 def activation_of(parts: BundleParts) -> Activation:
     """What turns the bundle's logits into probabilities: "sigmoid" where its postprocessing says so."""
+    decided = [t.activation for t in parts.postprocess.transforms if isinstance(t, NNUNetLabelsd)]
+    if decided:
+        return decided[0]
     activations = [t for t in parts.postprocess.transforms if isinstance(t, Activationsd)]
     return "sigmoid" if any(any(t.sigmoid) for t in activations) else "softmax"
 

@@ -24,6 +24,7 @@ from monai_unet.bundle_format import BundleParts
 from monai_unet.inferers import Interpolation, LabelSink, RegionSink
 from monai_unet.mappings import CaseDict, Json
 from monai_unet.segmentation.largest_parts import is_keep_largest, keep_largest
+from monai_unet.transforms import NNUNetLabelsd
 
 SAME = 1e-3
 """Within this, in voxels per voxel, MONAI takes two affines as equal and does not resample (AFFINE_TOL)."""
@@ -79,12 +80,42 @@ class FusedPostprocessing:
         return Compose(rest)({**data, "pred": labels})["pred"] if rest else labels
 
 
-def plan_fused(parts: BundleParts, image: MetaTensor) -> FusedPostprocessing | None:
+@dataclass(eq=False)
+class FusedNNUNetLabels:
+    """The same for `NNUNetLabelsd`, which knows the way back from nnU-Net's grid.
+
+    Attributes:
+        first: that transform.
+        image: the preprocessed image.
+        rest: the remaining transforms.
+    """
+
+    first: NNUNetLabelsd
+    image: MetaTensor
+    rest: Compose
+
+    def sink(self) -> LabelSink:
+        """Where the slabs go."""
+        return self.first.sink(self.image)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """What is interpolated: the logits (C, planes, A, R) themselves."""
+        return logits
+
+    def finish(self, sink: LabelSink, data: CaseDict) -> Tensor:
+        """The bundle's final `pred`."""
+        labels = self.first.labels(sink, self.image)
+        return self.rest({**data, "pred": labels})["pred"] if self.rest.transforms else labels
+
+
+def plan_fused(parts: BundleParts, image: MetaTensor) -> FusedPostprocessing | FusedNNUNetLabels | None:
     """The fused form of a bundle's postprocessing for this image, or None where it might differ.
 
     Image (C, S, A, R), preprocessed intensities.
     """
     transforms = list(parts.postprocess.transforms)
+    if transforms and type(transforms[0]) is NNUNetLabelsd and tuple(transforms[0].keys) == ("pred",):
+        return FusedNNUNetLabels(transforms[0], image, Compose(transforms[1:]))
     activation = _activation(transforms[0]) if transforms else ""
     if activation:
         transforms.pop(0)

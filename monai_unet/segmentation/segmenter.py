@@ -28,7 +28,7 @@ from monai_unet.bundle_format import (
 from monai_unet.errors import InputError, input_error_behind
 from monai_unet.generators import drain
 from monai_unet.inferers import Precision, Runtime, in_pieces, is_out_of_memory, require_numbers
-from monai_unet.io import LabelEntry
+from monai_unet.io import LabelEntry, notes_of
 from monai_unet.mappings import CaseDict, Json
 from monai_unet.segmentation.engine import Engine, Used, activation_of, choose_device
 from monai_unet.segmentation.fused_postprocessing import plan_fused
@@ -202,7 +202,10 @@ class Segmenter:
                 f"({_last_line(error)}); check that it is the kind of image this model was made for."
             ) from error
         seconds = case.seconds | {"preprocess": time.perf_counter() - start}
-        return PreparedCase(data, case.source, case.notes, seconds)
+        image = data[self.parts.image_key]
+        said = notes_of(image.meta) if isinstance(image, MetaTensor) else ()
+        notes = [*case.notes, *(note for note in said if note not in case.notes)]
+        return PreparedCase(data, case.source, notes, seconds)
 
     def infer(self, case: PreparedCase) -> Generator[Progress, None, Segmentation]:
         """Network and postprocessing of a preprocessed case; yields per tile and returns the `Segmentation`.

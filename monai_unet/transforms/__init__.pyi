@@ -13,10 +13,14 @@ from .check_pair import CheckPaird
 from .class_patch import ClassVoxelsd, RandClassPatchd
 from .fill_rims import fill_rims
 from .head import RandHeadd
+from .keep_largest import KeepLargestPartsd
 from .lesion_synthesis import RandSynthesiseLesionsd
 from .map_labels import IGNORED, LabelsOfMasksd, LabelValuesd, MapLabelsd, MasksOfLabelsd
 from .mirror_sides import RandMirrorSidesd
 from .neighbour_slices import AddNeighbourSlicesd
+from .nnunet_intensities import require_scheme
+from .nnunet_labels import NNUNetLabelsd
+from .nnunet_preprocess import NNUNetPreprocessd
 from .normalize_channels import NormalizeChannelsd
 from .remove_specks import RemoveSpecksd
 from .require_mr import RequireMRd
@@ -38,11 +42,14 @@ __all__ = [
     "ClassVoxelsd",
     "ConvertBratsLabelsd",
     "JoinTissued",
+    "KeepLargestPartsd",
     "LabelValuesd",
     "LabelsOfMasksd",
     "LabelsOfRegionsd",
     "MapLabelsd",
     "MasksOfLabelsd",
+    "NNUNetLabelsd",
+    "NNUNetPreprocessd",
     "NormalizeChannelsd",
     "NormalizeSequencesd",
     "RandClassPatchd",
@@ -65,5 +72,6 @@ __all__ = [
     "fill_rims",
     "foreground",
     "regions_of",
+    "require_scheme",
     "without_specks",
 ]
