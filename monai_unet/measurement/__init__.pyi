@@ -1,3 +1,11 @@
+from .criteria import (
+    Target,
+    bidimensional_product,
+    is_node,
+    rano_measurable,
+    recist_objections,
+    sum_of_diameters,
+)
 from .lesion_report import MeasuredParts, measure_parts, segmentation_beside, write_lesion_report
 from .lesions import (
     Lesion,
@@ -17,11 +25,15 @@ from .pictures import (
     grey_window,
     plane_slice,
 )
+from .uptake import Uptake, measure_uptake
 
 __all__ = [
     "Lesion",
     "MeasuredParts",
+    "Target",
+    "Uptake",
     "acquisition_axis",
+    "bidimensional_product",
     "box_with_margin",
     "component_map",
     "contour_figure",
@@ -31,10 +43,15 @@ __all__ = [
     "for_report",
     "fullest_planes",
     "grey_window",
+    "is_node",
     "measure_lesions",
     "measure_parts",
     "measure_structure",
+    "measure_uptake",
     "plane_slice",
+    "rano_measurable",
+    "recist_objections",
     "segmentation_beside",
+    "sum_of_diameters",
     "write_lesion_report",
 ]

@@ -14,6 +14,7 @@ from .seg_read import read_seg
 from .series import NOT_IMAGES, DicomSeries, find_series
 from .source import SourceSeries
 from .sr import write_sr
+from .suv import suv_factor
 from .usable_series import find_usable_series
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "read_rtstruct",
     "read_seg",
     "read_series",
+    "suv_factor",
     "write_deidentified",
     "write_rtstruct",
     "write_seg",
