@@ -232,7 +232,7 @@ def test_bundle_of_the_model_zoo_shows_its_licence_before_it_may_run(
     with served(tmp_path / "zoo") as address:
         model = zoo.ZooModel("spleen_ct_segmentation", "0.5.9", f"{address}/spleen.zip", sha1)
         monkeypatch.setattr(zoo, "list_models", lambda: [model])
-        dock.model.setChecked(True)
+        dock.tabs.show_panel(dock.model)
         dock.model.zoo_button.click()
         settled(dock, wait)
         assert dock.model.zoo.isVisibleTo(dock)
