@@ -52,7 +52,6 @@ from napari_plugin.case.opening import OpenImage, dicom_series
 from napari_plugin.case.prompted import Prompted, bundle_named
 
 EDITED_BY = "monai-unet editor"
-_UNITS = {"CT": "HU", "PT": "Bq/ml"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +174,8 @@ def save_sr(outcome: EditedCase, path: Path) -> list[Path]:
         for segment, (value, lesion) in zip(segments, measured.items(), strict=True)
         if lesion is not None
     ]
+    if series.modality == "PT" and outcome.image.unit != "Bq/ml":
+        lesions = [replace(lesion, unit="1") for lesion in lesions]
     write_sr(lesions, path, source=series, segmentation=seg, algorithm=algorithm)
     return [path, seg]
 
@@ -193,7 +194,7 @@ def save_csv(outcome: EditedCase, path: Path) -> list[Path]:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    measured, uptakes, unit = outcome.measured(), outcome.uptakes(), _UNITS.get(outcome.image.modality, "")
+    measured, uptakes, unit = outcome.measured(), outcome.uptakes(), outcome.image.unit
     for item in outcome.objects:
         lesion = measured[item.value]
         line = [item.value, cell(item.name), cell(item.class_name), *_cells(lesion), "yes" if item.target else "no"]

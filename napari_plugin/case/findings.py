@@ -99,7 +99,7 @@ def sum_of_targets(objects: Sequence[SegmentObject], findings: Findings) -> str:
     return f"{total}, of products {products:.0f} mm² ({counted(len(targets))} chosen)."
 
 
-def rules_of(item: SegmentObject | None, lesion: Lesion, grid: Grid, modality: str) -> dict[str, str]:
+def rules_of(item: SegmentObject | None, lesion: Lesion, grid: Grid, unit: str) -> dict[str, str]:
     """What each number of a lesion is and by which rule, for tooltips: "volume", "axes", "mean"; None of a whole."""
     slice_mm = grid.spacing[lesion.normal_axis]
     long, short = lesion.long_axis.length_mm, lesion.short_axis.length_mm
@@ -111,10 +111,10 @@ def rules_of(item: SegmentObject | None, lesion: Lesion, grid: Grid, modality: s
     if item is not None and lesion is not None:
         against = recist_objections([Target(item.name, lesion, item.organ)], slice_mm)
         axes.append("RECIST 1.1: " + (against[0] if against else "large enough for a target lesion."))
-    unit = {"CT": "HU"}.get(modality, "the unit of the image")
     values = ""
     if lesion.intensity_mean is not None and lesion.intensity_range is not None:
         low, high = lesion.intensity_range
+        unit = unit or "the unit of the image"
         spread = f"{lesion.intensity_mean:.5g} ± {lesion.intensity_sd:.4g}"
         values = f"{spread}, from {low:.5g} to {high:.5g}, in {unit}, over all voxels of the lesion."
     return {

@@ -64,6 +64,14 @@ class OpenImage:
         return self.entry.series or self.entry.path
 
     @property
+    def unit(self) -> str:
+        """Of its values: HU in CT, Bq/ml or g/ml (SUV) in PET whose headers say so; else empty."""
+        if self.modality == "CT":
+            return "HU"
+        known = {None: "", 1.0: "g/ml"}
+        return known.get(self.suv, "Bq/ml")
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was decided in reading it."""
         return notes_of(self.volume.meta)

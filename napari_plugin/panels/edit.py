@@ -71,7 +71,10 @@ class EditPanel(Panel):
         return self._in_range(box) if self.limited.isChecked() else None
 
     def _in_range(self, box: Box) -> NDArray[np.bool_] | None:
-        image = shown_image(self.controller.viewer) or self.controller.reference
+        image = shown_image(self.controller.viewer)
+        if not any(image is known for known in self.controller.images):
+            # what lies on other voxels says nothing about these
+            image = self.controller.reference
         if image is None:
             return None
         low, high = sorted((self.low.value(), self.high.value()))

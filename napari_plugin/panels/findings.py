@@ -216,7 +216,7 @@ class FindingsPanel(Panel):
         if lesion is None or session is None or image is None:
             return
         item = session.object(value) if value else None
-        rules = rules_of(item, lesion, session.grid, image.modality)
+        rules = rules_of(item, lesion, session.grid, image.unit)
         uptake = uptake_text(self.uptakes.get(value)) or image.no_suv
         apart = in_parts(name, lesion)
         for column, lines in (
