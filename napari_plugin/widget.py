@@ -196,7 +196,7 @@ class Dock(QWidget):
         self.tabs = Tabs((self.case, self.model, self.refine, self.edit, self.learn), highest=self.refine)
         self.recovery.wanted.connect(lambda: self.tabs.show_panel(self.case))
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.tabs)
         # a higher window shows more lesions

@@ -104,7 +104,7 @@ class FindingsPanel(Panel):
         surface = button(
             "3D surface", "Show the lesions as surfaces; again: back to slices", self._surface(show_surface)
         )
-        self.add(self.table)
+        self.rows.addWidget(self.table, 1)
         self.add(self.total)
         self.add(self.axes, surface)
         self.add(self.kind, self.organ)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
 
 from monai_unet.interaction.session import SegmentObject
@@ -12,6 +12,7 @@ from napari_plugin.panels.layout import tip
 
 _COLUMNS = ("Lesion", "ml", "mm", "mean", "", "Σ")
 NAME, ML, AXES, MEAN, LOCK, TARGET = range(6)
+_LEAST_HEIGHT = 96
 _VALUE = Qt.ItemDataRole.UserRole
 
 
@@ -25,9 +26,8 @@ class LesionTable(QTableWidget):
         self.verticalHeader().setVisible(False)
         self.verticalHeader().setDefaultSectionSize(22)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setMinimumHeight(96)
         # as high as there is room
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         lock = QTableWidgetItem(padlock(), "")
         lock.setToolTip("Lock: nothing changes a locked lesion")
@@ -50,6 +50,12 @@ class LesionTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         # Tab leaves the table, arrows walk in it, Return goes to the lesion
         self.setTabKeyNavigation(False)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(super().sizeHint().width(), _LEAST_HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return QSize(super().minimumSizeHint().width(), _LEAST_HEIGHT)
 
     def fill_row(self, row: int, item: SegmentObject) -> None:
         """Name, ticks and places for the numbers of an object."""

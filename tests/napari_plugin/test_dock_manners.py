@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,12 @@ def test_picture_first_and_nothing_scrolls(
                 if made.isVisible():
                     assert dock.rect().contains(made.mapTo(dock, made.rect().bottomRight())), made.text()
         assert dock.findings.table.viewport().height() >= 3 * 22
+        column = [dock.tabs, dock.findings, dock.save, dock.position_line, dock.status]
+        rows = [dock.findings.rows.itemAt(index).widget() for index in range(dock.findings.rows.count())]
+        for widgets in (column, rows):
+            for above, below in pairwise(widgets):
+                gap = below.mapTo(dock, QPoint()).y() - above.mapTo(dock, above.rect().bottomLeft()).y()
+                assert 0 < gap < 20, "nothing lies over another, and no room is left over"
         # napari's own list and controls by one key, and away again
         shown = dock.viewer.window._qt_viewer.dockLayerList
         assert not shown.isVisible()
