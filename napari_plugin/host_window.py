@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import napari
 
 _CONTROLS, _LIST = "layer controls", "layer list"
-_LIST_WIDTH = 190
 
 
 class HostWindow(QObject):
@@ -57,13 +56,17 @@ class HostWindow(QObject):
             self.show_controls(True)
             self.deleteLater()
 
+    @property
+    def shows_controls(self) -> bool:
+        """Whether any of napari's own controls are seen."""
+        docks = self._window.findChildren(QDockWidget)
+        return any(holder.isVisible() for holder in docks if holder.objectName() in (_CONTROLS, _LIST))
+
     def show_controls(self, shown: bool) -> None:
-        """napari's controls of the selected layer; what a case needs of them has a place in the dock."""
+        """napari's list of layers and the controls of one; what a case needs of them has a place in the dock."""
         for holder in self._window.findChildren(QDockWidget):
-            if holder.objectName() == _CONTROLS:
+            if holder.objectName() in (_CONTROLS, _LIST):
                 holder.setVisible(shown)
-            elif holder.objectName() == _LIST and not shown and not holder.isFloating():
-                self._window.resizeDocks([holder], [_LIST_WIDTH], Qt.Orientation.Horizontal)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Unsaved work is asked about before the window closes; once it is gone, what runs is stopped."""

@@ -15,7 +15,7 @@ DEFAULTS: dict[str, Setting] = {
     "folder": "",
     "save_folder": "",
     "layer_controls": False,
-    "folded": "Model,Learn",
+    "tab": "Case",
 }
 
 

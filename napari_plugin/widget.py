@@ -13,38 +13,38 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import (
     QMainWindow,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
-from monai_unet.geometry import PLANES, Box, Grid
+from monai_unet.geometry import Box, Grid
 from monai_unet.interaction import Prompt
 from monai_unet.io import RESEARCH_USE, plain
+from napari_plugin.actions import actions_of
 from napari_plugin.case import ERROR, WARNING, Controller, Editing, region_of
 from napari_plugin.host_window import HostWindow
 from napari_plugin.panels import (
     CasePanel,
+    EditPanel,
     FindingsPanel,
     LearnPanel,
     ModelPanel,
     RecoveryPanel,
     RefinePanel,
     SavePanel,
+    Tabs,
     default_answerer,
     default_method,
-    remember_folds,
     sentence,
     tip,
 )
 from napari_plugin.progress import ProgressBar
 from napari_plugin.questions import ask_layers, ask_unsaved
 from napari_plugin.settings import remember, setting
-from napari_plugin.shortcuts import bind
+from napari_plugin.shortcuts import bind, key_of
 from napari_plugin.viewer import (
-    AUTOMATIC,
-    CT_WINDOWS,
     CaseView,
+    LabelPick,
     PromptTool,
     Readout,
     SideCanvases,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     import napari
     from napari.components import ViewerModel
 
-    from napari_plugin.viewer import SidePlanes
+    from napari_plugin.viewer import MouseEvent, SidePlanes
 
 WIDTH = 320
 _CHECKS, _CHECK_MS = 5, 200
@@ -90,6 +90,7 @@ class Dock(QWidget):
         self.tool.attach(napari_viewer)
         self.canvases = SideCanvases(napari_viewer, self.tool, self, self._attach_canvas)
         self.window_drag = WindowDrag(self.controller.say)
+        self.label_pick = LabelPick(lambda: self.editing.session, self.editing.set_active, self.controller.say)
         self.view = CaseView(
             napari_viewer,
             self.editing,
@@ -97,6 +98,7 @@ class Dock(QWidget):
             redrawn=self.canvases.refresh,
             later=lambda what: QTimer.singleShot(0, what),
             hold=self.canvases.hold,
+            allowed=lambda box: self.edit.allowed(box),
         )
         self.case = CasePanel(self.controller, self.canvases.toggle_planes, self.canvases.toggle_series)
         self.model = ModelPanel(
@@ -117,6 +119,13 @@ class Dock(QWidget):
             show_surface=lambda value: self.controller.say(self.view.toggle_surfaces()),
             plane_axis=lambda: plane_of(napari_viewer).axis,
         )
+        self.edit = EditPanel(
+            self.controller,
+            self.editing,
+            ask_region=self._ask_region,
+            selected=self.findings.selected,
+            take_label=lambda: self.label_pick.take(self.readout.place),
+        )
         self.save = SavePanel(self.editing, self.next_uncertain)
         self.learn = LearnPanel(self.controller, lambda: self.model.chosen, self.model.choose)
         self.position_line = sentence()
@@ -128,7 +137,7 @@ class Dock(QWidget):
         self.status.setAccessibleName("Status")
         self.progress = ProgressBar()
         self.recovery = RecoveryPanel(self.editing)
-        self.panels = (self.case, self.model, self.refine, self.findings, self.save, self.learn)
+        self.panels = (self.case, self.model, self.refine, self.edit, self.findings, self.save, self.learn)
         self._lay_out()
         self.controller.said.connect(self._say)
         self.controller.progressed.connect(self.progress.show_step)
@@ -137,7 +146,7 @@ class Dock(QWidget):
         self.controller.images_changed.connect(lambda: QTimer.singleShot(0, self.view.select_labels))
         self.controller.images_changed.connect(self.canvases.close_series)
         self.canvases.changed.connect(self._mark_canvases)
-        self._shortcuts = bind(self, self._actions())
+        self._shortcuts = bind(self, actions_of(self))
         self.controller.may_replace = self.may_lose_work
         self.controller.may_remove = partial(ask_layers, self)
         self.controller.own_layers = self.view.own_layers
@@ -149,8 +158,15 @@ class Dock(QWidget):
         self.controller.describe()
 
     def _attach_canvas(self, viewer: ViewerModel) -> None:
+        viewer.mouse_double_click_callbacks.append(self._on_double)
         self.readout.attach(viewer)
         self.window_drag.attach(viewer)
+        self.label_pick.attach(viewer)
+
+    def _on_double(self, viewer: ViewerModel, event: MouseEvent) -> None:
+        """A double click with the left button and no tool: that canvas alone, and all of them again."""
+        if event.button == 1 and self.tools.name == "pan":
+            self.canvases.maximise(viewer)
 
     def _submit(self, prompt: Prompt) -> None:
         """The other planes show where it was marked."""
@@ -162,28 +178,29 @@ class Dock(QWidget):
         self.editing.submit(prompt)
 
     def _make_room(self) -> None:
-        """A picture beside the dock: napari's controls take a quarter of the window."""
+        """A picture beside the dock: napari's controls take a quarter of the window and more."""
         if self.host is not None:
             self.host.show_controls(self.editing.session is None or bool(setting("layer_controls")))
 
+    def toggle_controls(self) -> None:
+        """Bring napari's own list of layers and controls back, or make room for the picture again."""
+        if self.host is None:
+            return
+        shown = not self.host.shows_controls
+        self.host.show_controls(shown)
+        does = "napari's own controls are shown; {} hides them." if shown else "{} brings napari's own controls back."
+        self.controller.say(does.format(key_of("napari")))
+
     def _lay_out(self) -> None:
-        column = QWidget()
-        rows = QVBoxLayout(column)
-        rows.setContentsMargins(4, 4, 4, 4)
-        for panel in (self.recovery, *self.panels):
-            if panel is not self.save:
-                rows.addWidget(panel)
-        rows.addStretch(1)
-        remember_folds(self.panels)
-        self.area = scroll = QScrollArea()
-        scroll.setWidget(column)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.case.rows.insertWidget(0, self.recovery)
+        self.tabs = Tabs((self.case, self.model, self.refine, self.edit, self.learn), highest=self.refine)
+        self.recovery.wanted.connect(lambda: self.tabs.show_panel(self.case))
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(self.tabs)
+        # a higher window shows more lesions
+        layout.addWidget(self.findings, 1)
         # of one height whatever they say: nothing above them moves under the mouse
         for line, rows_shown in ((self.position_line, 2), (self.status, 3)):
             line.setFixedHeight(rows_shown * line.fontMetrics().lineSpacing() + 2)
@@ -192,31 +209,7 @@ class Dock(QWidget):
             layout.addWidget(widget)
         self.setMinimumWidth(WIDTH)
 
-    def _actions(self) -> dict[str, Callable[[], object]]:
-        # never the click of a button: those of a folded box are disabled
-        actions: dict[str, Callable[[], object]] = {n: partial(self.case.show_plane, n) for n in PLANES}
-        actions |= {kind: partial(self.refine.take, kind) for kind in self.refine.tools if kind != "pan"}
-        for name in (AUTOMATIC, *CT_WINDOWS):
-            actions[f"window {name}"] = partial(self.case.set_window, name)
-        return actions | {
-            "smaller": partial(self.tools.step_brush, -1),
-            "larger": partial(self.tools.step_brush, 1),
-            "planes": self.canvases.toggle_planes,
-            "segment": self.model.segment,
-            "cancel": self._escape,
-            "sign": self.refine.toggle_sign,
-            "accept": self.editing.accept,
-            "drop": self.editing.drop,
-            "undo": self.editing.undo,
-            "redo": self.editing.redo,
-            "new object": self.editing.new_object,
-            "hide": self.view.toggle_labels,
-            "fill between": self.findings.fill_between,
-            "uncertain": self.next_uncertain,
-            "save": self.save.open_menu,
-        }
-
-    def _escape(self) -> None:
+    def escape(self) -> None:
         """Stop what runs; where nothing runs, put the tool away."""
         if self.controller.jobs.running:
             self.controller.stop()
@@ -322,8 +315,11 @@ class Dock(QWidget):
         self.editing.close()
         if window_goes:
             return
+        doubles = self.viewer.mouse_double_click_callbacks
+        doubles[:] = [heard for heard in doubles if heard != self._on_double]
         self.readout.detach()
         self.window_drag.detach()
+        self.label_pick.detach()
         self.tools.release()
         self.tool.detach()
         self.case.release()

@@ -96,6 +96,7 @@ class LesionMeasurements:
         unit: UCUM code of the intensity; "1" for no unit.
         tracking_id, tracking_uid: those of its segment; taken from there when empty.
         finding: code of what it is; taken from its segment when None.
+        suv_mean, suv_max, suv_peak: SUV by body weight in g/ml, of PET; None where it is not known.
     """
 
     segment: int
@@ -109,6 +110,9 @@ class LesionMeasurements:
     tracking_id: str = ""
     tracking_uid: str = ""
     finding: Code | None = None
+    suv_mean: float | None = None
+    suv_max: float | None = None
+    suv_peak: float | None = None
 
 
 Planes = Callable[[int], Iterator[tuple[int, NDArray[np.number] | NDArray[np.bool_]]]]

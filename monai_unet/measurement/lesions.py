@@ -11,6 +11,7 @@ from scipy import ndimage
 from monai_unet.geometry import Grid
 from monai_unet.io import LesionMeasurements
 from monai_unet.measurement.diameters import Axis, in_plane_axes, longest_diameter, most_extent
+from monai_unet.measurement.uptake import Uptake
 
 _CLEARLY_THICKER = 1.2
 _UCUM = {"CT": "[hnsf'U]", "PT": "Bq/ml", "NM": "Bq/ml"}
@@ -35,6 +36,7 @@ class Lesion:
         centroid_mm: (3,) mean of the voxel centres in RAS mm.
         intensity_mean, intensity_sd: over the lesion's voxels (population standard deviation), None without image.
         parts: how many do not touch each other, not even by a corner.
+        intensity_range: lowest and highest value, None without image.
     """
 
     number: int
@@ -51,6 +53,7 @@ class Lesion:
     intensity_mean: float | None = None
     intensity_sd: float | None = None
     parts: int = 1
+    intensity_range: tuple[float, float] | None = None
 
 
 def component_map(mask: ArrayLike, *, connectivity: int = 26) -> NDArray[np.int32]:
@@ -194,15 +197,19 @@ def measure_structure(
         intensity_mean=None if values is None else float(values.mean()),
         intensity_sd=None if values is None else float(values.std()),
         parts=len(boxes),
+        intensity_range=None if values is None else (float(values.min()), float(values.max())),
     )
 
 
-def for_report(lesion: Lesion, *, segment: int, name: str, modality: str) -> LesionMeasurements:
+def for_report(
+    lesion: Lesion, *, segment: int, name: str, modality: str, uptake: Uptake | None = None
+) -> LesionMeasurements:
     """A measured lesion as `write_sr` takes it; intensities are HU in CT, Bq/ml in PET and SPECT, else without a unit.
 
     Args:
         segment: its number in the SEG that the report refers to.
         modality: of the series, as DICOM writes it.
+        uptake: in SUV by body weight, where it is known.
     """
     return LesionMeasurements(
         segment=segment,
@@ -213,6 +220,9 @@ def for_report(lesion: Lesion, *, segment: int, name: str, modality: str) -> Les
         mean=lesion.intensity_mean,
         sd=lesion.intensity_sd,
         unit=_UCUM.get(modality, "1"),
+        suv_mean=None if uptake is None else uptake.mean,
+        suv_max=None if uptake is None else uptake.highest,
+        suv_peak=None if uptake is None else uptake.peak,
     )
 
 
@@ -265,4 +275,5 @@ def _measure(
         centroid_mm=part.to_world(np.argwhere(mask).mean(axis=0)),
         intensity_mean=None if inside is None else float(inside.mean()),
         intensity_sd=None if inside is None else float(inside.std()),
+        intensity_range=None if inside is None else (float(inside.min()), float(inside.max())),
     )

@@ -67,7 +67,7 @@ def plan_fine_tuning(bundle: Bundle, folder: Path, epochs: int) -> FineTuning:
     if count != len(channels):
         raise InputError(
             f"'{bundle.name}' needs {len(channels)} series for each case ({', '.join(channels)}), and the cases in "
-            f"{folder} hold {count}; choose a model of one series in box 2."
+            f"{folder} hold {count}; choose a model of one series in the Model tab."
         )
     _check_labels(bundle, folder)
     held = cases[_EVERY - 1 :: _EVERY]
@@ -106,7 +106,7 @@ def fine_tuning_folder(bundle: Bundle) -> Path:
 def _training_config(bundle: Bundle) -> Json:
     path = bundle.root / "configs" / "train.yaml"
     if not bundle.has_weights or not path.is_file():
-        raise InputError(f"'{bundle.name}' brings no training to go on with; choose a built-in model in box 2.")
+        raise InputError(f"'{bundle.name}' brings no training to go on with; choose a built-in model in the Model tab.")
     config = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
     if not set(config) >= _NEEDED:
         raise InputError(

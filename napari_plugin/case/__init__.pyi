@@ -1,7 +1,7 @@
 from . import exporting, models, pacs, zoo
 from .controller import Controller, ERROR, WARNING
 from .editing import Editing
-from .findings import Findings, Wholes, centre_voxel, in_parts, measure_objects, measure_wholes, sum_of_targets, wholes_of
+from .findings import Findings, Uptakes, Wholes, centre_voxel, chosen_targets, in_parts, measure_objects, measure_uptakes, measure_wholes, rules_of, sum_of_targets, uptake_text, wholes_of
 from .models import editor_bundles, region_of
 from .opening import OpenImage, best_of, details, list_images, open_image, refusal, title
 from .prompted import prompted_by
@@ -17,10 +17,12 @@ __all__ = [
     "Editing",
     "Findings",
     "OpenImage",
+    "Uptakes",
     "WARNING",
     "Wholes",
     "best_of",
     "centre_voxel",
+    "chosen_targets",
     "details",
     "editor_bundles",
     "exporting",
@@ -28,6 +30,7 @@ __all__ = [
     "licence_of",
     "list_images",
     "measure_objects",
+    "measure_uptakes",
     "measure_wholes",
     "models",
     "once",
@@ -37,10 +40,12 @@ __all__ = [
     "recognised_entries",
     "refusal",
     "region_of",
+    "rules_of",
     "save_html",
     "sum_of_targets",
     "title",
     "unsuited",
+    "uptake_text",
     "wanted",
     "wholes_of",
     "zoo",

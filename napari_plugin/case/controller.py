@@ -22,6 +22,7 @@ from napari_plugin.viewer import (
     hang,
     hold_in_place,
     image_layer,
+    show_between,
     show_plane,
     widen_contrast_range,
 )
@@ -67,6 +68,7 @@ class Controller(QObject):
         self.images: list[OpenImage] = []
         self.jobs = BackgroundWork(self)
         self._refused: list[Entry] = []
+        self._windows: dict[str, tuple[float, float]] = {}
         self.may_replace: Callable[[], bool] = lambda: True
         self.own_layers: Callable[[], Sequence[Layer]] = tuple
         self.may_remove: Callable[[Sequence[str]], bool | None] = lambda names: True
@@ -91,7 +93,7 @@ class Controller(QObject):
     def describe(self) -> None:
         """Say what is open, if anything is."""
         if self.reference is not None:
-            said = f"{_opened(self.reference)} G marks a lesion; box 2 has models."
+            said = f"{_opened(self.reference)} G marks a lesion; the Model tab has models."
             self.say(said, WARNING if self.reference.notes else INFO)
 
     def stop(self) -> None:
@@ -292,6 +294,8 @@ class Controller(QObject):
         self.images.append(image)
         self._holds[layer] = hold_in_place(layer, image.grid.spacing, lambda: self.say(MOVED, WARNING))
         widen_contrast_range(layer)
+        if image.key in self._windows:
+            show_between(layer, self._windows[image.key])
         new = [entry for entry in image.siblings or (image.entry,) if entry not in self.entries]
         if new:
             self.entries += new
@@ -305,6 +309,9 @@ class Controller(QObject):
         self.say(_opened(image), WARNING if image.notes or image.moved else INFO)
 
     def _on_removed(self, event: Event) -> None:
+        if isinstance(event.value.metadata.get(METADATA), OpenImage):
+            # the window that was chosen for a series stays its own
+            self._windows[event.value.metadata[METADATA].key] = tuple(event.value.contrast_limits)
         if event.value in self._holds:
             self._holds.pop(event.value)()
         image = event.value.metadata.get(METADATA)

@@ -324,6 +324,5 @@ class Editing(QObject):
 
     def _candidate_ml(self) -> float:
         session = self.session
-        if session is None or session.candidate is None:
-            return 0.0
-        return float(session.candidate[2].sum()) * session.grid.voxel_ml
+        taken = session.candidate_taken() if session is not None else None
+        return 0.0 if session is None or taken is None else float(taken[1].sum()) * session.grid.voxel_ml

@@ -36,10 +36,18 @@ from monai_unet.io.datasets import dataset_labels, read_dataset
 from monai_unet.io.dicom import DicomSeries, meaning_of, new_uid, write_rtstruct, write_seg, write_sr
 from monai_unet.io.formats import LabelEntry
 from monai_unet.mappings import Json
-from monai_unet.measurement import Lesion, for_report
+from monai_unet.measurement import Lesion, Uptake, bidimensional_product, for_report
 from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_beside, claim_named
-from napari_plugin.case.findings import Wholes, in_parts, measure_objects, measure_wholes, wholes_of
+from napari_plugin.case.findings import (
+    Uptakes,
+    Wholes,
+    in_parts,
+    measure_objects,
+    measure_uptakes,
+    measure_wholes,
+    wholes_of,
+)
 from napari_plugin.case.opening import OpenImage, dicom_series
 from napari_plugin.case.prompted import Prompted, bundle_named
 
@@ -74,6 +82,11 @@ class EditedCase:
         """The same of the wholes that classes of one tumour are parts of."""
         held = wholes_of(self.objects)
         return drain(measure_wholes(self.labels, self.image.array, self.image.grid, held))
+
+    def uptakes(self) -> Uptakes:
+        """SUV of each object, where the image is PET and its headers state what is needed."""
+        values = [item.value for item in self.objects]
+        return measure_uptakes(self.labels, self.image.array, self.image.grid, values, self.image.suv)
 
     def algorithm(self) -> AlgorithmIdentity:
         """Who drew it: the editor, from an automatic result where there was one."""
@@ -149,23 +162,29 @@ def save_sr(outcome: EditedCase, path: Path) -> list[Path]:
     claim_beside(path.with_name(f"{path.stem}.seg.dcm"), outcome.image)
     outcome = replace(outcome, objects=tuple(o for o in outcome.objects if (outcome.labels == o.value).any()))
     labels, segments = _named(outcome)
-    series, measured = _series(outcome), outcome.measured()
+    series, measured, uptakes = _series(outcome), outcome.measured(), outcome.uptakes()
     apart = [in_parts(item.name, measured[item.value]) for item in outcome.objects]
     algorithm = replace(outcome, notes=(*outcome.notes, *filter(None, apart))).algorithm()
     seg = path.with_name(f"{path.stem}.seg.dcm")
     write_seg(labels, seg, source=series, segments=segments, algorithm=algorithm)
     lesions = [
-        for_report(lesion, segment=segment.number, name=segment.name, modality=series.modality)
-        for segment, lesion in zip(segments, measured.values(), strict=True)
+        for_report(
+            lesion, segment=segment.number, name=segment.name, modality=series.modality, uptake=uptakes.get(value)
+        )
+        for segment, (value, lesion) in zip(segments, measured.items(), strict=True)
         if lesion is not None
     ]
+    if series.modality == "PT" and outcome.image.unit != "Bq/ml":
+        lesions = [replace(lesion, unit="1") for lesion in lesions]
     write_sr(lesions, path, source=series, segmentation=seg, algorithm=algorithm)
     return [path, seg]
 
 
 COLUMNS = (
     *("label", "name", "class", "volume_ml", "long_axis_mm", "short_axis_mm", "longest_diameter_3d_mm"),
-    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "parts", "target", "use", "notes"),
+    *("mean_intensity", "sd_intensity", "centre_r_mm", "centre_a_mm", "centre_s_mm", "parts", "target", "organ"),
+    *("product_mm2", "lowest_intensity", "highest_intensity", "intensity_unit"),
+    *("suvbw_mean", "suvbw_max", "suvbw_peak", "suvbw_mean_times_ml", "use", "notes"),
 )
 
 
@@ -178,12 +197,16 @@ def save_csv(outcome: EditedCase, path: Path) -> list[Path]:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    measured, notes = outcome.measured(), cell("; ".join(outcome.stated_notes()))
+    measured, uptakes, unit = outcome.measured(), outcome.uptakes(), outcome.image.unit
+    last = [RESEARCH_USE, cell("; ".join(outcome.stated_notes()))]
     for item in outcome.objects:
-        line = [item.value, cell(item.name), cell(item.class_name), *_cells(measured[item.value])]
-        table.writerow([*line, "yes" if item.target else "no", RESEARCH_USE, notes])
+        lesion = measured[item.value]
+        line = [item.value, cell(item.name), cell(item.class_name), *_cells(lesion), "yes" if item.target else "no"]
+        more = [cell(item.organ), *_more_cells(lesion), unit, *_uptake_cells(uptakes.get(item.value))]
+        table.writerow([*line, *more, *last])
     for name, whole in outcome.wholes().items():
-        table.writerow(["", cell(name), "whole of several labels", *_cells(whole), "no", RESEARCH_USE, notes])
+        line = ["", cell(name), "whole of several labels", *_cells(whole), "no"]
+        table.writerow([*line, "", *_more_cells(whole), unit, *_uptake_cells(None), *last])
     write_text(path, text.getvalue())
     return [path]
 
@@ -242,6 +265,20 @@ def _cells(lesion: Lesion | None) -> list[str]:
     if lesion is None:
         return [""] * 9 + ["0"]
     return [*(f"{value:.6g}" for value in _numbers(lesion)), str(lesion.parts)]
+
+
+def _more_cells(lesion: Lesion | None) -> list[str]:
+    if lesion is None:
+        return ["", "", ""]
+    span = lesion.intensity_range or ()
+    return [f"{bidimensional_product(lesion):.6g}", *(f"{value:.6g}" for value in span), *([""] * (2 - len(span)))]
+
+
+def _uptake_cells(uptake: Uptake | None) -> list[str]:
+    if uptake is None:
+        return [""] * 4
+    values = (uptake.mean, uptake.highest, uptake.peak, uptake.total)
+    return ["" if value is None else f"{value:.6g}" for value in values]
 
 
 def _numbers(lesion: Lesion) -> Sequence[float]:

@@ -10,10 +10,22 @@ from numpy.typing import NDArray
 
 from monai_unet.geometry import Grid, bounding_box
 from monai_unet.interaction.session import SegmentObject
-from monai_unet.measurement import Lesion, acquisition_axis, measure_structure
+from monai_unet.measurement import (
+    Lesion,
+    Target,
+    Uptake,
+    acquisition_axis,
+    bidimensional_product,
+    measure_structure,
+    measure_uptake,
+    rano_measurable,
+    recist_objections,
+    sum_of_diameters,
+)
 
 Findings = dict[int, Lesion | None]
 Wholes = dict[str, Lesion | None]
+Uptakes = dict[int, Uptake]
 
 
 def measure_objects(
@@ -53,22 +65,74 @@ def wholes_of(objects: Sequence[SegmentObject]) -> dict[str, tuple[int, ...]]:
     return dict(sorted(several.items(), key=lambda pair: -len(pair[1])))
 
 
-def target_lesions(objects: Sequence[SegmentObject], findings: Findings) -> list[Lesion]:
-    """What was measured of the chosen target lesions."""
-    chosen = [findings.get(item.value) for item in objects if item.target]
-    return [lesion for lesion in chosen if lesion is not None]
+def measure_uptakes(
+    labels: NDArray[np.integer], image: NDArray[np.number], grid: Grid, values: Iterable[int], suv: float | None
+) -> Uptakes:
+    """SUV by body weight in each value of a label map (S, A, R); empty where `suv`, the factor for it, is not known."""
+    found = {} if suv is None else {v: measure_uptake(labels == v, image, grid.spacing) for v in values}
+    scaled = {}
+    for value, one in found.items():
+        if one is not None and suv is not None:
+            peak = None if one.peak is None else one.peak * suv
+            scaled[value] = replace(one, mean=one.mean * suv, highest=one.highest * suv, peak=peak)
+    return scaled
+
+
+def chosen_targets(objects: Sequence[SegmentObject], findings: Findings) -> list[Target]:
+    """The chosen target lesions that have voxels, with their organs."""
+    chosen = [(item, findings.get(item.value)) for item in objects if item.target]
+    return [Target(item.name, lesion, item.organ) for item, lesion in chosen if lesion is not None]
 
 
 def sum_of_targets(objects: Sequence[SegmentObject], findings: Findings) -> str:
-    """The sum of the long axes of the chosen target lesions in words; empty where none was chosen.
+    """The sums over the chosen target lesions in words; empty where none was chosen.
 
-    RECIST 1.1 sums target lesions that somebody has chosen: never parts of one tumour, nor whatever was marked.
+    RECIST 1.1 sums the long axes, of lymph nodes the short ones, of target lesions that somebody has chosen: never
+    parts of one tumour, nor whatever was marked. RANO sums the products of the two diameters.
     """
-    targets = target_lesions(objects, findings)
+    targets = chosen_targets(objects, findings)
     if not targets:
         return ""
-    total = sum(lesion.long_axis.length_mm for lesion in targets)
-    return f"Sum of long axes: {total:.1f} mm ({counted(len(targets))} chosen)."
+    what = "diameters" if any(target.node for target in targets) else "long axes"
+    products = sum(bidimensional_product(target.lesion) for target in targets)
+    total = f"Sum of {what}: {sum_of_diameters(targets):.1f} mm"
+    return f"{total}, of products {products:.0f} mm² ({counted(len(targets))} chosen)."
+
+
+def rules_of(item: SegmentObject | None, lesion: Lesion, grid: Grid, unit: str) -> dict[str, str]:
+    """What each number of a lesion is and by which rule, for tooltips: "volume", "axes", "mean"; None of a whole."""
+    slice_mm = grid.spacing[lesion.normal_axis]
+    long, short = lesion.long_axis.length_mm, lesion.short_axis.length_mm
+    axes = [
+        f"{long:.1f} × {short:.1f} mm: the longest diameter in a slice, and the longest one perpendicular to it there.",
+        f"Product (RANO): {bidimensional_product(lesion):.0f} mm²; "
+        + ("measurable." if rano_measurable(lesion, slice_mm) else "not measurable: both must be 10 mm or two slices."),
+    ]
+    if item is not None and lesion is not None:
+        against = recist_objections([Target(item.name, lesion, item.organ)], slice_mm)
+        axes.append("RECIST 1.1: " + (against[0] if against else "large enough for a target lesion."))
+    values = ""
+    if lesion.intensity_mean is not None and lesion.intensity_range is not None:
+        low, high = lesion.intensity_range
+        unit = unit or "the unit of the image"
+        spread = f"{lesion.intensity_mean:.5g} ± {lesion.intensity_sd:.4g}"
+        values = f"{spread}, from {low:.5g} to {high:.5g}, in {unit}, over all voxels of the lesion."
+    return {
+        "volume": f"{lesion.voxels} voxels of {grid.voxel_ml * 1000:.4g} mm³, whole ones.",
+        "axes": "\n".join([*axes, f"Longest in 3D: {lesion.longest_diameter.length_mm:.1f} mm."]),
+        "mean": values,
+    }
+
+
+def uptake_text(uptake: Uptake | None) -> str:
+    """SUV of a lesion in words: mean, highest, peak, and mean times volume; empty without."""
+    if uptake is None:
+        return ""
+    peak = "no ball of 1 ml lies within the image" if uptake.peak is None else f"{uptake.peak:.2f}"
+    return (
+        f"SUVbw: mean {uptake.mean:.2f}, highest {uptake.highest:.2f}, peak {peak} (highest mean in a ball of 1 ml); "
+        f"mean × volume {uptake.total:.1f} g."
+    )
 
 
 def in_parts(name: str, lesion: Lesion | None) -> str:

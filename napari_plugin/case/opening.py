@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Grid, grid_of
 from monai_unet.io import NOTES, DicomSeries, case_name, find_series, notes_of, read_volume
 from monai_unet.io.datasets import Entry, inventory, place_onto
+from monai_unet.io.dicom import suv_factor
 from monai_unet.io.formats import VOLUME_SUFFIXES, format_of
 
 
@@ -28,6 +29,8 @@ class OpenImage:
         modality: CT, MR, PT; empty where the file does not say.
         moved: what was done to put it on the grid of another image; empty when nothing was.
         siblings: what else was found where it came from, itself among them; empty when nobody looked.
+        suv: of PET, what its values are multiplied with for SUV by body weight; None where that is not known.
+        no_suv: why it is not known, in a sentence; empty for everything but PET.
     """
 
     entry: Entry
@@ -35,6 +38,8 @@ class OpenImage:
     modality: str = ""
     moved: str = ""
     siblings: tuple[Entry, ...] = ()
+    suv: float | None = None
+    no_suv: str = ""
 
     @property
     def array(self) -> NDArray[Any]:
@@ -57,6 +62,14 @@ class OpenImage:
     def key(self) -> str:
         """What tells it from every other image: the UID of its series, or its file."""
         return self.entry.series or self.entry.path
+
+    @property
+    def unit(self) -> str:
+        """Of its values: HU in CT, Bq/ml or g/ml (SUV) in PET whose headers say so; else empty."""
+        if self.modality == "CT":
+            return "HU"
+        known = {None: "", 1.0: "g/ml"}
+        return known.get(self.suv, "Bq/ml")
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,7 +99,18 @@ def open_image(entry: Entry) -> OpenImage:
     if entry.problems:
         raise InputError(refusal(entry))
     volume = read_volume(entry.path, series=entry.series or None)
-    return OpenImage(entry, volume, str(volume.meta.get("modality", "")) or entry.modality)
+    image = OpenImage(entry, volume, str(volume.meta.get("modality", "")) or entry.modality)
+    return _with_suv(image) if image.modality == "PT" else image
+
+
+def _with_suv(image: OpenImage) -> OpenImage:
+    series = dicom_series(image)
+    if series is None:
+        return replace(image, no_suv="No SUV: this file does not state weight, dose and times; open the DICOM series.")
+    try:
+        return replace(image, suv=suv_factor(series.headers()))
+    except InputError as error:
+        return replace(image, no_suv=str(error))
 
 
 def best_of(entries: list[Entry]) -> Entry:
@@ -135,7 +159,7 @@ def onto(image: OpenImage, reference: OpenImage, *, insist: bool = False) -> Ope
     geometry = {key: reference.volume.meta[key] for key in ("affine", "original_affine", "spatial_shape")}
     notes = (*notes_of(image.volume.meta), note)
     volume = MetaTensor(placed.as_tensor(), meta={**image.volume.meta, **geometry, NOTES: notes})
-    return OpenImage(image.entry, volume, image.modality, note)
+    return replace(image, volume=volume, moved=note)
 
 
 def dicom_series(image: OpenImage) -> DicomSeries | None:

@@ -12,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from monai_unet.interaction.session import SegmentObject
 from monai_unet.io import RESEARCH_USE, write_text
-from monai_unet.measurement import Lesion, contour_figure
+from monai_unet.measurement import Lesion, acquisition_axis, bidimensional_product, contour_figure, recist_objections
 from monai_unet.version import __version__
 from napari_plugin.case.claims import claim_named
 from napari_plugin.case.exporting import EditedCase
-from napari_plugin.case.findings import in_parts, sum_of_targets
+from napari_plugin.case.findings import chosen_targets, in_parts, sum_of_targets, uptake_text
 
 MOST_PICTURES = 6
 
@@ -35,14 +35,16 @@ img { width: 100%; margin: .4rem 0 1rem; break-inside: avoid; } small { color: #
 <h1>{{ title }}</h1>
 <p><span class="mark">{{ use }}.</span> {{ image }}</p>
 <table><thead><tr><th></th><th>name</th><th>class</th><th>volume (ml)</th><th>long × short axis (mm)</th>
-<th>longest diameter, 3D (mm)</th><th>mean ± sd{{ unit }}</th></tr></thead><tbody>
+<th>product (mm²)</th><th>longest diameter, 3D (mm)</th><th>mean ± sd{{ unit }}</th></tr></thead><tbody>
 {% for row in rows %}<tr><td><span class="swatch" style="background:{{ row.color }}"></span></td><td>{{ row.name }}</td>
-<td>{{ row.kind }}</td><td>{{ row.volume }}</td><td>{{ row.axes }}</td><td>{{ row.longest }}</td><td>{{ row.mean }}</td>
+<td>{{ row.kind }}</td><td>{{ row.volume }}</td><td>{{ row.axes }}</td><td>{{ row.product }}</td>
+<td>{{ row.longest }}</td><td>{{ row.mean }}</td>
 </tr>{% endfor %}</tbody></table>
 <p>{{ total }}</p>
 {% for note in notes %}<p>{{ note }}</p>{% endfor %}
 {% for picture in pictures %}<img alt="{{ picture.name }}" src="data:image/png;base64,{{ picture.png }}">{% endfor %}
-<p><small>Axes are RECIST 1.1 diameters in the plane of acquisition. {{ maker }} monai-unet {{ version }}.</small></p>
+<p><small>Axes are RECIST 1.1 diameters in the plane of acquisition; their product is that of RANO.
+{{ maker }} monai-unet {{ version }}.</small></p>
 </body></html>
 """,
     autoescape=True,
@@ -55,6 +57,11 @@ def save_html(outcome: EditedCase, path: Path) -> list[Path]:
     measured, wholes = outcome.measured(), outcome.wholes()
     notes = [in_parts(item.name, measured[item.value]) for item in outcome.objects]
     notes += [in_parts(name, lesion) for name, lesion in wholes.items()]
+    uptakes, named = outcome.uptakes(), {item.value: item.name for item in outcome.objects}
+    notes += [f"{named[value]}: {uptake_text(uptake)}" for value, uptake in uptakes.items()]
+    notes += [outcome.image.no_suv]
+    slice_mm = outcome.image.grid.spacing[acquisition_axis(outcome.image.grid)]
+    notes += recist_objections(chosen_targets(outcome.objects, measured), slice_mm)
     image = outcome.image
     size = "×".join(map(str, image.grid.shape[::-1]))
     spacing = "×".join(f"{mm:.3g}" for mm in image.grid.spacing[::-1])
@@ -78,17 +85,19 @@ def save_html(outcome: EditedCase, path: Path) -> list[Path]:
 
 
 def _row(item: SegmentObject, lesion: Lesion | None) -> dict[str, str]:
-    name = f"{item.name} (target lesion)" if item.target else item.name
+    told = [*(["target lesion"] if item.target else []), *filter(None, [item.organ])]
+    name = f"{item.name} ({', '.join(told)})" if told else item.name
     color = "#{:02x}{:02x}{:02x}".format(*item.color)
     return _numbers(lesion) | {"color": color, "name": name, "kind": item.class_name}
 
 
 def _numbers(lesion: Lesion | None) -> dict[str, str]:
     if lesion is None:
-        return {"volume": "0", "axes": "", "longest": "", "mean": ""}
+        return {"volume": "0", "axes": "", "product": "", "longest": "", "mean": ""}
     return {
         "volume": f"{lesion.volume_ml:.2f}",
         "axes": f"{lesion.long_axis.length_mm:.1f} × {lesion.short_axis.length_mm:.1f}",
+        "product": f"{bidimensional_product(lesion):.0f}",
         "longest": f"{lesion.longest_diameter.length_mm:.1f}",
         "mean": f"{lesion.intensity_mean:.4g} ± {lesion.intensity_sd:.3g}",
     }

@@ -18,7 +18,17 @@ from napari_plugin.panels.layout import Panel, button, sentence, tip
 from napari_plugin.panels.pacs import PacsPicker
 from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
-from napari_plugin.viewer import AUTOMATIC, CT_WINDOWS, limits_of, plane_of, show_plane, upright
+from napari_plugin.viewer import (
+    AUTOMATIC,
+    CT_WINDOWS,
+    OWN_WINDOWS,
+    limits_of,
+    plane_of,
+    show_between,
+    show_plane,
+    shown_image,
+    upright,
+)
 
 _ENTRY = Qt.ItemDataRole.UserRole
 _NOTHING = "Open a study, drop it here, or try File > Open Sample."
@@ -30,7 +40,7 @@ class CasePanel(Panel):
     def __init__(
         self, controller: Controller, toggle_planes: Callable[[], None], toggle_series: Callable[[], None]
     ) -> None:
-        super().__init__("1  Case")
+        super().__init__("Case")
         self.controller = controller
         self.file_button = button("Open file…", "Open a NIfTI, NRRD, MHA or DICOM file, or a zip", self._ask_file)
         self.folder_button = button("Open folder…", "Open a folder with a DICOM study", self._ask_folder)
@@ -57,8 +67,8 @@ class CasePanel(Panel):
             "Side by side", "Show each ticked series in a canvas of its own, linked", toggle_series, checkable=True
         )
         self.grey_window = QComboBox()
-        self.grey_window.setToolTip("Grey-level window")
-        for name in (AUTOMATIC, *CT_WINDOWS):
+        self.grey_window.setToolTip("Grey-level window of the series that is seen; right or middle drag changes it")
+        for name in (AUTOMATIC, *OWN_WINDOWS, *CT_WINDOWS):
             self.grey_window.addItem(f"Window: {name}  {key_of(f'window {name}')}", name)
         self.grey_window.activated.connect(lambda index: self.set_window(self.grey_window.itemData(index)))
         self.add(self.file_button, self.folder_button, self.pacs_button, stretch=(3, 3, 2))
@@ -85,20 +95,16 @@ class CasePanel(Panel):
         self._mark_plane()
 
     def set_window(self, name: str) -> None:
-        """Apply a window to every image shown; the presets are in Hounsfield units and left alone for other images."""
+        """Apply a window to the series that is seen; each keeps its own."""
         self.grey_window.setCurrentIndex(self.grey_window.findData(name))
-        for image in self.controller.images:
-            layer = self.controller.layer_of(image)
-            if layer is not None:
-                low, high = limits_of(name, image.array, image.modality)
-                ends = layer.contrast_limits_range
-                layer.contrast_limits_range = (min(low, ends[0]), max(high, ends[1]))
-                layer.contrast_limits = (low, high)
-        reference = self.controller.reference
-        if name != AUTOMATIC and reference is not None and reference.modality not in ("", "CT"):
+        image = shown_image(self.controller.viewer) or self.controller.reference
+        layer = self.controller.layer_of(image) if image is not None else None
+        if image is None or layer is None:
+            return
+        show_between(layer, limits_of(name, image.array, image.modality, image.grid.spacing))
+        if name in CT_WINDOWS and image.modality not in ("", "CT"):
             self.controller.say(
-                f"The window '{name}' is in Hounsfield units, and {reference.name} is {reference.modality}; "
-                "automatic fits it.",
+                f"The window '{name}' is in Hounsfield units, and {image.name} is {image.modality}; automatic fits it.",
                 "warning",
             )
 

@@ -5,34 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QLineEdit, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QLineEdit,
+    QTableWidgetItem,
+)
 
 from monai_unet.interaction.session import Change, EditSession, SegmentObject
 from monai_unet.io import plain
-from monai_unet.measurement import Lesion
+from monai_unet.measurement import Lesion, Target, acquisition_axis, recist_objections
 from napari_plugin.case import (
     BackgroundWork,
     Editing,
     Findings,
+    Uptakes,
     Wholes,
     centre_voxel,
+    chosen_targets,
     in_parts,
     measure_objects,
+    measure_uptakes,
     measure_wholes,
+    rules_of,
     sum_of_targets,
+    uptake_text,
     wholes_of,
 )
-from napari_plugin.panels.icons import padlock, swatch
 from napari_plugin.panels.layout import Panel, button, sentence, tip
+from napari_plugin.panels.lesion_table import AXES, LOCK, MEAN, ML, NAME, TARGET, LesionTable, numbers, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-_COLUMNS = ("Lesion", "ml", "mm", "mean", "", "Σ")
-_NAME, _ML, _AXES, _MEAN, _LOCK, _TARGET = range(6)
-_LEAST_TARGET_MM = 10.0
-"""Long axis below which RECIST 1.1 counts no lesion as measurable."""
-_VALUE = Qt.ItemDataRole.UserRole
 _WAIT_MS = 250
 
 
@@ -51,25 +55,36 @@ class FindingsPanel(Panel):
         show_surface: Callable[[int], None],
         plane_axis: Callable[[], int],
     ) -> None:
-        super().__init__("4  Findings")
+        super().__init__("Findings")
         self.editing, self._go_to, self._draw_axes, self._plane_axis = editing, go_to, draw_axes, plane_axis
         self.findings: Findings = {}
         self.wholes: Wholes = {}
+        self.uptakes: Uptakes = {}
         self._stale: set[int] = set()
         self._measuring = BackgroundWork(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_WAIT_MS)
         self._timer.timeout.connect(self._measure)
-        self.table = QTableWidget(0, len(_COLUMNS))
-        self._lay_out_table()
+        self.table = LesionTable()
+        # arrows walk in it, Return goes to the lesion
+        self.table.cellActivated.connect(self._on_clicked)
+        self.table.cellClicked.connect(self._on_clicked)
+        self.table.itemChanged.connect(self._on_item)
         self.total = sentence()
         self.total.setFixedHeight(3 * self.total.fontMetrics().lineSpacing() + 2)
         self.total.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.kind = QLineEdit()
-        self.kind.setPlaceholderText("Class of the selected lesions, e.g. tumour")
-        self.kind.setToolTip("Several lesions of one class are one label when saved for training")
+        self.kind.setPlaceholderText("Class, e.g. tumour")
+        self.kind.setToolTip("What the selected lesions are; those of one class are one label when saved for training")
         self.kind.editingFinished.connect(self._classify)
+        self.organ = QLineEdit()
+        self.organ.setPlaceholderText("Organ, e.g. liver")
+        self.organ.setToolTip(
+            "RECIST 1.1 takes at most two target lesions of an organ; of a node the short axis counts"
+        )
+        self.organ.editingFinished.connect(self._locate)
+        self.organ.returnPressed.connect(self.organ.clearFocus)
         # the next letter is a key of the dock again
         self.kind.returnPressed.connect(self.kind.clearFocus)
         self.axes = QCheckBox("Draw axes")
@@ -89,12 +104,11 @@ class FindingsPanel(Panel):
         surface = button(
             "3D surface", "Show the lesions as surfaces; again: back to slices", self._surface(show_surface)
         )
-        self.add(self.table)
+        self.rows.addWidget(self.table, 1)
         self.add(self.total)
         self.add(self.axes, surface)
-        self.add(self.kind)
-        self.add(new, delete)
-        self.add(split, merge)
+        self.add(self.kind, self.organ)
+        self.add(new, delete, split, merge, stretch=(6, 7, 5, 6))
         self.add(between, holes, stretch=(3, 2))
         editing.session_changed.connect(self._on_session)
         editing.edited.connect(self._on_change)
@@ -109,46 +123,13 @@ class FindingsPanel(Panel):
     def selected(self) -> list[int]:
         """Values of the selected rows, else of the active object."""
         rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
-        values = [value for row in rows if (value := self._value(row))]
+        values = [value for row in rows if (value := self.table.value(row))]
         return values or ([self.editing.active] if self.editing.active else [])
-
-    def _lay_out_table(self) -> None:
-        table = self.table
-        table.setHorizontalHeaderLabels(_COLUMNS)
-        table.setStyleSheet("font-size: 11px")
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(22)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setFixedHeight(132)
-        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        lock = QTableWidgetItem(padlock(), "")
-        lock.setToolTip("Lock: nothing changes a locked lesion")
-        table.setHorizontalHeaderItem(_LOCK, lock)
-        axes = table.horizontalHeaderItem(_AXES)
-        assert axes is not None
-        axes.setToolTip("Long × short axis in mm (RECIST 1.1); * of one of several parts")
-        target = table.horizontalHeaderItem(_TARGET)
-        assert target is not None
-        target.setToolTip("Target lesion: its long axis counts in the sum")
-        header = table.horizontalHeader()
-        header.setMinimumSectionSize(20)
-        for column in range(1, len(_COLUMNS)):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        table.setToolTip(
-            "Click: go there. Double click: rename. Tick: show. Lock: protect from every change. Σ: count in the sum."
-        )
-        # a letter key is a tool's, wherever the focus is, and never begins to rename
-        table.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
-        # Tab leaves the table, arrows walk in it, Return goes to the lesion
-        table.setTabKeyNavigation(False)
-        table.cellActivated.connect(self._on_clicked)
-        table.cellClicked.connect(self._on_clicked)
-        table.itemChanged.connect(self._on_item)
 
     def _on_session(self) -> None:
         self.findings.clear()
         self.wholes.clear()
+        self.uptakes.clear()
         session = self.editing.session
         self._stale = {item.value for item in session.objects} if session is not None else set()
         self._fill_table()
@@ -175,12 +156,17 @@ class FindingsPanel(Panel):
 
         wholes = {name: held for name, held in wholes_of(session.objects).items() if {*held} & {*values}}
 
-        def measure() -> Generator[None, None, tuple[Findings, Wholes]]:
-            found = yield from measure_objects(session.labels, image, session.grid, values)
-            return found, (yield from measure_wholes(session.labels, image, session.grid, wholes))
+        reference = self.editing.controller.reference
+        suv = None if reference is None else reference.suv
 
-        def done(measured: tuple[Findings, Wholes]) -> None:
+        def measure() -> Generator[None, None, tuple[Findings, Wholes, Uptakes]]:
+            found = yield from measure_objects(session.labels, image, session.grid, values)
+            measured = yield from measure_wholes(session.labels, image, session.grid, wholes)
+            return found, measured, measure_uptakes(session.labels, image, session.grid, values, suv)
+
+        def done(measured: tuple[Findings, Wholes, Uptakes]) -> None:
             if self.editing.session is session:
+                self.uptakes = {v: u for v, u in self.uptakes.items() if v not in values} | measured[2]
                 found, self.wholes = measured[0], {**self.wholes, **measured[1]}
                 known = {item.value for item in session.objects}
                 self.findings |= {value: lesion for value, lesion in found.items() if value in known}
@@ -201,58 +187,44 @@ class FindingsPanel(Panel):
         self._wholes = list(wholes_of(objects))
         self.table.setRowCount(len(objects) + len(self._wholes))
         for row, item in enumerate(objects):
-            self._fill_row(row, item)
+            self.table.fill_row(row, item)
         for row, name in enumerate(self._wholes, start=len(objects)):
-            self._fill_whole(row, name)
+            self.table.fill_whole(row, name)
         self.table.blockSignals(False)
         self._write_numbers()
         self._select(self.editing.active)
 
-    def _fill_row(self, row: int, item: SegmentObject) -> None:
-        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        name = QTableWidgetItem(swatch(item.color), item.name)
-        name.setData(_VALUE, item.value)
-        name.setFlags(flags | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
-        name.setCheckState(Qt.CheckState.Checked if item.visible else Qt.CheckState.Unchecked)
-        name.setToolTip(tip(f"{item.name} ({item.class_name or 'no class'})"))
-        self.table.setItem(row, _NAME, name)
-        for column in (_ML, _AXES, _MEAN):
-            cell = QTableWidgetItem("…")
-            cell.setFlags(flags)
-            self.table.setItem(row, column, cell)
-        lock = QTableWidgetItem()
-        lock.setFlags(flags | Qt.ItemFlag.ItemIsUserCheckable)
-        lock.setCheckState(Qt.CheckState.Checked if item.locked else Qt.CheckState.Unchecked)
-        self.table.setItem(row, _LOCK, lock)
-        target = QTableWidgetItem()
-        target.setFlags(flags | Qt.ItemFlag.ItemIsUserCheckable)
-        target.setCheckState(Qt.CheckState.Checked if item.target else Qt.CheckState.Unchecked)
-        self.table.setItem(row, _TARGET, target)
-
-    def _fill_whole(self, row: int, name: str) -> None:
-        for column in range(len(_COLUMNS)):
-            cell = QTableWidgetItem(name if column == _NAME else "…" if column in (_ML, _AXES, _MEAN) else "")
-            cell.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
-            font = cell.font()
-            font.setItalic(True)
-            cell.setFont(font)
-            cell.setData(_VALUE, 0)
-            cell.setToolTip(tip(f"{name}: all its parts together"))
-            self.table.setItem(row, column, cell)
-
     def _write_numbers(self) -> None:
         self.table.blockSignals(True)
         for row in range(self.table.rowCount()):
-            value, name = self._value(row), self._cell(row, _NAME).text()
+            value, name = self.table.value(row), self.table.cell(row, NAME).text()
             measured = value in self.findings if value else name in self.wholes
             if not measured:
                 continue
             lesion = self.findings[value] if value else self.wholes[name]
-            for column, text in zip((_ML, _AXES, _MEAN), _numbers(lesion), strict=True):
-                self._cell(row, column).setText(text)
-            self._cell(row, _AXES).setToolTip(tip(in_parts(name, lesion)))
+            uptake = self.uptakes.get(value)
+            texts = numbers(lesion) if uptake is None else (*numbers(lesion)[:2], written(uptake.mean))
+            for column, text in zip((ML, AXES, MEAN), texts, strict=True):
+                self.table.cell(row, column).setText(text)
+            self._explain(row, value, name, lesion)
         self.table.blockSignals(False)
         self._show_total()
+
+    def _explain(self, row: int, value: int, name: str, lesion: Lesion | None) -> None:
+        """The rule of each number."""
+        session, image = self.editing.session, self.editing.controller.reference
+        if lesion is None or session is None or image is None:
+            return
+        item = session.object(value) if value else None
+        rules = rules_of(item, lesion, session.grid, image.unit)
+        uptake = uptake_text(self.uptakes.get(value)) or image.no_suv
+        apart = in_parts(name, lesion)
+        for column, lines in (
+            (ML, [rules["volume"]]),
+            (AXES, [apart, rules["axes"]]),
+            (MEAN, [uptake, rules["mean"]]),
+        ):
+            self.table.cell(row, column).setToolTip(tip("\n".join(filter(None, lines))))
 
     def _show_total(self) -> None:
         session = self.editing.session
@@ -264,7 +236,10 @@ class FindingsPanel(Panel):
         several = [sentence for sentence in apart if sentence]
         more = f" * {several[0]}" if several else ""
         more += f" So are {len(several) - 1} more." if len(several) > 1 else ""
-        self.total.setText(plain(total + more, lines=True))
+        against = recist_objections(chosen_targets(objects, self.findings), self._slice_mm())
+        text = plain(" ".join([total, *against]) + more, lines=True)
+        self.total.setText(text)
+        self.total.setToolTip(tip(text))
 
     def _show_axes(self) -> None:
         session = self.editing.session
@@ -274,43 +249,36 @@ class FindingsPanel(Panel):
 
     def _select(self, value: int) -> None:
         for row in range(self.table.rowCount()):
-            if self._value(row) == value:
+            if self.table.value(row) == value:
                 self.table.blockSignals(True)
                 self.table.selectRow(row)
                 self.table.blockSignals(False)
         session = self.editing.session
         known = [item for item in session.objects if item.value == value] if session is not None else []
         self.kind.setText(known[0].class_name if known else "")
-
-    def _value(self, row: int) -> int:
-        return int(self._cell(row, _NAME).data(_VALUE))
-
-    def _cell(self, row: int, column: int) -> QTableWidgetItem:
-        found = self.table.item(row, column)
-        assert found is not None
-        return found
+        self.organ.setText(known[0].organ if known else "")
 
     def _on_clicked(self, row: int, column: int) -> None:
-        value = self._value(row)
+        value = self.table.value(row)
         if value:
             self.editing.set_active(value)
-        lesion = self.findings.get(value) if value else self.wholes.get(self._cell(row, _NAME).text())
+        lesion = self.findings.get(value) if value else self.wholes.get(self.table.cell(row, NAME).text())
         session = self.editing.session
-        if column not in (_LOCK, _TARGET) and lesion is not None and session is not None:
+        if column not in (LOCK, TARGET) and lesion is not None and session is not None:
             self._go_to(centre_voxel(lesion, session.grid))
 
     def _on_item(self, cell: QTableWidgetItem) -> None:
         """A tick or a name was changed in the table."""
-        value = self._value(cell.row())
+        value = self.table.value(cell.row())
         checked = cell.checkState() == Qt.CheckState.Checked
         session = self.editing.session
         item = next((o for o in session.objects if o.value == value), None) if session is not None else None
         if item is None:
             return
-        if cell.column() == _LOCK:
+        if cell.column() == LOCK:
             said = f"{item.name} is {'locked: nothing changes it' if checked else 'unlocked'}."
             self.editing.do(lambda session: session.update_object(value, locked=checked), said)
-        elif cell.column() == _TARGET:
+        elif cell.column() == TARGET:
             self._choose_target(item, checked)
         elif checked != item.visible:
             self.editing.do(lambda session: session.set_visible(value, checked))
@@ -325,17 +293,27 @@ class FindingsPanel(Panel):
         assert session is not None
         others = [o for o in session.objects if o.target and o.value != item.value and {*o.regions} & {*item.regions}]
         lesion = self.findings.get(item.value)
+        against = [] if lesion is None else recist_objections([Target(item.name, lesion, item.organ)], self._slice_mm())
         said = f"{item.name} counts in the sum." if chosen else f"{item.name} does not count in the sum."
         if chosen and others:
             said = f"{item.name} counts in the sum in place of {others[0].name}: both are parts of one tumour."
-        elif chosen and lesion is not None and lesion.long_axis.length_mm < _LEAST_TARGET_MM:
-            said = f"{item.name} counts in the sum, though RECIST 1.1 asks for a long axis of 10 mm."
+        elif chosen and against:
+            said = f"{item.name} counts in the sum all the same. {against[0]}"
         for other in others if chosen else ():
             self._set_target(other.value, False)
         self._set_target(item.value, chosen, said)
 
     def _set_target(self, value: int, chosen: bool, said: str = "") -> None:
         self.editing.do(lambda session: session.update_object(value, target=chosen), said)
+
+    def _slice_mm(self) -> float:
+        session = self.editing.session
+        return 0.0 if session is None else session.grid.spacing[acquisition_axis(session.grid)]
+
+    def _locate(self) -> None:
+        text = self.organ.text().strip()
+        self._each(lambda session, value: session.update_object(value, organ=text))
+        self._show_total()
 
     def _classify(self) -> None:
         text = self.kind.text().strip()
@@ -376,17 +354,3 @@ class FindingsPanel(Panel):
 
     def _surface(self, show_surface: Callable[[int], None]) -> Callable[[], None]:
         return lambda: show_surface(self.editing.active)
-
-
-def _numbers(lesion: Lesion | None) -> tuple[str, str, str]:
-    if lesion is None:
-        return "0", "", ""
-    long, short = lesion.long_axis.length_mm, lesion.short_axis.length_mm
-    mean = lesion.intensity_mean
-    apart = "*" if lesion.parts > 1 else ""
-    return _short(lesion.volume_ml), f"{long:.0f}×{short:.0f}{apart}", "" if mean is None else _short(mean)
-
-
-def _short(value: float) -> str:
-    """At most two decimals and three digits, or all before the point: the column stays narrow."""
-    return f"{value:.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"

@@ -1,15 +1,14 @@
-"""The few widgets that all panels are built of: buttons with their key on them, rows, group boxes."""
+"""The few widgets that all panels are built of: buttons with their key on them, rows, panels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
-    QGroupBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -19,7 +18,6 @@ from qtpy.QtWidgets import (
 )
 
 from monai_unet.io import plain
-from napari_plugin.settings import remember, setting
 from napari_plugin.shortcuts import key_of
 
 
@@ -83,47 +81,19 @@ def sentence(text: str = "") -> QLabel:
     return label
 
 
-class Panel(QGroupBox):
-    """A titled box of the dock that folds."""
+class Panel(QWidget):
+    """Rows of controls: a tab of the dock, or a part of it that is always seen."""
 
-    def __init__(self, title: str) -> None:
-        super().__init__(title)
-        self.setCheckable(True)
-        self.setToolTip("Untick to fold this box away")
-        self._content = QWidget()
-        self.rows = QVBoxLayout(self._content)
-        self.rows.setContentsMargins(0, 0, 0, 0)
+    wanted = Signal()
+    """There is something in it to read or to answer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.rows = QVBoxLayout(self)
+        self.rows.setContentsMargins(4, 4, 4, 4)
         self.rows.setSpacing(4)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 4, 6, 4)
-        layout.addWidget(self._content)
-        self.toggled.connect(self._fold)
 
     def add(self, *widgets: QWidget, stretch: tuple[int, ...] = ()) -> None:
         """Add a row; `stretch` shares its width out, equally where it is not given."""
         self.rows.addWidget(widgets[0] if len(widgets) == 1 else row(*widgets, stretch=stretch))
-
-    @property
-    def name(self) -> str:
-        """The title without its number."""
-        return self.title().lstrip("0123456789 ")
-
-    def _fold(self, open_: bool) -> None:
-        self._content.setVisible(open_)
-        # Qt disables what is in an unticked box; hidden is enough, and what it can do stays possible
-        self._content.setEnabled(True)
-        # at once: otherwise the boxes below stay where they are until something else moves them
-        self.updateGeometry()
-
-
-def remember_folds(panels: Sequence[Panel]) -> None:
-    """Fold the boxes that were folded last time, and keep what is folded from now on."""
-    folded = str(setting("folded")).split(",")
-    for panel in panels:
-        panel.setChecked(panel.name not in folded)
-
-    def keep() -> None:
-        remember("folded", ",".join(panel.name for panel in panels if not panel.isChecked()))
-
-    for panel in panels:
-        panel.toggled.connect(lambda checked: keep())

@@ -23,7 +23,7 @@ class LearnPanel(Panel):
         self, controller: Controller, chosen: Callable[[], Bundle | None], use: Callable[[Bundle], None]
     ) -> None:
         """Args: `chosen` is the model to begin from; `use` gets the new one."""
-        super().__init__("6  Learn")
+        super().__init__("Learn")
         self.controller, self._chosen, self._use = controller, chosen, use
         self.training = BackgroundWork(self)
         self.epochs = NumberBox()
@@ -34,10 +34,14 @@ class LearnPanel(Panel):
         self.epochs.setAccessibleName("Epochs")
         self.epochs.setToolTip("How often the training goes through all cases")
         self.start_button = button(
-            "Fine-tune…", "Train the model of box 2 further on cases saved with Save > Add to a training set", self._ask
+            "Fine-tune…",
+            "Train the model chosen in Model further on cases saved with Save > Add to a training set",
+            self._ask,
         )
         self.stop_button = button("Stop", "Stop the training; nothing is kept of it", self.training.stop)
-        self.line = sentence("Trains the model of box 2 further on your corrected cases; the model itself stays.")
+        self.line = sentence(
+            "Trains the model chosen in Model further on your corrected cases; the model itself stays."
+        )
         self.add(self.line)
         self.add(self.epochs, self.start_button, self.stop_button, stretch=(3, 3, 2))
         self.training.changed.connect(self._on_running)
@@ -47,7 +51,7 @@ class LearnPanel(Panel):
         """Begin a training on a folder in Decathlon layout; what stands against it is said."""
         bundle, epochs = self._chosen(), int(self.epochs.value())
         if bundle is None:
-            self.controller.say("Choose a model in box 2 first.", WARNING)
+            self.controller.say("Choose a model in the Model tab first.", WARNING)
             return
         run = fine_tuning_folder(bundle)
 
@@ -83,7 +87,7 @@ class LearnPanel(Panel):
     def _done(self, bundle: Bundle) -> None:
         self.line.setText(plain(bundle.description.description).partition(" Not evaluated")[0])
         self._use(bundle)
-        self.controller.say(f"The training is done: '{bundle.name}' is chosen in box 2. Check what it marks.")
+        self.controller.say(f"The training is done: '{bundle.name}' is chosen in Model. Check what it marks.")
 
     def _failed(self, text: str) -> None:
         self.line.setText("No training runs.")

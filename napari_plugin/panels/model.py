@@ -59,7 +59,7 @@ class ModelPanel(Panel):
             bundle.root, uncertainty=uncertainty
         ),
     ) -> None:
-        super().__init__("2  Model")
+        super().__init__("Model")
         self.controller, self.editing = controller, editing
         self._ask_region, self._show_uncertainty, self._load = ask_region, show_uncertainty, load
         self._loaded: _Loaded | None = None
@@ -135,7 +135,7 @@ class ModelPanel(Panel):
         elif self.controller.reference is None:
             self.controller.say("Open an image first.", WARNING)
         elif not is_trusted(bundle):
-            self.setChecked(True)
+            self.wanted.emit()
             self._offer_trust()
             self.controller.say(f"'{bundle.name}' is not built in; allow it first.", WARNING)
         elif images:
@@ -190,7 +190,7 @@ class ModelPanel(Panel):
 
     def _done(self, result: Any) -> None:
         if isinstance(result, list):
-            self.setChecked(True)
+            self.wanted.emit()
             self._warn(result)
             self.controller.say(
                 "The input looks unlike the training data; read the warning, then press again.", WARNING
@@ -219,7 +219,7 @@ class ModelPanel(Panel):
         lacking = [c.name for c, image in zip(channels, given, strict=True) if image is None and not c.optional]
         if lacking or not any(given):
             names = " and ".join(lacking) if lacking else wanted(channels)
-            self.setChecked(True)
+            self.wanted.emit()
             self.controller.say(f"The model needs {names}: tick that series in the list and choose it here.", WARNING)
             return []
         return given

@@ -27,6 +27,8 @@ class RecoveryPanel(Panel):
         left = self.editing.journals.left_behind(session) if session is not None else None
         self.setVisible(left is not None)
         if left is not None:
+            self.wanted.emit()
+        if left is not None:
             last = datetime.fromtimestamp(left.path.stat().st_mtime).strftime("%d %B %Y, %H:%M")
             self.line.setText(f"Work on this image, last changed {last}, was not saved ({left.operations - 1} steps).")
 

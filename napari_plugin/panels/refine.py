@@ -37,7 +37,7 @@ class RefinePanel(Panel):
     """Tools, the prompts given, accept and drop, undo and redo."""
 
     def __init__(self, editing: Editing, state: ToolState) -> None:
-        super().__init__("3  Refine")
+        super().__init__("Refine")
         self.editing, self.state, self.tool = editing, state, state.prompts
         self.include = button("+ Include", "What I mark belongs to it", lambda: self.set_sign(True), checkable=True)
         self.exclude = button("− Exclude", "What I mark does not", lambda: self.set_sign(False), checkable=True)

@@ -33,7 +33,7 @@ class SavePanel(Panel):
     """A menu of formats; saving runs in the background from a snapshot."""
 
     def __init__(self, editing: Editing, next_uncertain: Callable[[], None]) -> None:
-        super().__init__("5  Save")
+        super().__init__("Save")
         self.editing = editing
         self.menu = QMenu(self)
         self.actions_of = {kind: self.menu.addAction(title, self._asker(kind)) for kind, (title, *_) in KINDS.items()}

@@ -1,4 +1,4 @@
-"""The Model Zoo within box 2: fetch the list, choose a bundle, download it. Shown when it is asked for."""
+"""The Model Zoo within the Model tab: fetch the list, choose a bundle, download it. Shown when it is asked for."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from napari_plugin.viewer.hanging import plane_of, show_plane
+
 if TYPE_CHECKING:
     import napari
     from napari.components import ViewerModel
@@ -38,6 +40,8 @@ class SideCanvases(QObject):
         self.viewer, self.tool, self._beside, self._attach = viewer, tool, beside, attach
         self.planes: SidePlanes | None = None
         self.series: SeriesViews | None = None
+        self._holder: QDockWidget | None = None
+        self._before: str | None = None
 
     def toggle_planes(self) -> None:
         """Open or close the two other planes."""
@@ -76,7 +80,7 @@ class SideCanvases(QObject):
     def forget_planes(self) -> None:
         """Let go of the planes' canvases."""
         if self.planes is not None:
-            planes, self.planes = self.planes, None
+            planes, self.planes, self._before = self.planes, None, None
             planes.close_planes()
             keep_width(self._beside)
             self.changed.emit()
@@ -88,6 +92,22 @@ class SideCanvases(QObject):
             series.close_views()
             keep_width(self._beside)
             self.changed.emit()
+
+    def maximise(self, viewer: ViewerModel) -> None:
+        """Show one canvas alone, the plane of a small one in the large one; once more: all as they were."""
+        planes = self.planes
+        if planes is None or self._holder is None or self.viewer.dims.ndisplay != 2:
+            return
+        if self._before is not None:
+            before, self._before = self._before, None
+            self._holder.setVisible(True)
+            show_plane(self.viewer, before)
+            self._share_out()
+            return
+        self._before = plane_of(self.viewer).name
+        self._holder.setVisible(False)
+        if viewer in planes.models:
+            show_plane(self.viewer, plane_of(viewer).name)
 
     def refresh(self, layer: Labels) -> None:
         """Draw a label layer of the main viewer anew where its array has changed."""
@@ -115,14 +135,18 @@ class SideCanvases(QObject):
         for model in widget.models:
             self._attach(model)
         holder = self.viewer.window.add_dock_widget(widget, area="right", name=name, tabify=False)
+        # a plugin's viewer hands out proxies, which Qt does not take
+        self._holder = getattr(holder, "__wrapped__", holder)
+        self._share_out()
+
+    def _share_out(self) -> None:
         width = min(WIDTH, round(_SHARE * self._beside.window().width()))
-        put_beside(holder, self._beside, [width, self._beside.minimumWidth()])
+        if self._holder is not None:
+            put_beside(self._holder, self._beside, [width, self._beside.minimumWidth()])
 
 
 def put_beside(holder: QDockWidget, widget: QWidget, widths: list[int]) -> None:
     """Give a dock widget a column of its own, left of the dock that holds `widget`; widths in pixels of both."""
-    # a plugin's viewer hands out proxies, which Qt does not take
-    holder = getattr(holder, "__wrapped__", holder)
     window, own = widget.window(), _dock_of(widget)
     if isinstance(window, QMainWindow) and own is not None:
         window.splitDockWidget(holder, own, Qt.Orientation.Horizontal)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
 
 class MouseEvent(Protocol):
@@ -26,3 +29,21 @@ class MouseEvent(Protocol):
     modifiers: Sequence[str]
     delta: Sequence[float]
     handled: bool
+
+
+def keep_from_layer(viewer: ViewerModel) -> Callable[[], None]:
+    """The press that a viewer has just heard is not heard by its selected layer, whose brush would paint.
+
+    napari asks the layer whatever a viewer's callback has made of the event. Call the result at the next event.
+    """
+    layer = viewer.layers.selection.active
+    if layer is None:
+        return lambda: None
+    kept = list(layer.mouse_drag_callbacks)
+    layer.mouse_drag_callbacks[:] = []
+
+    def give_back() -> None:
+        if not layer.mouse_drag_callbacks:
+            layer.mouse_drag_callbacks[:] = kept
+
+    return give_back

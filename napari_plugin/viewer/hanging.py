@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.components._viewer_mouse_bindings import dims_scroll
+from napari.components._viewer_mouse_bindings import dims_scroll, double_click_to_zoom
 from napari.components.overlays import TextOverlay
 from numpy.typing import ArrayLike, NDArray
 
@@ -61,6 +61,9 @@ def hang(viewer: ViewerModel, *, letters: int = 15) -> None:
         # napari's own changes the slice with Ctrl, which here changes the scale
         viewer.mouse_wheel_callbacks[:] = [f for f in viewer.mouse_wheel_callbacks if f is not dims_scroll]
         viewer.mouse_wheel_callbacks.append(_on_wheel)
+        # a double click enlarges the canvas, or brings the automatic window back
+        doubles = viewer.mouse_double_click_callbacks
+        doubles[:] = [f for f in doubles if f is not double_click_to_zoom]
         viewer.scene.camera.events.mouse_zoom.connect(lambda event: _keep_wheel_for_slices(viewer))
         viewer.dims.events.ndisplay.connect(lambda event: _keep_wheel_for_slices(viewer))
         _bind_letters(viewer)
@@ -153,7 +156,7 @@ def image_layer(image: OpenImage, *, window: str = AUTOMATIC) -> LayerDataTuple:
             "colormap": "gray",
             "interpolation2d": "linear",
             # without them napari searches the whole volume
-            "contrast_limits": limits_of(window, data, image.modality),
+            "contrast_limits": limits_of(window, data, image.modality, image.grid.spacing),
             "metadata": {METADATA: image},
             **placed(image.grid),
         },
@@ -164,6 +167,14 @@ def image_layer(image: OpenImage, *, window: str = AUTOMATIC) -> LayerDataTuple:
 def placed(grid: Grid) -> Json:
     """Keywords that put any layer on the voxels of a grid (S, A, R) in napari's world of millimetres."""
     return {"scale": grid.spacing, "units": ("mm",) * 3, "axis_labels": AXES}
+
+
+def show_between(layer: Image, limits: tuple[float, float]) -> None:
+    """Black and white level of an image's layer, in its unit, wherever the ends of its slider are."""
+    ends = layer.contrast_limits_range
+    if limits[0] < ends[0] or limits[1] > ends[1]:
+        layer.contrast_limits_range = (min(limits[0], ends[0]), max(limits[1], ends[1]))
+    layer.contrast_limits = limits
 
 
 def widen_contrast_range(layer: Image) -> None:

@@ -154,13 +154,14 @@ class SessionLayers:
         self._redrawn(layer)
 
     def _show_candidate(self) -> None:
-        candidate = self.session.candidate
+        # an outline through another lesion would promise what is not taken
+        candidate = self.session.candidate_taken()
         box = self._drawn
         if box is not None:
             self._outline[box] = 0
         self._drawn = None
         if candidate is not None:
-            _, self._drawn, mask = candidate
+            self._drawn, mask = candidate
             self._outline[self._drawn] = mask
             if self.viewer.dims.ndisplay == 2:
                 bring_to_sight(self.candidate)

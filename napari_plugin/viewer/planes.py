@@ -162,7 +162,7 @@ class SidePlanes(CanvasStack):
 
     def _on_click(self, model: ViewerModel, event: MouseEvent) -> Generator[None, None, None]:
         """A click without an active tool moves the crosshair there; a drag pans, as in the main canvas."""
-        if self.tool.kind is not None or event.button != 1:
+        if self.tool.kind is not None or event.button != 1 or len(event.modifiers):
             return
         start = np.asarray(event.pos)
         yield

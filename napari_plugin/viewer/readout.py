@@ -34,6 +34,11 @@ class Readout:
         self._place = None
         self._show("")
 
+    @property
+    def place(self) -> tuple[float, ...] | None:
+        """Where the cursor was last seen in a slice, in napari's world (mm); None where it was not."""
+        return None if self._place is None else tuple(self._place)
+
     def refresh(self) -> None:
         """Say anew what lies under the cursor: it may have been changed or deleted."""
         if self._place is not None:

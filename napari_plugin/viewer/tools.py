@@ -98,6 +98,9 @@ class PromptTool:
         grid = self._grid()
         if self.kind is None or grid is None or event.button != 1 or viewer.dims.ndisplay != 2:
             return None
+        if "Control" in event.modifiers:
+            # takes the lesion under the cursor
+            return None
         return self._stroke(viewer, event, grid, self.kind)
 
     def _stroke(

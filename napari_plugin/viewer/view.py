@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
+from monai_unet.geometry import Box, box_shape
 from monai_unet.interaction.session import Atom, Change
 from monai_unet.io import unit_rgb
 from monai_unet.measurement import Lesion
@@ -42,10 +43,12 @@ class CaseView:
         redrawn: Callable[[Labels], None],
         later: Later = at_once,
         hold: Callable[[bool], None] = lambda holds: None,
+        allowed: Callable[[Box], NDArray[np.bool_] | None] = lambda box: None,
     ) -> None:
-        """Args: `hold` keeps the canvases beside the main one as they are while that shows 3D."""
+        """Args: `hold` keeps the canvases beside the main one as they are while that shows 3D; `allowed` is where in a
+        box the brush may paint, None for anywhere."""
         self.viewer, self.editing, self._opacity, self._redrawn = viewer, editing, opacity, redrawn
-        self._later, self._hold = later, hold
+        self._later, self._hold, self._allowed = later, hold, allowed
         self.layers: SessionLayers | None = None
         self.marks: MarkLayers | None = None
         self._doubt: Image | None = None
@@ -250,7 +253,12 @@ class CaseView:
             self.marks.show_prompts(session.prompts(value) if value else ())
 
     def _record(self, atoms: Sequence[Atom]) -> Change | None:
-        change: Change | None = self.editing.do(lambda session: session.record_external_change(atoms))
+
+        def allowed(box: Box) -> NDArray[np.bool_]:
+            found = self._allowed(box)
+            return np.ones(box_shape(box), dtype=bool) if found is None else found
+
+        change: Change | None = self.editing.do(lambda session: session.record_external_change(atoms, allowed=allowed))
         return change
 
     def _chosen(self, value: int) -> None:

@@ -247,7 +247,7 @@ def test_error_of_the_model_is_a_sentence_and_the_work_stays(
     wait(lambda: not dock.controller.jobs.running)
     assert words in dock.status.text()
     assert session.labels.sum() == 8
-    dock.model.setChecked(True)
+    dock.tabs.show_panel(dock.model)
     assert dock.model.segment_button.isEnabled()
 
 

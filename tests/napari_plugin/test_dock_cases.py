@@ -232,7 +232,7 @@ def test_bundle_of_the_model_zoo_shows_its_licence_before_it_may_run(
     with zoo_served(Zoo(hub={"spleen_ct_segmentation": {"0.5.9": bundle_files()}})) as addresses:
         monkeypatch.setenv("HF_ENDPOINT", addresses.hugging_face)
         monkeypatch.setattr(zoo, "list_models", lambda: list_models(addresses))
-        dock.model.setChecked(True)
+        dock.tabs.show_panel(dock.model)
         dock.model.zoo_button.click()
         settled(dock, wait)
         assert dock.model.zoo.isVisibleTo(dock)

@@ -81,7 +81,7 @@ def test_one_tumour_is_measured_as_one_and_summed_only_when_chosen(
     assert [item.target for item in dock.editing.session.objects] == [False, False, True]
     assert "parts of one tumour" in dock.status.text()
     long = dock.findings.findings[3].long_axis.length_mm
-    assert f"Sum of long axes: {long:.1f} mm (1 lesion chosen)" in dock.findings.total.text()
+    assert f"Sum of long axes: {long:.1f} mm, of products" in dock.findings.total.text()
     mouse.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert not any(item.target for item in dock.editing.session.objects)
 

@@ -1,8 +1,9 @@
-"""Texts that fit, keys that reach everything, both themes, folding, drag and drop, recovery, closing."""
+"""Texts that fit, keys that reach everything, both themes, tabs, drag and drop, recovery, closing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,6 @@ def mouse(dock: Any, tmp_path: Path, wait: Callable[..., None]) -> CanvasMouse:
     objects = [SegmentObject(1, "glioblastoma", "tumour"), SegmentObject(2, "metastasis", "tumour")]
     dock.editing.import_labels(labels, objects, "test", {})
     wait(lambda: len(dock.findings.findings) == 2)
-    for panel in dock.panels:
-        panel.setChecked(True)
     return made
 
 
@@ -62,13 +61,15 @@ def test_texts_of_buttons_and_names_of_lesions_fit(dock: Any, mouse: CanvasMouse
 
     dock.model._warn(["the volume is CT, the model was trained on MR."])
     dock.resize(WIDTH, dock.height())
-    wait(seconds=0.1)
     cut = {}
-    for made in dock.findChildren(QPushButton):
-        if made.isVisible():
-            needed = made.fontMetrics().horizontalAdvance(made.text()) + 6
-            if needed > made.width():
-                cut[made.text()] = (needed, made.width())
+    for panel in dock.tabs.panels:
+        dock.tabs.show_panel(panel)
+        wait(seconds=0.1)
+        for made in dock.findChildren(QPushButton):
+            if made.isVisible():
+                needed = made.fontMetrics().horizontalAdvance(made.text()) + 6
+                if needed > made.width():
+                    cut[made.text()] = (needed, made.width())
     assert cut == {}
     table = dock.findings.table
     # the name beside its tick and its colour, in the width that is left of the columns of numbers
@@ -78,21 +79,28 @@ def test_texts_of_buttons_and_names_of_lesions_fit(dock: Any, mouse: CanvasMouse
 
 
 def test_every_control_says_what_it_does(dock: Any, mouse: CanvasMouse) -> None:
-    shown = controls(dock)
+    shown = set()
+    for panel in dock.tabs.panels:
+        dock.tabs.show_panel(panel)
+        shown |= set(controls(dock))
     assert len(shown) > 30
     assert [widget for widget in shown if not widget.toolTip()] == []
 
 
 def test_tab_reaches_every_control(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
-    dock.case.file_button.setFocus()
-    wait(dock.case.file_button.hasFocus)
-    wanted = {widget for widget in controls(dock) if widget.isEnabled()}
-    reached = set()
-    for _ in range(3 * len(wanted)):
-        focused = QApplication.focusWidget()
-        reached.add(focused)
-        QTest.keyClick(focused, Qt.Key.Key_Tab)
-    assert {widget.toolTip() for widget in wanted - reached} == set()
+    for panel in dock.tabs.panels:
+        dock.tabs.show_panel(panel)
+        wait(seconds=0.05)
+        wanted = {widget for widget in controls(dock) if widget.isEnabled()}
+        first = next(made for made in panel.findChildren(QPushButton) if made in wanted)
+        first.setFocus()
+        wait(first.hasFocus)
+        reached = set()
+        for _ in range(3 * len(wanted)):
+            focused = QApplication.focusWidget()
+            reached.add(focused)
+            QTest.keyClick(focused, Qt.Key.Key_Tab)
+        assert {widget.toolTip() for widget in wanted - reached} == set(), panel.name
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -104,6 +112,7 @@ def test_both_themes_are_legible_and_the_canvas_stays_black(
     appearance = get_settings().appearance
     before = appearance.theme
     try:
+        dock.tabs.show_panel(dock.case)
         appearance.theme = theme
         wait(seconds=0.2)
         for widget in (dock.case.file_button, dock.findings.table.viewport(), dock.status):
@@ -126,24 +135,62 @@ def luminance(color: QColor) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_folded_box_gives_its_room_away_and_stays_folded(
+def test_tabs_by_mouse_move_nothing_below_and_are_remembered(
     dock: Any, mouse: CanvasMouse, wait: Callable[..., None]
 ) -> None:
-    from napari_plugin.panels.layout import remember_folds
     from napari_plugin.settings import setting
 
-    open_height, below = dock.refine.height(), dock.findings.mapTo(dock, QPoint()).y()
-    dock.refine.setChecked(False)
-    wait(seconds=0.1)
-    assert dock.refine.height() < open_height / 3
-    assert dock.findings.mapTo(dock, QPoint()).y() < below
-    assert "Refine" in setting("folded")
-    dock.refine.blockSignals(True)
-    dock.refine.setChecked(True)
-    dock.refine.blockSignals(False)
-    remember_folds(dock.panels)
-    assert not dock.refine.isChecked()
-    dock.refine.setChecked(True)
+    tabs = dock.tabs
+    places = set()
+    for index in range(tabs.count()):
+        QTest.mouseClick(tabs.tabBar(), Qt.MouseButton.LeftButton, pos=tabs.tabBar().tabRect(index).center())
+        wait(seconds=0.05)
+        assert [panel.isVisible() for panel in tabs.panels] == [i == index for i in range(tabs.count())]
+        assert setting("tab") == tabs.panels[index].name
+        places.add((dock.findings.table.mapTo(dock, QPoint()).y(), dock.save.button.mapTo(dock, QPoint()).y()))
+    assert len(places) == 1
+    # what has to be read comes forward
+    dock.model._done(["the volume is CT, the model was trained on MR."])
+    assert dock.model.warning.isVisible()
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1600, 1000)])
+def test_picture_first_and_nothing_scrolls(
+    dock: Any, mouse: CanvasMouse, wait: Callable[..., None], size: tuple[int, int]
+) -> None:
+    window, before = dock.window(), dock.window().size()
+    window.resize(*size)
+    mouse.key(Qt.Key.Key_F8)
+    wait(seconds=0.5)
+    try:
+        assert mouse.native.width() >= 0.55 * window.width()
+        for panel in dock.tabs.panels:
+            dock.tabs.show_panel(panel)
+            wait(seconds=0.05)
+            area = dock.tabs.currentWidget()
+            assert area.verticalScrollBar().maximum() == 0, panel.name
+            for made in (*panel.findChildren(QPushButton), *dock.findings.findChildren(QPushButton), dock.save.button):
+                if made.isVisible():
+                    assert dock.rect().contains(made.mapTo(dock, made.rect().bottomRight())), made.text()
+        assert dock.findings.table.viewport().height() >= 3 * 22
+        column = [dock.tabs, dock.findings, dock.save, dock.position_line, dock.status]
+        rows = [dock.findings.rows.itemAt(index).widget() for index in range(dock.findings.rows.count())]
+        for widgets in (column, rows):
+            for above, below in pairwise(widgets):
+                gap = below.mapTo(dock, QPoint()).y() - above.mapTo(dock, above.rect().bottomLeft()).y()
+                assert 0 < gap < 20, "nothing lies over another, and no room is left over"
+        # napari's own list and controls by one key, and away again
+        shown = dock.viewer.window._qt_viewer.dockLayerList
+        assert not shown.isVisible()
+        mouse.key(Qt.Key.Key_F9)
+        assert shown.isVisible()
+        assert dock.viewer.window._qt_viewer.dockLayerControls.isVisible()
+        mouse.key(Qt.Key.Key_F9)
+        assert not shown.isVisible()
+    finally:
+        mouse.key(Qt.Key.Key_F8)
+        window.resize(before)
+        wait(seconds=0.2)
 
 
 def test_file_dropped_on_the_dock_is_opened(dock: Any, tmp_path: Path, wait: Callable[..., None]) -> None:

@@ -80,7 +80,7 @@ def test_sequences_of_a_study_are_shown_together(dock: Any, tmp_path: Path, wait
     for seed, name in enumerate(("flair", "t1", "t1c", "localizer")):
         write_head(folder / f"{name}.nii.gz", skull=False, seed=seed)
     mouse = opened(dock, folder, wait)
-    dock.model.setChecked(True)
+    dock.tabs.show_panel(dock.model)
     with_model(dock, FakeSegmenter())
     dock.model.choose(find_bundle("brain_tumor_mri"))
     wait(seconds=0.1)

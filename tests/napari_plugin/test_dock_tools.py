@@ -21,8 +21,6 @@ LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 @pytest.fixture
 def mouse(dock: Any, tmp_path: Path, wait: Callable[..., None]) -> CanvasMouse:
-    for panel in dock.panels:
-        panel.setChecked(True)
     return opened(dock, write_volume_file(tmp_path / "volume.nii.gz", "LPS"), wait)
 
 
@@ -155,9 +153,8 @@ def test_brush_is_a_disc_or_a_ball_of_millimetres(dock: Any, mouse: CanvasMouse,
     assert dock.refine.brush_size.value() == pytest.approx(size)
 
 
-def test_folded_boxes_keep_their_keys(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
-    for panel in dock.panels:
-        panel.setChecked(False)
+def test_keys_work_whichever_tab_is_seen(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
+    dock.tabs.show_panel(dock.learn)
     wait(seconds=0.1)
     segmenter = FakeSegmenter()
     segmenter.warnings = lambda image: ["the volume is CT, the model was trained on MR."]  # type: ignore[method-assign]
@@ -166,7 +163,7 @@ def test_folded_boxes_keep_their_keys(dock: Any, mouse: CanvasMouse, wait: Calla
     wait(lambda: not dock.controller.jobs.running)
     # what has to be read is shown
     assert dock.model.warning.isVisible()
-    dock.model.setChecked(False)
+    dock.tabs.show_panel(dock.learn)
     mouse.key(Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     wait(lambda: not dock.controller.jobs.running)
     session = dock.editing.session
@@ -184,8 +181,6 @@ def test_folded_boxes_keep_their_keys(dock: Any, mouse: CanvasMouse, wait: Calla
     wait(lambda: session.candidate is not None)
     mouse.key(Qt.Key.Key_U)
     assert session.candidate is None
-    for panel in dock.panels:
-        panel.setChecked(True)
 
 
 def test_keys_work_while_the_dock_floats_and_after_3d(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -80,13 +80,20 @@ class Drawing(LabelState):
             )
         return self._write(what, box, new.astype(np.uint16), self._naming(new.astype(np.uint16)))
 
-    def record_external_change(self, atoms: Sequence[Atom], *, what: str = "brush") -> Change:
+    def record_external_change(
+        self,
+        atoms: Sequence[Atom],
+        *,
+        what: str = "brush",
+        allowed: Callable[[Box], NDArray[np.bool_]] | None = None,
+    ) -> Change:
         """Make one step of what a viewer has already written into the shared `labels`.
 
         Voxels of locked objects are put back; `Change.box` holds them too, to be drawn again.
 
         Args:
             atoms: as napari's `Labels.events.paint` gives them (`event.value`), oldest first.
+            allowed: which voxels of a box (S, A, R) may be painted; others are put back. Erasing is free.
         """
         found = labels_before(self.labels, atoms)
         if found is None:
@@ -94,8 +101,11 @@ class Drawing(LabelState):
         box, before = found
         painted = self.labels[box].copy()
         self.labels[box] = before
+        seen = painted
+        if allowed is not None:
+            painted = np.where(allowed(box) | (painted == 0), painted, before)
         new, _ = self._guarded(before, painted)
-        redraw = None if np.array_equal(new, painted) else box
+        redraw = None if np.array_equal(new, seen) else box
         return self._write(what, box, painted, self._naming(painted), redraw=redraw)
 
     def import_labels(
@@ -164,7 +174,7 @@ class Drawing(LabelState):
         document, new = self._document, self.labels[box].copy()
         for number in range(2, int(parts.max()) + 1):
             document, part = self._with_new(document, f"{item.name}.{number}", item.class_name)
-            document = document.with_object(replace(part, regions=item.regions))
+            document = document.with_object(replace(part, regions=item.regions, organ=item.organ))
             new[parts == number] = part.value
         return self._write(f"split {item.name}", box, new, document)
 
@@ -194,6 +204,55 @@ class Drawing(LabelState):
         box = self._box_of(item)
         mask = shape_edits.filled_holes(self.labels[box] == value, axis) & (self.labels[box] == 0)
         return self._write(f"fill holes of {item.name}", box, self._painted(box, mask, value))
+
+    def grow(self, value: int, mm: float) -> Change:
+        """Grow an object by so many mm in 3D, or shrink it by a negative number; other objects stay.
+
+        Raises:
+            InputError: nothing of it would be left.
+        """
+        verb = "grow" if mm > 0 else "shrink"
+        return self._reshaped(value, verb, abs(mm), lambda mask: shape_edits.grown(mask, mm, self.grid.spacing))
+
+    def smooth(self, value: int, mm: float) -> Change:
+        """Smooth the surface of an object over so many mm in 3D; other objects stay.
+
+        Raises:
+            InputError: nothing of it would be left.
+        """
+        # what a Gaussian of half of it takes away is about as wide
+        return self._reshaped(value, "smooth", mm, lambda mask: shape_edits.smoothed(mask, mm / 2, self.grid.spacing))
+
+    def paint_where(self, value: int, box: Box, inside: NDArray[np.bool_], *, what: str = "threshold") -> Change:
+        """Give background voxels of a box (S, A, R) to an object where `inside` (of its shape) says so.
+
+        Raises:
+            InputError: there is no such voxel.
+        """
+        self._unlocked(value)
+        mask = inside & (self.labels[box] == 0)
+        if not mask.any():
+            raise InputError("Nothing in the box lies within the grey range and is free; change the range.")
+        return self._write(what, box, self._painted(box, mask, value))
+
+    def _reshaped(
+        self, value: int, verb: str, mm: float, reshape: Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
+    ) -> Change:
+        item = self._unlocked(value)
+        own, spacing = self._box_of(item), self.grid.spacing
+        reach = [int(np.ceil(mm / step)) + 1 for step in spacing]
+        parts = [
+            slice(max(0, part.start - r), min(n, part.stop + r))
+            for part, r, n in zip(own, reach, self.grid.shape, strict=True)
+        ]
+        box = (parts[0], parts[1], parts[2])
+        before = self.labels[box]
+        mask = reshape(before == value)
+        new = np.where((before == value) & ~mask, 0, before).astype(before.dtype)
+        new[mask & (before == 0)] = value
+        if not (new == value).any():
+            raise InputError(f"Nothing of {item.name} would be left; take fewer millimetres.")
+        return self._write(f"{verb} {item.name} by {mm:g} mm", box, new)
 
     def fill_between_slices(self, value: int, axis: int) -> Change:
         """Interpolate an object where slices across `axis` (0 S, 1 A, 2 R) between drawn ones are empty.

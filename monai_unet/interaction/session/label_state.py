@@ -137,11 +137,12 @@ class LabelState:
         color: Color | None = None,
         locked: bool | None = None,
         target: bool | None = None,
+        organ: str | None = None,
     ) -> Change:
-        """Rename, classify, colour, lock or unlock an object, choose it as a target lesion; what is None stays."""
+        """Rename, classify, colour, lock, say the organ of an object, choose it as a target; what is None stays."""
         given = {"name": name, "class_name": class_name, "color": color, "locked": locked, "target": target}
-        item = self.object(value)
-        changed = replace(item, **{key: new for key, new in given.items() if new is not None})  # type: ignore[arg-type]
+        item, kept = self.object(value), (given | {"organ": organ}).items()
+        changed = replace(item, **{key: new for key, new in kept if new is not None})  # type: ignore[arg-type]
         if changed == item:
             return Change(f"change {item.name}")
         what = f"change {item.name}" if locked in (None, item.locked) else f"{'' if locked else 'un'}lock {item.name}"

@@ -23,6 +23,7 @@ class SegmentObject:
         visible: shown by a viewer; no step of the history, since it changes nothing.
         regions: names of the wholes that it is a part of ("whole tumour", "tumour core"); none for a lesion by itself.
         target: chosen as a target lesion (RECIST 1.1): its long axis counts in the sum.
+        organ: where it lies, as the reader calls it; empty where nobody said.
     """
 
     value: int
@@ -33,6 +34,7 @@ class SegmentObject:
     visible: bool = True
     regions: tuple[str, ...] = ()
     target: bool = False
+    organ: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.value <= HIGHEST_VALUE:

@@ -127,6 +127,16 @@ class EditSession(Drawing):
         box = bounding_box(mask) or (slice(0, 1), slice(0, 1), slice(0, 1))
         return candidate.value, box, mask[box]
 
+    def candidate_taken(self) -> tuple[Box, NDArray[np.bool_]] | None:
+        """What accepting the open candidate gives its object, in a box: voxels of other objects are left to them."""
+        open_candidate, candidate = self.candidate, self._document.candidate
+        if open_candidate is None or candidate is None:
+            return None
+        value, box, mask = open_candidate
+        document = replace(self._document, candidate=None).with_trail(value, candidate.trail)
+        new, _ = self._answered(value, box, mask, document)
+        return box, new == value
+
     def accept(self) -> Change:
         """Make the open candidate the object's mask.
 

@@ -12,6 +12,7 @@ from scipy import ndimage
 from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, box_shape, make_box
 
+_EDGE_MM, _HALF = 1e-6, 0.5
 _FACES = ndimage.generate_binary_structure(3, 1)
 
 
@@ -43,6 +44,40 @@ def filled_holes(mask: NDArray[np.bool_], axis: int | None = None) -> NDArray[np
         return np.asarray(ndimage.binary_fill_holes(np.pad(mask, 1), _FACES))[1:-1, 1:-1, 1:-1]
     filled = [ndimage.binary_fill_holes(np.pad(plane, 1))[1:-1, 1:-1] for plane in np.moveaxis(mask, axis, 0)]
     return np.moveaxis(np.stack(filled), 0, axis)
+
+
+def grown(mask: NDArray[np.bool_], mm: float, spacing: Sequence[float]) -> NDArray[np.bool_]:
+    """The mask (3D) and what lies within so many mm of it; with a negative number what is deeper than that in it.
+
+    Distances run from voxel centre to voxel centre. What lies beyond the array is not known and shrinks nothing.
+
+    Args:
+        mask: any axis order.
+        mm: how far.
+        spacing: mm along each axis of the mask.
+
+    >>> line = np.zeros((1, 1, 9), bool)
+    >>> line[0, 0, 3:6] = True
+    >>> grown(line, 2, (1, 1, 2)).astype(int).tolist()
+    [[[0, 0, 1, 1, 1, 1, 1, 0, 0]]]
+    >>> grown(line, -2, (1, 1, 2)).astype(int).tolist()
+    [[[0, 0, 0, 0, 1, 0, 0, 0, 0]]]
+    """
+    if not mask.any() or mask.all():
+        return mask.copy()
+    if mm < 0:
+        return np.asarray(mask & (ndimage.distance_transform_edt(mask, sampling=spacing) > -mm + _EDGE_MM))
+    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing) <= mm + _EDGE_MM)
+
+
+def smoothed(mask: NDArray[np.bool_], mm: float, spacing: Sequence[float]) -> NDArray[np.bool_]:
+    """The mask (3D) blurred by a Gaussian of that standard deviation in mm and cut at half its height.
+
+    Corners, bays and threads thinner than about twice `mm` go; a flat border stays where it is.
+    """
+    return np.asarray(
+        ndimage.gaussian_filter(mask.astype(np.float32), [mm / step for step in spacing], mode="nearest") >= _HALF
+    )
 
 
 def between_slices(mask: NDArray[np.bool_], axis: int, spacing: Sequence[float]) -> NDArray[np.bool_]:

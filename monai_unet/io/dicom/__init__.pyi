@@ -15,20 +15,21 @@ from .rtstruct_read import read_rtstruct
 from .secondary_capture import Slide, write_secondary_captures
 from .seg import write_seg
 from .seg_read import read_seg
-from .series import NOT_IMAGES, DicomSeries, find_series
+from .series import DicomSeries, NOT_IMAGES, find_series
 from .source import SourceSeries
 from .sr import write_sr
+from .suv import suv_factor
 from .usable_series import find_usable_series
 
 __all__ = [
     "DICOM_SUFFIXES",
-    "LPS_TO_RAS",
-    "NOT_IMAGES",
     "DeidentifiedSeries",
     "Deidentifier",
     "DicomSeries",
     "FileHeader",
+    "LPS_TO_RAS",
     "Meaning",
+    "NOT_IMAGES",
     "Outline",
     "Patient",
     "Slide",
@@ -47,6 +48,7 @@ __all__ = [
     "read_rtstruct",
     "read_seg",
     "read_series",
+    "suv_factor",
     "take_patient",
     "write_deidentified",
     "write_encapsulated_pdf",

@@ -36,6 +36,7 @@ _INTENSITIES = {
     "PT": codes.cid7469.NuclearMedicineTomographicActivity,
     "NM": codes.cid7469.NuclearMedicineTomographicActivity,
 }
+_SUV = {"suv_mean": codes.SCT.Mean, "suv_max": codes.SCT.Maximum, "suv_peak": codes.DCM.PeakValueWithinROI}
 _UNITS = {
     code.value: code for code in (codes.UCUM.HounsfieldUnit, codes.UCUM.NoUnits, codes.UCUM.BecquerelsPerMilliliter)
 }
@@ -180,6 +181,15 @@ def _measurements(lesion: LesionMeasurements, modality: str) -> Iterator[hd.sr.M
     for number, derivation in ((lesion.mean, codes.SCT.Mean), (lesion.sd, codes.SCT.StandardDeviation)):
         if number is not None:
             yield hd.sr.Measurement(name=intensity, value=_digits(number), unit=unit, derivation=derivation)
+    for name, derivation in _SUV.items():
+        number = getattr(lesion, name)
+        if number is not None:
+            yield hd.sr.Measurement(
+                name=codes.cid7469.Suvbw,
+                value=_digits(number),
+                unit=codes.UCUM.StandardizedUptakeValueBodyWeight,
+                derivation=derivation,
+            )
 
 
 def _digits(value: float) -> float:
@@ -245,6 +255,9 @@ def _lesion(group: Dataset) -> LesionMeasurements | None:
         short_axis_mm=values.get("short"),
         mean=values.get("mean"),
         sd=values.get("sd"),
+        suv_mean=values.get("suv_mean"),
+        suv_max=values.get("suv_max"),
+        suv_peak=values.get("suv_peak"),
         unit=unit,
         tracking_id=tracking_id,
         tracking_uid=tracking_uid,
@@ -258,6 +271,8 @@ def _kind(item: Dataset) -> str:
         if name == code:
             return kind
     modifiers = [_code(m.ConceptCodeSequence[0]) for m in item.get("ContentSequence") or [] if m.ValueType == "CODE"]
+    if name == codes.cid7469.Suvbw:
+        return next((kind for kind, code in _SUV.items() if code in modifiers), "")
     if codes.SCT.Mean in modifiers:
         return "mean"
     return "sd" if codes.SCT.StandardDeviation in modifiers else ""

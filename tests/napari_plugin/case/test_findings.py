@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,7 +83,9 @@ def test_only_chosen_target_lesions_are_summed() -> None:
     labels[7, 4, 10:17] = 3
     found = measured(labels, [1, 2, 3, 4])
     objects = [SegmentObject(v, f"lesion {v}", target=v in (1, 3, 4)) for v in (1, 2, 3, 4)]
-    assert sum_of_targets(objects, found) == "Sum of long axes: 17.0 mm (2 lesions chosen)."
+    assert sum_of_targets(objects, found) == "Sum of long axes: 17.0 mm, of products 17 mm² (2 lesions chosen)."
+    nodes = [replace(item, organ="node") for item in objects]
+    assert sum_of_targets(nodes, found) == "Sum of diameters: 2.0 mm, of products 17 mm² (2 lesions chosen)."
     assert sum_of_targets(objects[1:2], found) == ""
 
 
