@@ -1,7 +1,21 @@
 from . import exporting, models, pacs, zoo
-from .controller import Controller, ERROR, WARNING
+from .controller import ERROR, WARNING, Controller
 from .editing import Editing
-from .findings import Findings, Uptakes, Wholes, centre_voxel, chosen_targets, in_parts, measure_objects, measure_uptakes, measure_wholes, rules_of, sum_of_targets, uptake_text, wholes_of
+from .findings import (
+    Findings,
+    Uptakes,
+    Wholes,
+    centre_voxel,
+    chosen_targets,
+    in_parts,
+    measure_objects,
+    measure_uptakes,
+    measure_wholes,
+    rules_of,
+    sum_of_targets,
+    uptake_text,
+    wholes_of,
+)
 from .models import editor_bundles, region_of
 from .opening import OpenImage, best_of, details, list_images, open_image, refusal, title
 from .prompted import prompted_by
@@ -11,14 +25,14 @@ from .work import BackgroundWork, once
 from .zoo import licence_of
 
 __all__ = [
+    "ERROR",
+    "WARNING",
     "BackgroundWork",
     "Controller",
-    "ERROR",
     "Editing",
     "Findings",
     "OpenImage",
     "Uptakes",
-    "WARNING",
     "Wholes",
     "best_of",
     "centre_voxel",

@@ -15,7 +15,7 @@ from monai_unet.bundle_format.catalogue import Bundle, is_bundle, user_folder
 from monai_unet.bundle_format.content import folder_hash
 from monai_unet.bundle_format.zoo.addresses import ZooAddresses
 from monai_unet.bundle_format.zoo.hub import HubRevision, find_revision
-from monai_unet.bundle_format.zoo.listing import Archive, archives, split_version
+from monai_unet.bundle_format.zoo.listing import ZooArchive, archives, split_version
 from monai_unet.bundle_format.zoo.web import NotThereError, fetch
 from monai_unet.errors import InputError
 from monai_unet.io import file_hash, sha256_of, write_text
@@ -65,7 +65,7 @@ def download(wanted: str, folder: Path | None = None, *, addresses: ZooAddresses
     known = [archive for archive in archives(name, addresses) if version in ("", archive.version)]
     if not known and not version:
         raise InputError(f"Neither Hugging Face nor NGC has a bundle called '{name}' of MONAI's Model Zoo.")
-    return (yield from _from_archive(name, known[0] if known else Archive(version, "", ""), folder, addresses))
+    return (yield from _from_archive(name, known[0] if known else ZooArchive(version, "", ""), folder, addresses))
 
 
 def _from_hub(name: str, found: HubRevision, folder: Path, addresses: ZooAddresses) -> Steps:
@@ -97,7 +97,7 @@ def _from_hub(name: str, found: HubRevision, folder: Path, addresses: ZooAddress
     return _installed(name, found.version, source, stage, folder, {"commit": found.commit}, ())
 
 
-def _from_archive(name: str, known: Archive, folder: Path, addresses: ZooAddresses) -> Steps:
+def _from_archive(name: str, known: ZooArchive, folder: Path, addresses: ZooAddresses) -> Steps:
     stage = _stage(f"{name}-{known.version}")
     urls = [addresses.archive(name, known.version)]
     urls += [known.url] if known.url.endswith(".zip") and known.url not in urls else []

@@ -35,7 +35,7 @@ class ZooModel:
 
 
 @dataclass(frozen=True)
-class Archive:
+class ZooArchive:
     """One version in the older index: where its zip is, and its SHA-1 ("" where none is stated)."""
 
     version: str
@@ -78,7 +78,7 @@ def list_models(addresses: ZooAddresses | None = None) -> list[ZooModel]:
     return [found[name] for name in sorted(found, key=str.lower) if not _OTHER_TASKS.search(name)]
 
 
-def archives(name: str, addresses: ZooAddresses) -> list[Archive]:
+def archives(name: str, addresses: ZooAddresses) -> list[ZooArchive]:
     """The versions of one bundle in the older index, the newest first.
 
     Raises:
@@ -103,7 +103,7 @@ def _from_index(addresses: ZooAddresses) -> list[ZooModel]:
     return [ZooModel(name, version) for name, version in newest.items()]
 
 
-def _entries(addresses: ZooAddresses) -> list[tuple[str, Archive]]:
+def _entries(addresses: ZooAddresses) -> list[tuple[str, ZooArchive]]:
     stated = read_json(addresses.index)
     if not isinstance(stated, dict):
         raise InputError("The Model Zoo's index is not a list of bundles; try again later.")
@@ -111,7 +111,7 @@ def _entries(addresses: ZooAddresses) -> list[tuple[str, Archive]]:
     for key, entry in stated.items():
         name, _, version = str(key).rpartition("_v")
         if _NAME.fullmatch(name) and _VERSION.fullmatch(version) and isinstance(entry, dict):
-            found.append((name, Archive(version, str(entry.get("source", "")), str(entry.get("checksum") or ""))))
+            found.append((name, ZooArchive(version, str(entry.get("source", "")), str(entry.get("checksum") or ""))))
     return found
 
 

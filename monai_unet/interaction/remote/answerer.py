@@ -17,7 +17,7 @@ from monai_unet.errors import InputError
 from monai_unet.geometry import Box, Grid, inside_of, make_box, union
 from monai_unet.interaction.answering import Drawn, obey, prompt_drawn
 from monai_unet.interaction.prompts import Answer, Prompt
-from monai_unet.interaction.remote.connection import UPLOAD_S, Connection, LostLeaseError, Reply, ServerFacts
+from monai_unet.interaction.remote.connection import UPLOAD_S, Connection, LostLeaseError, ServerFacts, ServerReply
 from monai_unet.interaction.remote.protocol import ANSWERED
 from monai_unet.interaction.remote.wire import WireError, pack_array, packer, unpack_array
 
@@ -173,7 +173,7 @@ class RemoteAnswerer:
             self._send(prompt, mark, answer=False)
         self._mask, self._sent = current.copy(), [prompt for prompt, _ in earlier]
 
-    def _send(self, prompt: Prompt, mark: Drawn, *, answer: bool) -> Reply:
+    def _send(self, prompt: Prompt, mark: Drawn, *, answer: bool) -> ServerReply:
         low, high = [s.start for s in mark.box], [s.stop for s in mark.box]
         how: dict[str, object] = {
             "include_interaction": prompt.positive,
@@ -197,7 +197,7 @@ class RemoteAnswerer:
         path = f"/add_{prompt.kind}_interaction"
         return self._connection.post(path, how | {"interaction_bbox": spans}, packed, most=most)
 
-    def _part(self, reply: Reply) -> tuple[Box, NDArray[np.bool_]] | None:
+    def _part(self, reply: ServerReply) -> tuple[Box, NDArray[np.bool_]] | None:
         """The box and the mask of an answer, both of which must fit the image."""
         assert self._grid is not None
         ran, spans = reply.values.get("ran_prediction"), reply.values.get("bbox")

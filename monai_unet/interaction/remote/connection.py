@@ -56,7 +56,7 @@ class ServerFacts:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ServerReply:
     """JSON, and the bytes of a packed array where there are some."""
 
     values: Mapping[str, object]
@@ -153,7 +153,7 @@ class Connection:
         *,
         seconds: float = ANSWER_S,
         most: int = _MOST_TEXT,
-    ) -> Reply:
+    ) -> ServerReply:
         """Ask for something of the lease's session: JSON, or a packed array with JSON beside it.
 
         Args:
@@ -188,7 +188,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         seconds: float = ANSWER_S,
         most: int = _MOST_TEXT,
-    ) -> Reply:
+    ) -> ServerReply:
         kind = "application/octet-stream" if META_HEADER in (headers or {}) else "application/json"
         sent = {"Content-Type": kind, **(headers or {})}
         if self._key:
@@ -224,7 +224,7 @@ class Connection:
             return http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S, context=context)
         return http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S)
 
-    def _checked(self, status: int, content: bytes, meta: str | None) -> Reply:
+    def _checked(self, status: int, content: bytes, meta: str | None) -> ServerReply:
         text = content if meta is None else meta
         try:
             values = json.loads(text) if len(text) <= _MOST_TEXT else None
@@ -234,7 +234,7 @@ class Connection:
         if status == 200:
             if not isinstance(values, dict):
                 raise InputError(f"{self.address} answers, but not as nnInteractive's server; check the address.")
-            return Reply(says, b"" if meta is None else content)
+            return ServerReply(says, b"" if meta is None else content)
         if status == 410:
             raise LostLeaseError
         detail = " ".join(str(says.get("detail", "")).split())[:300].rstrip(".")

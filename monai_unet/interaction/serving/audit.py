@@ -11,7 +11,7 @@ from pathlib import Path
 from monai_unet.errors import InputError
 
 
-class Audit:
+class RequestAudit:
     """Writes lines to a file that only its owner may read, or to standard error.
 
     Args:

@@ -17,7 +17,7 @@ from monai_unet.geometry import Grid
 from monai_unet.interaction.answering import CLASSICAL, build_answerer
 from monai_unet.interaction.prompts import Answerer, Prompt
 from monai_unet.interaction.remote import packer
-from monai_unet.interaction.serving.audit import Audit
+from monai_unet.interaction.serving.audit import RequestAudit
 from monai_unet.interaction.serving.handler import ProtocolHandler
 from monai_unet.interaction.serving.kept import MemoryBudget
 from monai_unet.interaction.serving.leases import Leases
@@ -50,7 +50,7 @@ class PromptServer(ThreadingHTTPServer):
     def __init__(self, settings: ServeSettings) -> None:
         packer()
         self.settings, self.key, self.ready = settings, read_key(settings), False
-        self.audit = Audit(settings.audit)
+        self.audit = RequestAudit(settings.audit)
         self.budget = MemoryBudget(int(settings.memory_gib * 2**30))
         self.most_voxels = int(settings.image_mvoxel * 1e6)
         self.most_bytes = self.most_voxels * 8 + (1 << 20)

@@ -15,7 +15,7 @@ from .rtstruct_read import read_rtstruct
 from .secondary_capture import Slide, write_secondary_captures
 from .seg import write_seg
 from .seg_read import read_seg
-from .series import DicomSeries, NOT_IMAGES, find_series
+from .series import NOT_IMAGES, DicomSeries, find_series
 from .source import SourceSeries
 from .sr import write_sr
 from .suv import suv_factor
@@ -23,13 +23,13 @@ from .usable_series import find_usable_series
 
 __all__ = [
     "DICOM_SUFFIXES",
+    "LPS_TO_RAS",
+    "NOT_IMAGES",
     "DeidentifiedSeries",
     "Deidentifier",
     "DicomSeries",
     "FileHeader",
-    "LPS_TO_RAS",
     "Meaning",
-    "NOT_IMAGES",
     "Outline",
     "Patient",
     "Slide",
