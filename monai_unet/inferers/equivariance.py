@@ -25,6 +25,11 @@ INSTANCE_STATISTICS: tuple[type[nn.Module], ...] = (
 """Layers whose output at a voxel depends on all voxels they are given."""
 
 
+def is_known(network: object) -> bool:
+    """Whether its layers can be looked at, which those of a function or of another program's session cannot."""
+    return isinstance(getattr(network, "module", network), nn.Module)
+
+
 def instance_statistics(network: object) -> list[str]:
     """Names of the layers that look at all of their input at once (`InstanceNorm3d`, …), each kind once."""
     network = getattr(network, "module", network)

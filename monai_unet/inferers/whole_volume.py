@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from monai_unet.inferers.averaging import Activation, Averaged
-from monai_unet.inferers.equivariance import instance_statistics, require_equivariance
+from monai_unet.inferers.equivariance import instance_statistics, is_known, require_equivariance
 from monai_unet.inferers.halo_strips import HaloStripInferer
 from monai_unet.inferers.out_of_memory import is_out_of_memory, release_memory
 from monai_unet.inferers.sliding_window import StreamingSlidingWindowInferer
@@ -26,7 +26,8 @@ class WholeVolumeInferer(StreamingInferer):
         trained_whole: the network was trained on whole volumes, so that statistics over one are what it knows;
             otherwise a network with instance statistics is refused, or looked at through `windows`.
         windows: voxels (S, A, R) of the patches that a network with instance statistics was trained with; it gets
-            overlapping windows of this size (`StreamingSlidingWindowInferer`) instead of the whole volume.
+            overlapping windows of this size (`StreamingSlidingWindowInferer`) instead of the whole volume, and so
+            does a function whose layers cannot be seen.
 
     Where memory runs out the same labels come from `HaloStripInferer`, if the network allows it, which
     `memory_fallback` says.
@@ -51,7 +52,7 @@ class WholeVolumeInferer(StreamingInferer):
 
     def suited_to(self, network: Network) -> WholeVolumeInferer | StreamingSlidingWindowInferer:
         """This inferer, or the sliding window that a network with instance statistics needs."""
-        if self.trained_whole or self.windows is None or not instance_statistics(network):
+        if self.trained_whole or self.windows is None or (is_known(network) and not instance_statistics(network)):
             return self
         return StreamingSlidingWindowInferer(
             self.windows, flips=self.flips, activation=self.activation, mirrored_pairs=self.mirrored_pairs

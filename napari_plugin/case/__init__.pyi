@@ -1,4 +1,4 @@
-from . import exporting, models, pacs, zoo
+from . import exporting, models, pacs
 from .controller import ERROR, WARNING, Controller
 from .editing import Editing
 from .findings import (
@@ -22,7 +22,6 @@ from .prompted import prompted_by
 from .suitability import recognised_entries, unsuited, wanted
 from .summary import save_html
 from .work import BackgroundWork, once
-from .zoo import licence_of
 
 __all__ = [
     "ERROR",
@@ -41,7 +40,6 @@ __all__ = [
     "editor_bundles",
     "exporting",
     "in_parts",
-    "licence_of",
     "list_images",
     "measure_objects",
     "measure_uptakes",
@@ -62,5 +60,4 @@ __all__ = [
     "uptake_text",
     "wanted",
     "wholes_of",
-    "zoo",
 ]

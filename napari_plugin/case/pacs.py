@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 from monai.data import MetaTensor
@@ -49,15 +50,10 @@ def find(server: Server, query: StudyQuery) -> list[FoundStudy]:
 def fetch(server: Server, study_uid: str, folder: Path) -> Generator[tuple[int, int], None, Path]:
     """Fetch a study into a folder below `folder`; yields how many images of how many (0: not known) are there."""
     target = folder / StudyQuery(study_uid=study_uid).study_uid
-    steps = fetch_study(open_archive(server), study_uid, target)
-    try:
-        while True:
-            step = next(steps)
+    with closing(fetch_study(open_archive(server), study_uid, target)) as steps:
+        for step in steps:
             yield step.done, step.total or 0
-    except StopIteration:
-        return target
-    finally:
-        steps.close()
+    return target
 
 
 def save_for_viewers(outcome: EditedCase, folder: Path) -> list[Path]:
@@ -93,14 +89,7 @@ def send(outcome: EditedCase, server: Server) -> Generator[tuple[int, int], None
         yield 0, 0
         folder = Path(held) / "results"
         save_for_viewers(outcome, folder)
-        steps = send_files(open_archive(server), [folder])
-        try:
-            while True:
-                yield next(steps)
-        except StopIteration as end:
-            sent = end.value
-        finally:
-            steps.close()
+        sent = yield from send_files(open_archive(server), [folder])
     if sent.refused:
         raise InputError(f"{len(sent.uids)} files were taken, and {len(sent.refused)} not: {sent.refused[0]}")
     looked = "and found there again" if sent.verified else "which answers no query, so that they were not looked for"

@@ -78,6 +78,7 @@ def test_a_network_with_instance_statistics_gets_windows_of_the_stated_size_and_
     whole = WholeVolumeInferer(flips=[2], windows=[32, 16, 16])
     windows = StreamingSlidingWindowInferer([32, 16, 16], flips=[2])(image, instance)
     torch.testing.assert_close(whole(image, instance), windows)
+    torch.testing.assert_close(whole(image, lambda x: instance(x)), windows)
     torch.testing.assert_close(whole(image, network), WholeVolumeInferer(flips=[2])(image, network))
 
 

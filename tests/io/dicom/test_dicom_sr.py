@@ -141,4 +141,4 @@ def test_report_made_by_dcmqi_is_read() -> None:
     assert report.segmentation_uid == pydicom.dcmread(folder / "seg.dcm").SOPInstanceUID
     voxel_ml = np.prod([3.537815, 3.537815, 3.375]) / 1000
     assert report.lesions[0].volume_ml == pytest.approx(795 * voxel_ml, rel=1e-4)
-    assert (report.lesions[0].mean, report.lesions[0].unit) == (6.01529, "{SUVbw}g/ml")
+    assert (report.lesions[0].suv_mean, report.lesions[0].mean) == (6.01529, None)
