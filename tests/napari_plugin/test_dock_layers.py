@@ -109,6 +109,8 @@ def test_nothing_of_the_last_patient_stays(
     QTest.mouseClick(viewer.window._qt_viewer.layerButtons.newPointsButton, Qt.MouseButton.LeftButton)
     made = viewer.layers[-1]
     made.data = [[0, 0, 0], [400, 0, 0]]
+    # a mouse that stands there already gives no event
+    QTest.mouseMove(mouse.native, mouse.pixel(np.add(centre, (0, 1, 0))))
     QTest.mouseMove(mouse.native, mouse.pixel(centre))
     wait(lambda: dock.position_line.text() != "")
     dock.case.set_window("lung")

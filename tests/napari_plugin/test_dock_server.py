@@ -17,7 +17,7 @@ pytestmark = pytest.mark.display
 def chosen(dock: Any, address: str, wait: Callable[..., None]) -> None:
     """Choose a server as a user does."""
     refine = dock.refine
-    refine.setChecked(True)
+    dock.tabs.show_panel(refine)
     refine.method.setCurrentIndex(refine.method.findText("Server…"))
     refine._on_method()
     refine.server.address.setText(address)
