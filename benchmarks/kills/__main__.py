@@ -139,11 +139,17 @@ class Series:
                 continue
             code, text = self._call(again=True)
             self.ends += 1
-            if code != 0 and not (self.command.refused and re.search(self.command.refused, text)):
+            refused = bool(code and self.command.refused and re.search(self.command.refused, text))
+            if refused and self.command.forced:
+                code, text = self._call(again=True, forced=True)
+                refused = False
+            if code != 0 and not refused:
                 self._fault(f"the last call ended with {code}", text)
                 continue
             found = facts(self._results())
             wrong = [name for name, value in same.items() if found.get(name) != value]
+            if refused and self.command.piecemeal:
+                wrong = [name for name in wrong if name in found]
             more = sorted({name.split()[0] for name in found} - {name.split()[0] for name in first})
             if wrong or more:
                 lines = [f"{name}: {same[name][:80]} | {found.get(name, 'missing')[:80]}" for name in wrong[:20]]
@@ -184,9 +190,10 @@ class Series:
             return self.chance.uniform(0.0, self.seconds)
         return self.chance.randint(1, self.touches)
 
-    def _call(self, *, again: bool = False, moment: float | int | None = None) -> tuple[int, str]:
+    def _call(self, *, again: bool = False, forced: bool = False, moment: float | int | None = None) -> tuple[int, str]:
         words = [word.replace("{out}", str(self.out)) for word in self.command.words]
         words += self.command.again if again else []
+        words += self.command.forced if forced else []
         alone = self.chance.random() < 0.5
         return _called(words, self.work / "log.txt", moment=moment, watched=self.out, alone=alone)
 

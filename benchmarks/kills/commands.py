@@ -26,7 +26,9 @@ class Killed:
             where they begin with "edit"; "{out}" is its output.
         again: words added when it is called again after a kill.
         share: of the kills, relative to the others.
-        refused: what a call may say that finds a whole result of the call before (a command without `--resume`).
+        refused: what a call may say that finds results of the call before (a command without `--resume`).
+        piecemeal: after a refusal the results that are there are right, and others may be missing.
+        forced: words with which a call goes on where it was refused so.
         before: folder that is copied to the output first.
     """
 
@@ -35,6 +37,8 @@ class Killed:
     again: list[str] = field(default_factory=list)
     share: float = 1.0
     refused: str = ""
+    piecemeal: bool = False
+    forced: list[str] = field(default_factory=list)
     before: Path | None = None
 
 
@@ -44,6 +48,7 @@ def commands(data: Path) -> list[Killed]:
     placed, names = str(data / "ct_mask.nii.gz"), ["--names", "1=liver", "2=tumour"]
     hippocampus = ["--bundle", "hippocampus_mri", "--device", "cpu", "--runtime", "torch"]
     one = ["--device", "cpu", "--labels", "1=a", "2=b", "--workers", "1"]
+    over = ["--overwrite"]
     there = "is there already|holds|exists|not empty"
     scored = ["--predictions", str(data / "made"), "--references", str(data / "labels"), "--labels", "1=a", "2=b"]
     bundle = Path(__file__).parents[2] / "bundles" / "hippocampus_mri" / "configs"
@@ -64,7 +69,9 @@ def commands(data: Path) -> list[Killed]:
         Killed("convert to SEG", ["convert", placed, "{out}/s.dcm", "--to", "seg", "--source", ct, *names], share=2),
         Killed("convert to RTSTRUCT", ["convert", placed, "{out}/r.dcm", "--to", "rtstruct", "--source", ct, *names]),
         Killed("convert to report", ["convert", placed, "{out}/p.dcm", "--to", "sr", "--source", ct, *names], share=2),
-        Killed("convert --split", ["convert", mask, "{out}/parts", "--split", *names], share=2, refused=there),
+        Killed(
+            "convert --split", ["convert", mask, "{out}/parts", "--split", *names], share=2, refused=there, forced=over
+        ),
         Killed(
             "convert --deidentify",
             ["convert", ct, "{out}/anonymous", "--to", "dicom", "--deidentify", "--key", key],
@@ -113,6 +120,7 @@ def commands(data: Path) -> list[Killed]:
             [*run, "--config_file", str(bundle / "inference.json"), "--input", few, "--output_dir", "{out}/masks"],
             share=2,
             refused=there,
+            piecemeal=True,
         ),
         Killed("edit session", ["edit", "{out}/session.journal"], share=5),
     ]

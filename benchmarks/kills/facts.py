@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -18,6 +19,8 @@ from pydicom.dataset import Dataset
 
 _UNFINISHED = ".partial-"
 _JOURNALS = (".jsonl", ".journal", ".lock")
+# TensorBoard names its files after the second and the process, one for each start
+_CURVES = "events.out.tfevents"
 
 
 def facts(folder: Path) -> dict[str, str]:
@@ -25,7 +28,7 @@ def facts(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_file() or _UNFINISHED in name or path.name.endswith(_JOURNALS):
+        if not path.is_file() or _UNFINISHED in name or path.name.endswith(_JOURNALS) or path.name.startswith(_CURVES):
             continue
         for place, value in _content(path).items():
             found[f"{name} {place}"] = value
@@ -60,7 +63,11 @@ def _content(path: Path) -> dict[str, str]:
         return _tensors(torch.load(path, map_location="cpu", weights_only=True))
     if path.suffix == ".png":
         return {"pixels": _digest(np.asarray(Image.open(path)))}
-    if path.suffix in (".html", ".csv", ".yaml", ".md", ".txt", ".log"):
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {f"line {n} {column}": str(value) for n, row in enumerate(rows, 2) for column, value in row.items()}
+    if path.suffix in (".html", ".yaml", ".md", ".txt", ".log"):
         text = path.read_text(encoding="utf-8")
         assert path.suffix != ".html" or text.rstrip().endswith("</html>"), "it has no end"
         return {f"line {n}": line for n, line in enumerate(text.splitlines(), 1)}

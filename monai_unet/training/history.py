@@ -13,6 +13,7 @@ from ignite.engine import Events
 from monai.engines import Evaluator, SupervisedTrainer
 from tqdm import tqdm
 
+from monai_unet.io import atomic_path
 from monai_unet.mappings import Json
 
 logger = logging.getLogger(__name__)
@@ -76,13 +77,12 @@ class History:
 
     def _write(self, row: Json) -> None:
         path = self.output_dir / "history.csv"
-        new = not path.exists()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        # a run that goes on from before this epoch trains it again; whoever reads the file sees it once, and whole
+        rows = [*_rows_before(path, row["epoch"]), row]
+        with atomic_path(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", restval="")
+            writer.writeheader()
+            writer.writerows(rows)
         if self._board is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -94,3 +94,12 @@ class History:
     def _finish(self, engine: SupervisedTrainer) -> None:
         if self._board is not None:
             self._board.close()
+
+
+def _rows_before(path: Path, epoch: int) -> list[dict[str, str]]:
+    """The epochs of a history before `epoch`, each once; a line that was cut short is none."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (row.get("epoch") or "").isdecimal()]
+    return list({int(row["epoch"]): row for row in rows if int(row["epoch"]) < epoch}.values())
