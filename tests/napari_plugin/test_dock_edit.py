@@ -146,6 +146,7 @@ def test_grow_shrink_and_smooth_by_millimetres(dock: Any, mouse: CanvasMouse, wa
     assert (session.labels == value).any()
 
 
+@pytest.mark.own_window
 def test_double_click_shows_one_canvas_alone_and_all_again(
     dock: Any, mouse: CanvasMouse, wait: Callable[..., None]
 ) -> None:
