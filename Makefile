@@ -37,8 +37,7 @@ WORKERS := 2
 .PHONY: pytest
 pytest:
 	$(PYTEST) $(FAST) $(WARNINGS) -n $(WORKERS) --dist loadfile --max-worker-restart 0 --ignore tests/napari_plugin
-	$(PYTEST) -m "not slow and not own_window" -p no:cacheprovider $(WARNINGS) tests/napari_plugin
-	$(PYTEST) -m "not slow and own_window" -p no:cacheprovider $(WARNINGS) tests/napari_plugin
+	$(PYTEST) $(FAST) $(WARNINGS) tests/napari_plugin
 
 test-slow: $(VENV)/.ready-dev
 	$(PYTEST) -m slow -p no:cacheprovider

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtGui import QDropEvent
-from qtpy.QtWidgets import QDockWidget, QLineEdit, QMainWindow, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_plugin.volume_paths import may_hold_volume
 
 if TYPE_CHECKING:
     import napari
 
-_CONTROLS, _LIST, _AXIS_LABEL = "layer controls", "layer list", "axis_label"
+_CONTROLS, _LIST = "layer controls", "layer list"
 
 
 class HostWindow(QObject):
@@ -45,9 +45,6 @@ class HostWindow(QObject):
         self._closing = self._agreed = False
         # a plugin's viewer is a proxy that hides the canvas
         self._canvas: QWidget = getattr(viewer, "__wrapped__", viewer).window._qt_viewer
-        self._dims = viewer.dims
-        self._dims.events.ndim.connect(self._on_axes)
-        self._let_tab_pass()
         window.installEventFilter(self)
         self._canvas.installEventFilter(self)
 
@@ -55,7 +52,6 @@ class HostWindow(QObject):
         """Stop listening; a window that stays gets its controls back."""
         self._window.removeEventFilter(self)
         self._canvas.removeEventFilter(self)
-        self._dims.events.ndim.disconnect(self._on_axes)
         if not window_goes:
             self.show_controls(True)
             self.deleteLater()
@@ -71,15 +67,6 @@ class HostWindow(QObject):
         for holder in self._window.findChildren(QDockWidget):
             if holder.objectName() in (_CONTROLS, _LIST):
                 holder.setVisible(shown)
-
-    def _on_axes(self, event: object) -> None:
-        # napari makes its sliders in a callback of its own
-        QTimer.singleShot(0, self._let_tab_pass)
-
-    def _let_tab_pass(self) -> None:
-        """napari's axis labels, losing the keyboard, give it to their sliders: Tab never came past them."""
-        for label in self._canvas.findChildren(QLineEdit, _AXIS_LABEL):
-            label.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Unsaved work is asked about before the window closes; once it is gone, what runs is stopped."""

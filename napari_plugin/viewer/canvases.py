@@ -41,7 +41,8 @@ class SideCanvases(QObject):
         self.planes: SidePlanes | None = None
         self.series: SeriesViews | None = None
         self._holder: QDockWidget | None = None
-        self._before: str | None = None
+        # plane of the large canvas and widths of small canvases and dock, while one canvas is alone
+        self._before: tuple[str, list[int]] | None = None
 
     def toggle_planes(self) -> None:
         """Open or close the two other planes."""
@@ -99,12 +100,13 @@ class SideCanvases(QObject):
         if planes is None or self._holder is None or self.viewer.dims.ndisplay != 2:
             return
         if self._before is not None:
-            before, self._before = self._before, None
+            (plane, widths), self._before = self._before, None
             self._holder.setVisible(True)
-            show_plane(self.viewer, before)
-            self._share_out()
+            show_plane(self.viewer, plane)
+            put_beside(self._holder, self._beside, widths)
             return
-        self._before = plane_of(self.viewer).name
+        self._before = plane_of(self.viewer).name, [self._holder.width(), self._beside.width()]
+        keep_width(self._beside)
         self._holder.setVisible(False)
         if viewer in planes.models:
             show_plane(self.viewer, plane_of(viewer).name)

@@ -95,7 +95,9 @@ def dock(viewer: Any, wait: Callable[..., None], display_lock: FileLock) -> Iter
 
 
 def docked(viewer: Any, wait: Callable[..., None]) -> Iterator[Any]:
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
     from plugin_cases import BallAnswerer
+    from qtpy.QtCore import QCoreApplication, QEvent
 
     from napari_plugin.widget import Dock
 
@@ -110,3 +112,8 @@ def docked(viewer: Any, wait: Callable[..., None]) -> Iterator[Any]:
     viewer.window.remove_dock_widget(made)
     viewer.layers.clear()
     wait(seconds=0.05)
+    # a message of napari's goes by itself after a while, and holds Tab as long as it is there
+    for message in viewer.window._qt_window.findChildren(NapariQtNotification):
+        message.close()
+    # what Qt deletes later (napari's rows of sliders of each case), it deletes in an event loop, and a test has none
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

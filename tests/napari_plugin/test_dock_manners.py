@@ -87,7 +87,6 @@ def test_every_control_says_what_it_does(dock: Any, mouse: CanvasMouse) -> None:
     assert [widget for widget in shown if not widget.toolTip()] == []
 
 
-@pytest.mark.own_window
 def test_tab_reaches_every_control(dock: Any, mouse: CanvasMouse, wait: Callable[..., None]) -> None:
     for panel in dock.tabs.panels:
         dock.tabs.show_panel(panel)
